@@ -1,0 +1,103 @@
+# Countersign. `make help` lists what a person runs.
+#
+# Variants, each in its own directory below build/:
+#   make                the program as shipped: build/countersign
+#   make V=asan …       AddressSanitizer + UBSan + fault points, for tests
+# A fuzz target is built by clang: make fuzz T=yaml S=60
+
+V        ?= release
+B        := build/$(V)
+CC       ?= gcc
+PKGS     := libuv libcurl libgit2 libcrypto yaml-0.1 yyjson libseccomp zlib
+
+WARN     := -Wall -Wextra -Wformat=2 -Wconversion -Wsign-conversion -Wimplicit-fallthrough -Wshadow -Wvla -Wundef \
+            -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Werror
+HARDEN   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+            -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
+LINK     := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+VERSION  := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
+COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+
+BASE_CFLAGS := -std=gnu17 -g -fPIE -MMD -MP -Icontroller -I. -D_GNU_SOURCE $(WARN) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+CFLAGS_release := -O2 $(HARDEN)
+CFLAGS_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DFAULTS
+LDFLAGS_asan   := -fsanitize=address,undefined
+CFLAGS   := $(BASE_CFLAGS) $(CFLAGS_$(V))
+LDFLAGS  := $(LINK) $(LDFLAGS_$(V))
+LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+
+SOURCES  := $(sort $(wildcard api/*.c controller/*/*.c))
+OBJECTS  := $(SOURCES:%.c=$(B)/%.o)
+TESTS    := $(sort $(wildcard test/unit/*/test_*.c))
+TEST_BIN := $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))))
+FUZZ     := $(sort $(wildcard test/fuzz/fuzz_*.c))
+
+Q := $(if $(VERBOSE),,@)
+say = $(if $(VERBOSE),,@printf '  %-5s %s\n' $(1) $(2))
+
+all: $(if $(filter release,$(V)),build/countersign,$(B)/countersign)
+
+build/countersign: build/release/countersign
+	$(Q)cp $< $@.tmp && mv $@.tmp $@
+
+$(B)/countersign: $(B)/controller/main.o $(B)/libcountersign.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/libcountersign.a: $(OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -DVERSION='"$(VERSION)"' -c -o $@ $<
+
+# --- unit tests: one cmocka program a file -------------------------------------------------------------------
+vpath test_%.c $(sort $(dir $(TESTS)))
+$(B)/test/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -Itest/unit -c -o $@ $<
+
+$(B)/test/%: $(B)/test/%.o $(B)/libcountersign.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+unit-build: $(TEST_BIN)
+# One program by name: make V=asan unit T=test_str
+unit: $(if $(T),$(B)/test/$(T),$(TEST_BIN))
+	$(Q)for t in $^; do echo "== $$t"; $$t || exit 1; done
+
+# --- fuzzing ---------------------------------------------------------------------------------------------------
+FUZZ_CC    := clang
+FUZZ_FLAGS := -std=gnu17 -g -O1 -Icontroller -I. -D_GNU_SOURCE -DFAULTS -fsanitize=address,undefined \
+              -fno-sanitize-recover=all $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+FUZZ_OBJ   := $(SOURCES:%.c=build/fuzz/%.o)
+
+build/fuzz/%.o: %.c
+	$(call say,FUZZ,$<)
+	$(Q)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -fsanitize=fuzzer-no-link -c -o $@ $<
+build/fuzz/libcountersign.a: $(FUZZ_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+build/fuzz/fuzz_%: test/fuzz/fuzz_%.c build/fuzz/libcountersign.a
+	$(call say,LINK,$@)
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+S ?= 20
+# make fuzz: every target for S seconds; make fuzz T=yaml: one.
+fuzz: $(if $(T),build/fuzz/fuzz_$(T),$(FUZZ:test/fuzz/%.c=build/fuzz/%))
+	$(Q)for f in $^; do hack/fuzz $$f $(S) || exit 1; done
+
+# --- what CI runs ------------------------------------------------------------------------------------------------
+check:
+	$(Q)hack/check-layers
+	$(Q)hack/check-headers
+
+clean:
+	$(Q)rm -rf build
+
+help:
+	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
+
+.PHONY: all unit unit-build fuzz check clean help
+.SECONDARY:
+-include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)

@@ -1,0 +1,26 @@
+/*
+ * Two clocks that are never mixed: wall time for what people and certificates
+ * read, monotonic time for time-outs and leases. Pure folders take a time as an
+ * argument instead.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+int64_t clock_wall_ns(void);       /* nanoseconds since 1970-01-01T00:00:00Z */
+int64_t clock_mono_ms(void);       /* milliseconds, never goes back */
+
+#define TIME_TEXT 40
+/* RFC 3339 in UTC: with nanoseconds, or whole seconds as Kubernetes writes metav1.Time. */
+void time_format_ns(int64_t wall_ns, char out[TIME_TEXT]);
+void time_format_s(int64_t wall_ns, char out[TIME_TEXT]);
+/* Any RFC 3339 time with offset, to nanoseconds; false when it is not one. */
+bool time_parse(struct span text, int64_t *wall_ns);
+/* Go's duration syntax as Argo CD's fields use it ("5s", "3m", "1h30m", "500ms"); false when it is not one. */
+bool duration_parse(struct span text, int64_t *out_ms);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Every bound on size, count, depth and time, each with its reason. A limit is
+ * checked before the memory is taken; what is over it is an error that says so.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* JSON: the API server itself refuses objects nested deeper than a few hundred. */
+#define LIMIT_JSON_DEPTH 256
+#define LIMIT_JSON_BYTES (64u << 20)
+
+/* A frame between roles. Larger content travels in a sealed memfd. */
+#define LIMIT_FRAME_BYTES (64u << 20)
+
+/* Manifests of one Application (reliability.md 5.5; Argo CD allows the same 10 MiB). */
+#define LIMIT_MANIFEST_BYTES (10u << 20)
+#define LIMIT_MANIFEST_FILES 10000u
+#define LIMIT_OBJECTS 5000u
+#define LIMIT_OBJECT_BYTES (1536u << 10)         /* etcd's request limit */
+
+/* YAML (reliability.md 5.5): depth alone gives no protection against aliases, so expanded nodes are counted. */
+#define LIMIT_YAML_DEPTH 64
+#define LIMIT_YAML_NODES 500000u
+#define LIMIT_YAML_ALIAS_NODES 50000u
+#define LIMIT_YAML_ANCHORS 1000u
+#define LIMIT_YAML_KEY_BYTES 1024u
+#define LIMIT_YAML_SCALAR_BYTES (1u << 20)
+#define LIMIT_YAML_DOCUMENTS 5000u
+
+/* Evidence of one image (supply-chain.md 2.1; CVE-2024-29902 and its kin). */
+#define LIMIT_OCI_MANIFEST_BYTES (4u << 20)
+#define LIMIT_OCI_BLOB_BYTES (10u << 20)
+#define LIMIT_SIGNATURES 50u                     /* tried for one image, all formats together */
+#define LIMIT_REFERRERS 50u                      /* of the bundle type, fetched for one image */
+#define LIMIT_REFERRER_PAGES 10u
+#define LIMIT_REGISTRY_REQUESTS 130u             /* for one image, tokens included */
+#define LIMIT_EVIDENCE_SECONDS 20                /* for one image */
+#define LIMIT_EVIDENCE_BYTES (32u << 20)         /* for one image, all documents together */
+#define LIMIT_SUBJECTS 1024u                     /* of an in-toto statement */
+#define LIMIT_SUBJECT_DIGESTS 32u
+#define LIMIT_TLOG_ENTRIES 32u
+#define LIMIT_TIMESTAMPS 32u
+
+/* Policy objects: a person writes these. */
+#define LIMIT_POLICIES 1000u
+#define LIMIT_AUTHORITIES 100u
+#define LIMIT_GLOBS 200u
+#define LIMIT_GLOB_BYTES 512u
+
+/* HTTP answers (reliability.md 5.5). */
+#define LIMIT_HTTP_BODY_BYTES (64u << 20)
+#define LIMIT_HTTP_HEADER_BYTES (64u << 10)
+#define LIMIT_HTTP_REDIRECTS 3
+
+/* Git. */
+#define LIMIT_GIT_REFS 200000u                   /* advertised refs kept in memory while resolving */
+#define LIMIT_GIT_HISTORY 100000u                /* commits walked to find the newest that changed a path */
+#define LIMIT_GIT_TREE_DEPTH 64
+#define LIMIT_GIT_PATH_BYTES 4096u
+
+/* Audit log (C2SP tlog-tiles: entries are 16-bit length-prefixed). */
+#define LIMIT_RECORD_BYTES 65535u
+#define LIMIT_RECORD_INLINE_BYTES (60u << 10)    /* larger bodies lie beside the log */
+#define LIMIT_EXTRAS 100u                        /* shown in a status */
+#define LIMIT_STATUS_RESOURCES 100u              /* not in order, shown in a status */
+
+/* A job of a worker, wall clock, milliseconds. */
+#define LIMIT_JOB_MS 60000
+
+#endif
