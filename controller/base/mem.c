@@ -1,0 +1,60 @@
+/* The only callers of malloc; see mem.h. */
+#include "base/mem.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+static void *checked(void *pointer)
+{
+	if (!pointer)
+		base_panic(__FILE__, __LINE__, "out of memory");
+	return pointer;
+}
+
+void *mem_alloc(size_t size)
+{
+	return checked(calloc(1, size ? size : 1));
+}
+
+void *mem_calloc(size_t count, size_t size)
+{
+	ASSERT(!size || count <= SIZE_MAX / size);
+	return mem_alloc(count * size);
+}
+
+void *mem_realloc(void *pointer, size_t size)
+{
+	return checked(realloc(pointer, size ? size : 1));
+}
+
+char *mem_strndup(const char *bytes, size_t length)
+{
+	char *copy = mem_alloc(length + 1);
+
+	if (length)
+		memcpy(copy, bytes, length);
+	return copy;
+}
+
+char *mem_strdup(const char *string)
+{
+	return mem_strndup(string, strlen(string));
+}
+
+void mem_cleanup(void *pointer)
+{
+	void **slot = pointer;
+
+	free(*slot);
+	*slot = NULL;
+}
+
+void fd_cleanup(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
