@@ -1,0 +1,63 @@
+/*
+ * HTTP to one server, by libcurl's multi interface on the loop: HTTP/2 where
+ * the server speaks it, all requests of a client over few connections. Used by
+ * core for the API server. Redirects are not followed.
+ *
+ * Completion comes exactly once and never from inside http_send. A body that
+ * ends early, a stall or a broken frame is an error (TRANSIENT, reason
+ * "ConnectionError"), never a shorter body.
+ */
+#ifndef IO_HTTP_H
+#define IO_HTTP_H
+
+#include "base/error.h"
+#include "base/str.h"
+#include "io/loop.h"
+
+struct http;
+
+/* All texts are copied. Only what is set is used. */
+struct http_config {
+	const char *base_url;        /* https://host:port, no slash at the end */
+	const char *ca_pem;          /* NULL: the system's */
+	const char *client_cert_pem, *client_key_pem;
+	const char *tls_server_name; /* the name that the certificate must carry, where it is not the URL's host */
+	bool insecure;               /* kubeconfig insecure-skip-tls-verify: the CLI only */
+	const char *proxy_url;
+	const char *user_agent;
+};
+
+struct http *http_new(struct loop *loop, const struct http_config *config);
+/* Cancels what is under way; its callbacks do not come. */
+void http_free(struct http *http);
+
+struct http_answer {
+	int status;                  /* 0 when there was no answer: then err says why */
+	struct span body;            /* borrowed for the callback; empty for streams */
+	struct span content_type;
+	int64_t retry_after_ms;      /* -1: no Retry-After, or none that makes sense */
+	struct error err;
+};
+
+struct http_request {
+	const char *method, *path;   /* path with query, from '/' */
+	const char *const *headers;  /* "Name: value", NULL at the end; may be NULL */
+	struct span body;
+	int64_t timeout_ms;          /* whole request; 0: none (streams) */
+	int64_t idle_timeout_ms;     /* no byte for so long: an error; 0: 30 s */
+	size_t body_max;             /* 0: LIMIT_HTTP_BODY_BYTES */
+	/* A stream gets its body here, piece by piece, once the status was 200; return -1 to end it. May be NULL. */
+	int (*on_data)(void *data, struct span piece);
+	void (*on_done)(void *data, const struct http_answer *answer);
+	void *data;
+};
+
+/* Sends; returns an id, never 0. */
+uint64_t http_send(struct http *http, const struct http_request *request);
+/* Ends a request without its callback; an id that is done already is fine. */
+void http_cancel(struct http *http, uint64_t id);
+/* Requests sent so far, by this client. */
+uint64_t http_sent(const struct http *http);
+size_t http_in_flight(const struct http *http);
+
+#endif

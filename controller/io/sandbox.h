@@ -1,0 +1,22 @@
+/*
+ * What a process may still do once it begins its work. Mandatory are
+ * no-new-privileges and a seccomp filter; a role that cannot get them does not
+ * start. Resource limits always. Landlock where the kernel and the container
+ * allow it.
+ */
+#ifndef IO_SANDBOX_H
+#define IO_SANDBOX_H
+
+#include "base/error.h"
+#include "io/role.h"
+
+/* Closes the role in; called once, after start-up work and before the first outside byte. */
+int sandbox_enter(enum role role, struct error *err);
+
+/*
+ * Landlock: from here on only files below `read_only` (NULL at the end) and below `writable` (likewise) can be opened.
+ * *enforced tells whether the kernel does it; that it does not is no error.
+ */
+int sandbox_files(const char *const read_only[], const char *const writable[], int *enforced, struct error *err);
+
+#endif

@@ -1,0 +1,338 @@
+/* Pools of worker processes; see worker.h. */
+#include "io/worker.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/pack.h"
+#include "io/channel.h"
+
+struct job {
+	struct job *next;
+	uint64_t id;
+	struct str request;
+	int fd;
+	int64_t timeout_ms;
+	worker_done *on_done;  /* NULL: forgotten */
+	void *data;
+};
+
+struct worker {
+	struct worker_pool *pool;
+	uint64_t id;           /* what the supervisor calls it */
+	uint32_t pid;
+	struct channel *channel;   /* NULL until the supervisor has answered */
+	struct job *job;
+	struct timer *deadline;
+	unsigned jobs_done;
+	bool answering;        /* its completion is being told: not to be given another job yet */
+};
+
+struct worker_pool {
+	struct workers *workers;
+	enum role role;
+	size_t size, running;
+	unsigned jobs_max;
+	bool replace_on_error;
+	struct worker **slots;
+	struct job *first, **last;
+};
+
+struct workers {
+	struct loop *loop;
+	struct channel *supervisor;
+	struct map starting;       /* id -> worker */
+	uint64_t next_id;
+	size_t crashes;
+	void (*on_lost)(void *);
+	void *data;
+};
+
+static void dispatch(struct worker_pool *pool);
+
+static struct span key_of(const uint64_t *id)
+{
+	return span_make(id, sizeof(*id));
+}
+
+static void job_free(struct job *job)
+{
+	if (!job)
+		return;
+	fd_cleanup(&job->fd);
+	str_release(&job->request);
+	free(job);
+}
+
+static void job_end(struct job *job, struct span answer, int fd, const struct error *err)
+{
+	if (job->on_done)
+		job->on_done(job->data, answer, fd, err);
+	else
+		fd_cleanup(&fd);
+	job_free(job);
+}
+
+static void worker_free(struct worker *worker)
+{
+	struct worker_pool *pool = worker->pool;
+
+	for (size_t i = 0; i < pool->size; i++)
+		if (pool->slots[i] == worker)
+			pool->slots[i] = NULL;
+	pool->running--;
+	map_remove(&pool->workers->starting, key_of(&worker->id));
+	channel_free(worker->channel);
+	timer_free(worker->deadline);
+	free(worker);
+}
+
+/* Ends the process's work here; its channel's end makes the process exit. */
+static void retire(struct worker *worker, const struct error *err)
+{
+	struct worker_pool *pool = worker->pool;
+	struct job *job = TAKE(worker->job);
+
+	worker_free(worker);
+	if (job)
+		job_end(job, SPAN0, -1, err);
+	dispatch(pool);
+}
+
+static void on_answer(void *data, struct span frame, int fd)
+{
+	struct worker *worker = data;
+	struct worker_pool *pool = worker->pool;
+	struct job *job = TAKE(worker->job);
+	struct unpack in = unpack_begin(frame);
+	bool done = unpack_bool(&in), lied = in.bad || !job;
+	struct error err = ERROR_INIT;
+
+	timer_stop(worker->deadline);
+	worker->jobs_done++;
+	worker->answering = true;
+	if (!lied && !done) {
+		unpack_error(&in, &err);
+		lied = unpack_end(&in, "error of a worker", NULL) != 0;
+	}
+	if (lied)
+		error_set(&err, ERROR_TRANSIENT, "WorkerCrashed", "the %s worker answered with what no worker answers",
+			  role_name(pool->role));
+	/* the answer is borrowed from the channel, so the channel goes only after the completion */
+	if (job)
+		job_end(job, done && !lied ? in.rest : SPAN0, done && !lied ? TAKE_FD(fd) : -1, done && !lied ? NULL : &err);
+	fd_cleanup(&fd);
+	worker->answering = false;
+	if (lied || (!done && pool->replace_on_error) || (pool->jobs_max && worker->jobs_done >= pool->jobs_max))
+		worker_free(worker);
+	dispatch(pool);
+}
+
+static void on_crash(void *data, const struct error *why)
+{
+	struct worker *worker = data;
+	struct error err = ERROR_INIT;
+
+	(void)why;
+	if (worker->job) {
+		worker->pool->workers->crashes++;
+		error_set(&err, ERROR_TRANSIENT, "WorkerCrashed",
+			  "the %s worker (pid %u) died in the middle of the job; only this job is lost, it is tried again",
+			  role_name(worker->pool->role), worker->pid);
+		log_error(LOG_ERROR, "worker crashed", &err, NULL);
+	}
+	retire(worker, &err);
+}
+
+static void on_deadline(void *data)
+{
+	struct worker *worker = data;
+	struct error err = ERROR_INIT;
+
+	error_set(&err, ERROR_TRANSIENT, "WorkerTimeout", "the %s worker (pid %u) took longer than %lld ms",
+		  role_name(worker->pool->role), worker->pid, worker->job ? (long long)worker->job->timeout_ms : 0);
+	log_error(LOG_ERROR, "worker killed", &err, NULL);
+	if (worker->pid)
+		kill((pid_t)worker->pid, SIGKILL);
+	retire(worker, &err);
+}
+
+static void give(struct worker *worker)
+{
+	if (!worker->channel || !worker->job)
+		return;
+	timer_start(worker->deadline, worker->job->timeout_ms);
+	channel_send(worker->channel, str_span(&worker->job->request), worker->job->fd);
+}
+
+static void on_supervisor(void *data, struct span frame, int fd)
+{
+	struct workers *workers = data;
+	struct unpack in = unpack_begin(frame);
+	uint64_t id = unpack_u64(&in);
+	uint32_t pid = unpack_u32(&in);
+	struct worker *worker = map_remove(&workers->starting, key_of(&id));
+
+	if (!worker || fd < 0) {
+		fd_cleanup(&fd);
+		if (worker)
+			on_crash(worker, NULL);
+		return;
+	}
+	worker->pid = pid;
+	worker->channel = channel_new(workers->loop, fd, on_answer, on_crash, worker);
+	give(worker);
+}
+
+static void on_supervisor_gone(void *data, const struct error *err)
+{
+	struct workers *workers = data;
+
+	(void)err;
+	channel_free(TAKE(workers->supervisor));
+	workers->on_lost(workers->data);
+}
+
+struct workers *workers_new(struct loop *loop, void (*on_lost)(void *), void *data)
+{
+	struct workers *workers = mem_alloc(sizeof(*workers));
+
+	workers->loop = loop;
+	workers->on_lost = on_lost;
+	workers->data = data;
+	workers->supervisor = channel_new(loop, ROLE_CHANNEL, on_supervisor, on_supervisor_gone, workers);
+	return workers;
+}
+
+void workers_free(struct workers *workers)
+{
+	channel_free(workers->supervisor);
+	map_release(&workers->starting);
+	free(workers);
+}
+
+size_t worker_crashes(const struct workers *workers)
+{
+	return workers->crashes;
+}
+
+struct worker_pool *worker_pool_new(struct workers *workers, enum role role, size_t size, unsigned jobs_max,
+				    bool replace_on_error)
+{
+	struct worker_pool *pool = mem_alloc(sizeof(*pool));
+
+	pool->workers = workers;
+	pool->role = role;
+	pool->size = size;
+	pool->jobs_max = jobs_max;
+	pool->replace_on_error = replace_on_error;
+	pool->slots = mem_calloc(size, sizeof(struct worker *));
+	pool->last = &pool->first;
+	return pool;
+}
+
+static struct worker *start(struct worker_pool *pool, size_t slot)
+{
+	struct workers *workers = pool->workers;
+	struct worker *worker = mem_alloc(sizeof(*worker));
+	CLEANUP(str_release) struct str request = STR_INIT;
+
+	worker->pool = pool;
+	worker->id = ++workers->next_id;
+	worker->deadline = timer_new(workers->loop, on_deadline, worker);
+	pool->slots[slot] = worker;
+	pool->running++;
+	map_set(&workers->starting, key_of(&worker->id), worker);
+	pack_u32(&request, pool->role);
+	pack_u64(&request, worker->id);
+	if (workers->supervisor)
+		channel_send(workers->supervisor, str_span(&request), -1);
+	return worker;
+}
+
+/* A worker without a job: an idle one, else a new one while there is room. */
+static struct worker *free_worker(struct worker_pool *pool)
+{
+	ptrdiff_t empty = -1;
+
+	for (size_t i = 0; i < pool->size; i++) {
+		if (pool->slots[i] && !pool->slots[i]->job && !pool->slots[i]->answering)
+			return pool->slots[i];
+		if (!pool->slots[i] && empty < 0)
+			empty = (ptrdiff_t)i;
+	}
+	return empty < 0 ? NULL : start(pool, (size_t)empty);
+}
+
+static void dispatch(struct worker_pool *pool)
+{
+	while (pool->first) {
+		struct worker *worker;
+		struct job *job = pool->first;
+
+		if (!job->on_done) {
+			pool->first = job->next;
+			if (!pool->first)
+				pool->last = &pool->first;
+			job_free(job);
+			continue;
+		}
+		worker = free_worker(pool);
+		if (!worker)
+			return;
+		pool->first = job->next;
+		if (!pool->first)
+			pool->last = &pool->first;
+		worker->job = job;
+		give(worker);
+	}
+}
+
+uint64_t worker_submit(struct worker_pool *pool, struct span request, int fd, int64_t timeout_ms, worker_done *on_done,
+		       void *data)
+{
+	struct job *job = mem_alloc(sizeof(*job));
+
+	job->id = ++pool->workers->next_id;
+	job->request.limit = LIMIT_FRAME_BYTES;
+	str_add(&job->request, request);
+	job->fd = fd >= 0 ? dup(fd) : -1;
+	job->timeout_ms = timeout_ms ? timeout_ms : LIMIT_JOB_MS;
+	job->on_done = on_done;
+	job->data = data;
+	*pool->last = job;
+	pool->last = &job->next;
+	dispatch(pool);
+	return job->id;
+}
+
+void worker_forget(struct worker_pool *pool, uint64_t id)
+{
+	for (struct job *job = pool->first; job; job = job->next)
+		if (job->id == id)
+			job->on_done = NULL;
+	for (size_t i = 0; i < pool->size; i++)
+		if (pool->slots[i] && pool->slots[i]->job && pool->slots[i]->job->id == id)
+			pool->slots[i]->job->on_done = NULL;
+}
+
+void worker_pool_free(struct worker_pool *pool)
+{
+	if (!pool)
+		return;
+	for (struct job *job = pool->first, *next; job; job = next) {
+		next = job->next;
+		job_free(job);
+	}
+	pool->first = NULL;
+	for (size_t i = 0; i < pool->size; i++)
+		if (pool->slots[i]) {
+			job_free(pool->slots[i]->job);
+			worker_free(pool->slots[i]);
+		}
+	free(pool->slots);
+	free(pool);
+}

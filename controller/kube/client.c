@@ -1,0 +1,245 @@
+/* Requests and their answers; see client.h. */
+#include "kube/client.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/limits.h"
+#include "io/file.h"
+#include "kube/status.h"
+
+#define REQUEST_TIMEOUT_MS 30000
+#define TOKEN_MAX_AGE_MS 30000
+#define TOKEN_BYTES_MAX (64u << 10)
+
+struct kube {
+	struct http *http;
+	char *server, *impersonate;
+	struct str authorization;      /* "Authorization: ..." or empty */
+	char *token_file;
+	int64_t token_read_ms;
+};
+
+struct request {
+	struct kube *kube;
+	kube_done *on_done;
+	void *data;
+};
+
+/* A projected token is replaced by the kubelet while we run: read again twice a minute and after a 401. */
+static void read_token(struct kube *kube)
+{
+	CLEANUP(str_release) struct str token = STR_LIMIT(TOKEN_BYTES_MAX);
+
+	if (!kube->token_file || (kube->token_read_ms && clock_mono_ms() - kube->token_read_ms < TOKEN_MAX_AGE_MS))
+		return;
+	if (file_read(kube->token_file, TOKEN_BYTES_MAX, &token, NULL))
+		return; /* the old one may still do; the server will tell */
+	str_reset(&kube->authorization);
+	str_addf(&kube->authorization, "Authorization: Bearer %.*s", SPAN_ARG(span_trim(str_span(&token))));
+	kube->token_read_ms = clock_mono_ms();
+}
+
+static void set_authorization(struct kube *kube, const struct kube_config *config)
+{
+	CLEANUP(str_release) struct str basic = STR_INIT;
+
+	if (config->token)
+		str_addf(&kube->authorization, "Authorization: Bearer %s", config->token);
+	if (!config->token && config->username && config->password) {
+		str_addf(&basic, "%s:%s", config->username, config->password);
+		str_adds(&kube->authorization, "Authorization: Basic ");
+		base64_encode(str_span(&basic), &kube->authorization);
+	}
+	if (config->token_file)
+		kube->token_file = mem_strdup(config->token_file);
+	read_token(kube);
+}
+
+struct kube *kube_new(struct loop *loop, const struct kube_config *config, const char *user_agent)
+{
+	struct kube *kube = mem_alloc(sizeof(*kube));
+	struct http_config http = {
+		.base_url = config->server,
+		.ca_pem = config->ca_pem,
+		.client_cert_pem = config->client_cert_pem,
+		.client_key_pem = config->client_key_pem,
+		.tls_server_name = config->tls_server_name,
+		.insecure = config->insecure,
+		.proxy_url = config->proxy_url,
+		.user_agent = user_agent,
+	};
+
+	kube->http = http_new(loop, &http);
+	kube->server = mem_strdup(config->server);
+	kube->impersonate = config->impersonate ? mem_strdup(config->impersonate) : NULL;
+	set_authorization(kube, config);
+	return kube;
+}
+
+void kube_free(struct kube *kube)
+{
+	if (!kube)
+		return;
+	http_free(kube->http);
+	str_release(&kube->authorization);
+	free(kube->token_file);
+	free(kube->server);
+	free(kube->impersonate);
+	free(kube);
+}
+
+static void on_answer(void *data, const struct http_answer *http)
+{
+	struct request *request = data;
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct kube_answer answer = { .status = http->status, .arena = arena, .body = http->body,
+				      .retry_after_ms = http->retry_after_ms };
+	struct error err = http->err;
+
+	if (!http->status) {
+		answer.err = &err;
+	} else {
+		bool good = http->status >= 200 && http->status < 300;
+
+		if (json_parse(http->body, arena, 0, &answer.object, &err) && good) {
+			error_wrap(&err, "the API server's answer");
+			answer.err = &err;
+		} else if (!good) {
+			kube_status_error(http->status, answer.object, &err);
+			answer.err = &err;
+		}
+	}
+	if (http->status == 401)
+		request->kube->token_read_ms = 0;
+	request->on_done(request->data, &answer);
+	free(request);
+}
+
+struct headers {
+	const char *list[8];
+	char text[7][600];
+	size_t count;
+};
+
+static void add_header(struct headers *headers, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	snprintf(headers->text[headers->count], sizeof(headers->text[0]), "%s: %s", name, value);
+	headers->list[headers->count] = headers->text[headers->count];
+	headers->count++;
+}
+
+static void make_headers(struct kube *kube, const char *accept, const char *content_type, const char *as,
+			 const char *audit_id, struct headers *out)
+{
+	out->count = 0;
+	memset(out->list, 0, sizeof(out->list));
+	read_token(kube);
+	add_header(out, "Accept", accept ? accept : KUBE_JSON);
+	add_header(out, "Content-Type", content_type);
+	add_header(out, "Impersonate-User", as ? as : kube->impersonate);
+	add_header(out, "Audit-ID", audit_id);
+	if (kube->authorization.length)
+		out->list[out->count++] = str_c(&kube->authorization);
+	out->list[out->count] = NULL;
+}
+
+uint64_t kube_send_(struct kube *kube, const struct kube_request *request)
+{
+	struct request *context = mem_alloc(sizeof(*context));
+	struct headers headers;
+	struct http_request http = {
+		.method = request->method,
+		.path = request->path,
+		.body = request->body,
+		.timeout_ms = request->timeout_ms ? request->timeout_ms : REQUEST_TIMEOUT_MS,
+		.on_done = on_answer,
+		.data = context,
+	};
+
+	*context = (struct request){ kube, request->on_done, request->data };
+	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
+	http.headers = headers.list;
+	return http_send(kube->http, &http);
+}
+
+uint64_t kube_get(struct kube *kube, const char *path, const char *accept, const char *as, kube_done *on_done, void *data)
+{
+	struct kube_request request = { .method = "GET", .path = path, .accept = accept, .as = as, .on_done = on_done,
+					.data = data };
+
+	return kube_send_(kube, &request);
+}
+
+void kube_cancel(struct kube *kube, uint64_t id)
+{
+	http_cancel(kube->http, id);
+}
+
+uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, const char *as, int64_t idle_timeout_ms,
+		     int (*on_data)(void *, struct span), void (*on_done)(void *, const struct http_answer *), void *data)
+{
+	struct headers headers;
+	struct http_request http = {
+		.method = "GET",
+		.path = path,
+		.idle_timeout_ms = idle_timeout_ms,
+		.on_data = on_data,
+		.on_done = on_done,
+		.data = data,
+	};
+
+	make_headers(kube, accept, NULL, as, NULL, &headers);
+	http.headers = headers.list;
+	return http_send(kube->http, &http);
+}
+
+/* Our own books: see the design, "bookkeeping writes". */
+static bool is_bookkeeping(struct span path)
+{
+	static const char *const prefixes[] = { "/apis/countersign.dev/v1alpha1/namespaces/",
+						"/apis/coordination.k8s.io/v1/namespaces/",
+						"/apis/events.k8s.io/v1/namespaces/" };
+
+	for (size_t i = 0; i < COUNT_OF(prefixes); i++)
+		if (span_starts(path, prefixes[i]))
+			return true;
+	return false;
+}
+
+uint64_t kube_bookkeep(struct kube *kube, const char *method, const char *path, const char *content_type,
+		       struct span body, kube_done *on_done, void *data)
+{
+	struct kube_request request = { .method = method, .path = path, .content_type = content_type, .body = body,
+					.on_done = on_done, .data = data };
+
+	ASSERT(is_bookkeeping(span_of(path)));
+	return kube_send_(kube, &request);
+}
+
+uint64_t kube_person(struct kube *kube, const char *method, const char *path, const char *content_type, struct span body,
+		     kube_done *on_done, void *data)
+{
+	struct kube_request request = { .method = method, .path = path, .content_type = content_type, .body = body,
+					.on_done = on_done, .data = data };
+
+	return kube_send_(kube, &request);
+}
+
+char *kube_account(struct arena *arena, const char *namespace_and_name)
+{
+	return arena_printf(arena, "system:serviceaccount:%s", namespace_and_name);
+}
+
+uint64_t kube_requests(const struct kube *kube)
+{
+	return http_sent(kube->http);
+}
+
+const char *kube_server(const struct kube *kube)
+{
+	return kube->server;
+}

@@ -1,0 +1,78 @@
+/*
+ * Requests to one API server. Answers are parsed into an arena that lives for
+ * the callback. Errors come classified (kube/status.h).
+ *
+ * Reading is open to every layer above. Writing is not: bookkeeping (our own
+ * objects' status, the inventory, events, the lease) goes by kube_bookkeep,
+ * which refuses any path but those; everything else by kube_write
+ * (kube/write.h), whose only caller is apply/.
+ */
+#ifndef KUBE_CLIENT_H
+#define KUBE_CLIENT_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "io/http.h"
+#include "io/loop.h"
+#include "kube/config.h"
+
+struct kube;
+
+struct kube *kube_new(struct loop *loop, const struct kube_config *config, const char *user_agent);
+void kube_free(struct kube *kube);
+
+struct kube_answer {
+	int status;                /* HTTP; 0: no answer */
+	struct json *object;       /* the body, or NULL; in `arena` */
+	struct arena *arena;       /* lives until the callback returns */
+	struct span body;          /* as received */
+	int64_t retry_after_ms;    /* -1: none */
+	const struct error *err;   /* NULL when the status is 2xx and the body parses */
+};
+
+typedef void kube_done(void *data, const struct kube_answer *answer);
+
+/* Media types of Accept. */
+#define KUBE_JSON "application/json"
+#define KUBE_METADATA_LIST "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+#define KUBE_METADATA "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+#define KUBE_DISCOVERY "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+
+/* GETs `path` (from '/', with query); `as` impersonates an account ("system:serviceaccount:ns:name"), NULL: ourselves. */
+uint64_t kube_get(struct kube *kube, const char *path, const char *accept, const char *as, kube_done *on_done, void *data);
+void kube_cancel(struct kube *kube, uint64_t id);
+
+/* A raw streaming GET, for watch.c. The callbacks are those of http.h. */
+uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, const char *as, int64_t idle_timeout_ms,
+		     int (*on_data)(void *, struct span), void (*on_done)(void *, const struct http_answer *), void *data);
+
+/* A write of our own books; ASSERTs that the path is one of them. content_type as for PATCH or POST. */
+uint64_t kube_bookkeep(struct kube *kube, const char *method, const char *path, const char *content_type,
+		       struct span body, kube_done *on_done, void *data);
+
+/* For the CLI: any request under the person's own rights. Never called by the controller. */
+uint64_t kube_person(struct kube *kube, const char *method, const char *path, const char *content_type, struct span body,
+		     kube_done *on_done, void *data);
+
+#define KUBE_APPLY_PATCH "application/apply-patch+yaml"
+#define KUBE_JSON_PATCH "application/json-patch+json"
+#define KUBE_MERGE_PATCH "application/merge-patch+json"
+
+/* "system:serviceaccount:NS:NAME" of "NS:NAME". */
+char *kube_account(struct arena *arena, const char *namespace_and_name);
+
+uint64_t kube_requests(const struct kube *kube);
+const char *kube_server(const struct kube *kube);
+
+/* Internal to kube/: one request of any kind. */
+struct kube_request {
+	const char *method, *path, *accept, *content_type, *as, *audit_id;
+	struct span body;
+	int64_t timeout_ms;
+	kube_done *on_done;
+	void *data;
+};
+uint64_t kube_send_(struct kube *kube, const struct kube_request *request);
+
+#endif

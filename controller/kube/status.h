@@ -1,0 +1,19 @@
+/*
+ * What an API server's refusal means: one table from (code, reason, cause,
+ * message) to the kind of error, since the status code alone misleads
+ * (duplicate env names give 500, a terminating namespace gives 403).
+ */
+#ifndef KUBE_STATUS_H
+#define KUBE_STATUS_H
+
+#include "base/error.h"
+#include "base/json.h"
+
+/* Fills *err from an HTTP status and the body (a metav1.Status, or anything, or NULL). Always returns -1.
+ * The text is the server's message; content of Secrets in it is cut out. */
+int kube_status_error(int status, const struct json *body, struct error *err);
+
+/* Conflict causes of a server-side apply: the managers named in them, comma-separated, and the first field; "" when none. */
+void kube_status_conflicts(const struct json *body, struct str *managers, struct str *fields);
+
+#endif

@@ -1,0 +1,304 @@
+/* List, then watch; see watch.h. One request is under way at a time. */
+#include "kube/watch.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/limits.h"
+#include "base/rand.h"
+#include "kube/status.h"
+
+#define PAGE 500
+#define BACKOFF_FIRST_MS 800
+#define BACKOFF_MOST_MS 30000
+/* a stream that told nothing for so long is taken for dead: the server sends a bookmark about once a minute */
+#define IDLE_MS 150000
+
+struct watch {
+	struct kube *kube;
+	struct loop *loop;
+	char *path, *selector, *as;
+	bool metadata, listed;
+	struct watch_handler handler;
+	void *data;
+	struct timer *timer;
+	uint64_t request;
+	struct str version;        /* the resourceVersion reached; empty: list anew without one */
+	struct str next_page;      /* continue token */
+	struct str line;           /* an event that is not whole yet */
+	int64_t backoff_ms, started_ms;
+	size_t events;
+	bool expired;              /* 410 was told: the next list is without a version */
+	bool broken;               /* an event could not be read: the stream is ended and listed anew */
+};
+
+static void begin(void *data);
+
+static void later(struct watch *watch)
+{
+	int64_t wait = watch->backoff_ms + (int64_t)rand_below((uint64_t)watch->backoff_ms);
+
+	watch->backoff_ms = watch->backoff_ms * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : watch->backoff_ms * 2;
+	timer_start(watch->timer, wait);
+}
+
+static void fail(struct watch *watch, const struct error *err)
+{
+	if (watch->handler.on_error)
+		watch->handler.on_error(watch->data, err);
+	later(watch);
+}
+
+static void add_query(struct watch *watch, struct str *path)
+{
+	str_adds(path, watch->path);
+	str_addc(path, '?');
+	if (watch->selector) {
+		str_adds(path, "labelSelector=");
+		url_escape(span_of(watch->selector), path);
+		str_addc(path, '&');
+	}
+}
+
+static const char *accept(const struct watch *watch)
+{
+	return watch->metadata ? KUBE_METADATA_LIST : KUBE_JSON;
+}
+
+static void set_version(struct watch *watch, const struct json *metadata)
+{
+	struct span version = json_text_span(json_get(metadata, "resourceVersion"));
+
+	if (!version.length)
+		return;
+	str_reset(&watch->version);
+	str_add(&watch->version, version);
+}
+
+/* One event of the stream; -1 ends it. */
+static int on_line(struct watch *watch, struct span line)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct error err = ERROR_INIT;
+	struct json *event, *object;
+	struct span type;
+
+	if (json_parse(line, arena, 0, &event, &err)) {
+		watch->broken = true;
+		return -1;
+	}
+	object = json_get(event, "object");
+	type = json_text_span(json_get(event, "type"));
+	watch->events++;
+	if (span_is(type, "ERROR")) {
+		/* HTTP 200, and yet: 410 comes this way too */
+		watch->expired = json_get_int(object, "code", 0) == 410;
+		if (!watch->expired) {
+			kube_status_error((int)json_get_int(object, "code", 500), object, &err);
+			if (watch->handler.on_error)
+				watch->handler.on_error(watch->data, &err);
+		}
+		return -1;
+	}
+	set_version(watch, json_get(object, "metadata"));
+	if (span_is(type, "ADDED"))
+		watch->handler.on_event(watch->data, WATCH_ADDED, object);
+	else if (span_is(type, "MODIFIED"))
+		watch->handler.on_event(watch->data, WATCH_MODIFIED, object);
+	else if (span_is(type, "DELETED"))
+		watch->handler.on_event(watch->data, WATCH_DELETED, object);
+	return 0;
+}
+
+static int on_piece(void *data, struct span piece)
+{
+	struct watch *watch = data;
+	ptrdiff_t end;
+
+	while ((end = span_index(piece, '\n')) >= 0) {
+		struct span line = span_sub(piece, 0, (size_t)end);
+		int rc;
+
+		if (watch->line.length) {
+			str_add(&watch->line, line);
+			line = str_span(&watch->line);
+		}
+		rc = watch->line.overflow || (line.length && on_line(watch, line)) ? -1 : 0;
+		str_reset(&watch->line);
+		if (rc)
+			return -1;
+		piece = span_from(piece, (size_t)end + 1);
+	}
+	str_add(&watch->line, piece);
+	return watch->line.overflow ? -1 : 0;
+}
+
+static void relist(struct watch *watch)
+{
+	watch->listed = false;
+	str_reset(&watch->version);
+	str_reset(&watch->next_page);
+}
+
+static void on_stream_end(void *data, const struct http_answer *answer)
+{
+	struct watch *watch = data;
+	bool short_lived = clock_mono_ms() - watch->started_ms < 1000 && !watch->events;
+	struct error err = ERROR_INIT;
+
+	watch->request = 0;
+	str_reset(&watch->line);
+	if (answer->status == 410 || watch->expired || watch->broken) {
+		relist(watch);
+		timer_start(watch->timer, watch->broken ? BACKOFF_FIRST_MS : 0);
+		return;
+	}
+	if (answer->status && answer->status != 200) {
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		struct json *body = NULL;
+
+		json_parse(answer->body, arena, 0, &body, NULL);
+		kube_status_error(answer->status, body, &err);
+		/* a lost right or kind needs a list to know what happened meanwhile */
+		relist(watch);
+		fail(watch, &err);
+		return;
+	}
+	if (!answer->status && answer->err.kind == ERROR_TRANSIENT && short_lived) {
+		fail(watch, &answer->err);
+		return;
+	}
+	if (watch->events)
+		watch->backoff_ms = BACKOFF_FIRST_MS;
+	if (short_lived)
+		later(watch);
+	else
+		timer_start(watch->timer, answer->status ? 0 : BACKOFF_FIRST_MS / 4);
+}
+
+static void start_stream(struct watch *watch)
+{
+	CLEANUP(str_release) struct str path = STR_INIT;
+
+	add_query(watch, &path);
+	str_addf(&path, "watch=true&allowWatchBookmarks=true&timeoutSeconds=%d&resourceVersion=",
+		 (int)(300 + rand_below(300)));
+	url_escape(str_span(&watch->version), &path);
+	watch->events = 0;
+	watch->expired = watch->broken = false;
+	watch->started_ms = clock_mono_ms();
+	watch->request = kube_stream(watch->kube, str_c(&path), accept(watch), watch->as, IDLE_MS, on_piece, on_stream_end,
+				     watch);
+}
+
+static void on_page(void *data, const struct kube_answer *answer)
+{
+	struct watch *watch = data;
+	const struct json *items = json_get(answer->object, "items"), *metadata = json_get(answer->object, "metadata");
+	struct span next = json_text_span(json_get(metadata, "continue"));
+
+	watch->request = 0;
+	if (answer->err || !json_is(items, JSON_ARRAY)) {
+		struct error err = ERROR_INIT;
+
+		/* items null is an empty list as Go writes it */
+		if (answer->err)
+			err = *answer->err;
+		else if (!json_is(items, JSON_NULL) || !metadata)
+			error_set(&err, ERROR_TRANSIENT, "BadList", "the list of %s has no items", watch->path);
+		if (err.reason[0]) {
+			relist(watch);
+			fail(watch, &err);
+			return;
+		}
+	}
+	if (!watch->next_page.length && watch->handler.on_listing)
+		watch->handler.on_listing(watch->data);
+	for (size_t i = 0; i < json_count(items); i++)
+		watch->handler.on_event(watch->data, WATCH_ADDED, json_at(items, i));
+	str_reset(&watch->next_page);
+	str_add(&watch->next_page, next);
+	if (!next.length) {
+		set_version(watch, metadata);
+		watch->listed = true;
+		watch->backoff_ms = BACKOFF_FIRST_MS;
+		watch->handler.on_listed(watch->data);
+	}
+	timer_start(watch->timer, 0);
+}
+
+static void start_list(struct watch *watch)
+{
+	CLEANUP(str_release) struct str path = STR_INIT;
+
+	add_query(watch, &path);
+	str_addf(&path, "limit=%d", PAGE);
+	if (watch->next_page.length) {
+		str_adds(&path, "&continue=");
+		url_escape(str_span(&watch->next_page), &path);
+	}
+	watch->request = kube_get(watch->kube, str_c(&path), accept(watch), watch->as, on_page, watch);
+}
+
+static void begin(void *data)
+{
+	struct watch *watch = data;
+
+	if (watch->request)
+		return;
+	if (watch->listed)
+		start_stream(watch);
+	else
+		start_list(watch);
+}
+
+struct watch *watch_new(struct kube *kube, struct loop *loop, const char *path, const char *selector, bool metadata,
+			const char *as, const struct watch_handler *handler, void *data)
+{
+	struct watch *watch = mem_alloc(sizeof(*watch));
+
+	watch->kube = kube;
+	watch->loop = loop;
+	watch->path = mem_strdup(path);
+	watch->selector = selector ? mem_strdup(selector) : NULL;
+	watch->as = as ? mem_strdup(as) : NULL;
+	watch->metadata = metadata;
+	watch->handler = *handler;
+	watch->data = data;
+	watch->backoff_ms = BACKOFF_FIRST_MS;
+	watch->line.limit = LIMIT_HTTP_BODY_BYTES;
+	watch->timer = timer_new(loop, begin, watch);
+	timer_start(watch->timer, 0);
+	return watch;
+}
+
+bool watch_listed(const struct watch *watch)
+{
+	return watch->listed;
+}
+
+void watch_again(struct watch *watch)
+{
+	if (watch->request && watch->listed)
+		return;
+	watch->backoff_ms = BACKOFF_FIRST_MS;
+	if (!watch->request)
+		timer_start(watch->timer, 0);
+}
+
+void watch_free(struct watch *watch)
+{
+	if (!watch)
+		return;
+	if (watch->request)
+		kube_cancel(watch->kube, watch->request);
+	timer_free(watch->timer);
+	str_release(&watch->version);
+	str_release(&watch->next_page);
+	str_release(&watch->line);
+	free(watch->path);
+	free(watch->selector);
+	free(watch->as);
+	free(watch);
+}
