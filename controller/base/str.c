@@ -227,6 +227,14 @@ char *str_take(struct str *s)
 	return data;
 }
 
+void str_drop_to(struct str *s, size_t length)
+{
+	ASSERT(length <= s->length);
+	s->length = length;
+	if (s->data)
+		s->data[length] = '\0';
+}
+
 void str_drop(struct str *s, size_t count)
 {
 	ASSERT(count <= s->length);

@@ -75,6 +75,8 @@ struct span str_span(const struct str *s);           /* borrowed until the next 
 const char *str_c(const struct str *s);              /* "" while empty */
 /* Gives the bytes away (free() them); NULL-terminated; s is empty afterwards. Never NULL. */
 char *str_take(struct str *s);
+/* Cuts the content to its first `length` bytes. */
+void str_drop_to(struct str *s, size_t length);
 /* Removes `count` bytes from the front. */
 void str_drop(struct str *s, size_t count);
 

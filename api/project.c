@@ -1,0 +1,262 @@
+/* Projects: reading, and what they allow. See project.h. */
+#include "api/project.h"
+
+#include <ctype.h>
+
+#include "base/glob.h"
+#include "base/limits.h"
+
+static int unknown_field(const struct json *object, const char *where, const char *const known[], struct error *err)
+{
+	JSON_EACH(member, object) {
+		bool found = false;
+
+		for (const char *const *name = known; *name && !found; name++)
+			found = span_is(member->key, *name);
+		if (!found)
+			return error_set(err, ERROR_INVALID, "InvalidProject",
+					 "%s has the unknown field %.*s; the whole Project is refused, since what it meant "
+					 "to forbid is not known", where, SPAN_ARG(span_sub(member->key, 0, 80)));
+	}
+	return 0;
+}
+
+static int want_list(const struct json *spec, const char *field, const struct json **out, struct error *err)
+{
+	*out = json_get(spec, field);
+	if (!*out || json_is(*out, JSON_NULL) || json_is(*out, JSON_ARRAY))
+		return 0;
+	return error_set(err, ERROR_INVALID, "InvalidProject", "spec.%s is a %s, not a list", field, json_type_name(*out));
+}
+
+/* A pattern that could not be understood must not quietly match nothing when it was meant to deny. */
+static int want_glob(const struct json *value, const char *field, bool optional, const char **out, struct error *err)
+{
+	const char *text = json_text(value);
+	struct span pattern = span_of(text);
+
+	if (!value && optional) {
+		*out = NULL;
+		return 0;
+	}
+	if (span_starts(pattern, "!"))
+		pattern = span_from(pattern, 1);
+	if (!text || (pattern.length && !glob_valid(pattern)) || span_has_nul(json_text_span(value)))
+		return error_set(err, ERROR_INVALID, "InvalidProject", "spec.%s has an entry that is no glob: %s", field,
+				 text ? text : json_type_name(value));
+	*out = text;
+	return 0;
+}
+
+static int read_repos(const struct json *spec, struct arena *arena, struct project *out, struct error *err)
+{
+	const struct json *list;
+
+	if (want_list(spec, "sourceRepos", &list, err))
+		return -1;
+	out->source_repos = arena_calloc(arena, json_count(list) + 1, sizeof(char *));
+	for (size_t i = 0; i < json_count(list); i++)
+		if (want_glob(json_at(list, i), "sourceRepos", false, &out->source_repos[i], err))
+			return -1;
+	return 0;
+}
+
+static int read_destinations(const struct json *spec, struct arena *arena, struct project *out, struct error *err)
+{
+	static const char *const known[] = { "server", "namespace", "name", NULL };
+	const struct json *list;
+
+	if (want_list(spec, "destinations", &list, err))
+		return -1;
+	out->destination_count = json_count(list);
+	out->destinations = arena_calloc(arena, out->destination_count, sizeof(struct destination_rule));
+	for (size_t i = 0; i < out->destination_count; i++) {
+		const struct json *from = json_at(list, i);
+		struct destination_rule *rule = &out->destinations[i];
+		const char *name = json_get_text(from, "name");
+
+		if (unknown_field(from, "spec.destinations[]", known, err) ||
+		    want_glob(json_get(from, "server"), "destinations[].server", true, &rule->server, err) ||
+		    want_glob(json_get(from, "namespace"), "destinations[].namespace", true, &rule->namespace, err))
+			return -1;
+		if (!rule->server && name && !strcmp(name, "in-cluster"))
+			rule->server = "https://kubernetes.default.svc";
+	}
+	return 0;
+}
+
+static int read_kinds(const struct json *spec, const char *field, struct arena *arena, struct kind_rules *out,
+		      struct error *err)
+{
+	static const char *const known[] = { "group", "kind", "name", NULL };
+	const struct json *list;
+
+	if (want_list(spec, field, &list, err))
+		return -1;
+	out->given = json_is(list, JSON_ARRAY);
+	out->count = json_count(list);
+	out->rules = arena_calloc(arena, out->count, sizeof(struct kind_rule));
+	for (size_t i = 0; i < out->count; i++) {
+		const struct json *from = json_at(list, i);
+		struct kind_rule *rule = &out->rules[i];
+
+		if (unknown_field(from, field, known, err) || want_glob(json_get(from, "group"), field, false, &rule->group, err) ||
+		    want_glob(json_get(from, "kind"), field, false, &rule->kind, err) ||
+		    want_glob(json_get(from, "name"), field, true, &rule->name, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int read_accounts(const struct json *spec, struct arena *arena, struct project *out, struct error *err)
+{
+	static const char *const known[] = { "server", "namespace", "defaultServiceAccount", NULL };
+	const struct json *list;
+
+	if (want_list(spec, "destinationServiceAccounts", &list, err))
+		return -1;
+	out->account_count = json_count(list);
+	out->accounts = arena_calloc(arena, out->account_count, sizeof(struct account_rule));
+	for (size_t i = 0; i < out->account_count; i++) {
+		const struct json *from = json_at(list, i);
+		struct account_rule *rule = &out->accounts[i];
+
+		rule->account = json_get_text(from, "defaultServiceAccount");
+		if (unknown_field(from, "spec.destinationServiceAccounts[]", known, err) ||
+		    want_glob(json_get(from, "server"), "destinationServiceAccounts[].server", true, &rule->server, err) ||
+		    want_glob(json_get(from, "namespace"), "destinationServiceAccounts[].namespace", true, &rule->namespace, err))
+			return -1;
+		if (!rule->account || !*rule->account || strpbrk(rule->account, "*?[]{}!/ "))
+			return error_set(err, ERROR_INVALID, "InvalidProject",
+					 "spec.destinationServiceAccounts[%zu].defaultServiceAccount is not an account's name", i);
+	}
+	return 0;
+}
+
+int project_decode(const struct json *object, struct arena *arena, struct project *out, struct error *err)
+{
+	static const char *const known[] = { "description", "sourceRepos", "destinations", "clusterResourceWhitelist",
+					     "clusterResourceBlacklist", "namespaceResourceWhitelist",
+					     "namespaceResourceBlacklist", "destinationServiceAccounts",
+					     "allowRewrittenHistory", NULL };
+	const struct json *spec = json_get(object, "spec"), *metadata = json_get(object, "metadata");
+	const struct json *rewritten = json_get(spec, "allowRewrittenHistory");
+
+	*out = (struct project){ .namespace = json_get_text(metadata, "namespace"), .name = json_get_text(metadata, "name"),
+				 .uid = json_get_text(metadata, "uid"),
+				 .resource_version = json_get_text(metadata, "resourceVersion"),
+				 .generation = json_get_int(metadata, "generation", 0) };
+	if (!out->name || !json_is(spec, JSON_OBJECT))
+		return error_set(err, ERROR_INVALID, "InvalidProject", "spec is missing");
+	if (rewritten && !json_is(rewritten, JSON_BOOL))
+		return error_set(err, ERROR_INVALID, "InvalidProject", "spec.allowRewrittenHistory is no boolean");
+	out->allow_rewritten_history = json_get_bool(spec, "allowRewrittenHistory", false);
+	if (unknown_field(spec, "spec", known, err) || read_repos(spec, arena, out, err) ||
+	    read_destinations(spec, arena, out, err) ||
+	    read_kinds(spec, "clusterResourceWhitelist", arena, &out->cluster_whitelist, err) ||
+	    read_kinds(spec, "clusterResourceBlacklist", arena, &out->cluster_blacklist, err) ||
+	    read_kinds(spec, "namespaceResourceWhitelist", arena, &out->namespace_whitelist, err) ||
+	    read_kinds(spec, "namespaceResourceBlacklist", arena, &out->namespace_blacklist, err))
+		return -1;
+	return read_accounts(spec, arena, out, err);
+}
+
+/* Scheme and host in lower case, without ".git" and trailing slashes, as Argo CD compares repository URLs. */
+static void normalise_url(const char *url, struct str *out)
+{
+	struct span text = span_trim(span_of(url));
+	size_t slashes = 0;
+
+	while (span_ends(text, "/"))
+		text.length--;
+	if (span_ends(text, ".git"))
+		text.length -= 4;
+	for (size_t i = 0; i < text.length; i++) {
+		slashes += text.data[i] == '/';
+		str_addc(out, slashes < 3 ? (char)tolower((unsigned char)text.data[i]) : text.data[i]);
+	}
+}
+
+bool project_allows_repo(const struct project *project, const char *repo_url)
+{
+	CLEANUP(str_release) struct str url = STR_INIT;
+	bool allowed = false;
+
+	normalise_url(repo_url, &url);
+	for (const char **rule = project->source_repos; *rule; rule++) {
+		CLEANUP(str_release) struct str pattern = STR_INIT;
+		bool deny = **rule == '!';
+
+		normalise_url(*rule + deny, &pattern);
+		/* a lone star is everything; any other star stays within a segment, "**" does not */
+		if (!span_is(str_span(&pattern), "*") && !glob_match(str_span(&pattern), str_span(&url), GLOB_PATH))
+			continue;
+		if (deny)
+			return false;
+		allowed = true;
+	}
+	return allowed;
+}
+
+static bool matches(const char *pattern, const char *text)
+{
+	return pattern && (!strcmp(pattern, "*") || glob_match(span_of(pattern), span_of(text), GLOB_ANY) ||
+			   !strcmp(pattern, text));
+}
+
+bool project_allows_destination(const struct project *project, const char *server, const char *namespace)
+{
+	bool allowed = false;
+
+	for (size_t i = 0; i < project->destination_count; i++) {
+		const struct destination_rule *rule = &project->destinations[i];
+		const char *rule_server = rule->server ? rule->server : "", *rule_namespace = rule->namespace ? rule->namespace : "";
+		bool deny_server = *rule_server == '!', deny_namespace = *rule_namespace == '!';
+		bool server_hit = matches(rule_server + deny_server, server);
+		bool namespace_hit = matches(rule_namespace + deny_namespace, namespace);
+
+		if ((deny_server && server_hit && !deny_namespace && namespace_hit) || (deny_server && deny_namespace && server_hit && namespace_hit) ||
+		    (deny_namespace && namespace_hit && !deny_server && server_hit))
+			return false;
+		if (!deny_server && !deny_namespace && server_hit && namespace_hit)
+			allowed = true;
+	}
+	return allowed;
+}
+
+static bool listed(const struct kind_rules *rules, const char *group, const char *kind, const char *name)
+{
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct kind_rule *rule = &rules->rules[i];
+
+		/* group "" is the core group; its glob is the empty text, which glob_match never matches */
+		if (matches(rule->group, group) && matches(rule->kind, kind) && (!rule->name || !*rule->name || matches(rule->name, name)))
+			return true;
+	}
+	return false;
+}
+
+bool project_allows_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced)
+{
+	if (!namespaced)
+		return listed(&project->cluster_whitelist, group, kind, name) &&
+		       !listed(&project->cluster_blacklist, group, kind, name);
+	if (listed(&project->namespace_blacklist, group, kind, name))
+		return false;
+	return !project->namespace_whitelist.given || listed(&project->namespace_whitelist, group, kind, name);
+}
+
+const char *project_account(const struct project *project, const char *server, const char *namespace, struct arena *arena)
+{
+	for (size_t i = 0; i < project->account_count; i++) {
+		const struct account_rule *rule = &project->accounts[i];
+
+		if (!matches(rule->server, server) || !matches(rule->namespace ? rule->namespace : "*", namespace))
+			continue;
+		if (strchr(rule->account, ':'))
+			return rule->account;
+		/* as Argo CD: without a namespace it is an account of the destination's */
+		return arena_printf(arena, "%s:%s", namespace, rule->account);
+	}
+	return NULL;
+}

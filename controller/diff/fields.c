@@ -1,0 +1,147 @@
+/* FieldsV1; see fields.h. */
+#include "diff/fields.h"
+
+#include <stdlib.h>
+
+const struct json *fields_of(const struct json *object, const char *manager, const char *operation)
+{
+	const struct json *entries = json_path(object, "metadata", "managedFields", NULL);
+
+	for (size_t i = 0; i < json_count(entries); i++) {
+		const struct json *entry = json_at(entries, i);
+		struct span subresource = json_text_span(json_get(entry, "subresource"));
+
+		if (!subresource.length && span_is(json_text_span(json_get(entry, "manager")), manager) &&
+		    span_is(json_text_span(json_get(entry, "operation")), operation))
+			return json_get(entry, "fieldsV1");
+	}
+	return NULL;
+}
+
+/* The item of a list whose key fields have the values that `keys` gives. */
+static struct json *item_by_keys(const struct json *list, struct span keys, ptrdiff_t *index)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct json *wanted;
+
+	if (json_parse(keys, arena, 4, &wanted, NULL) || !json_is(wanted, JSON_OBJECT))
+		return NULL;
+	for (size_t i = 0; i < json_count(list); i++) {
+		struct json *item = json_at(list, i);
+		bool equal = true;
+
+		JSON_EACH(member, wanted)
+			equal = equal && json_equal(json_get_span(item, member->key), member->value);
+		if (!equal)
+			continue;
+		*index = (ptrdiff_t)i;
+		return item;
+	}
+	return NULL;
+}
+
+static struct json *item_by_value(const struct json *list, struct span text, ptrdiff_t *index)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct json *wanted;
+
+	if (json_parse(text, arena, 16, &wanted, NULL))
+		return NULL;
+	for (size_t i = 0; i < json_count(list); i++)
+		if (json_equal(json_at(list, i), wanted)) {
+			*index = (ptrdiff_t)i;
+			return json_at(list, i);
+		}
+	return NULL;
+}
+
+struct json *fields_step(const struct json *value, struct span element, ptrdiff_t *index)
+{
+	struct span rest = span_from(element, 2);
+	int64_t at;
+
+	*index = -1;
+	if (span_starts(element, "f:"))
+		return json_get_span(value, rest);
+	if (span_starts(element, "k:"))
+		return item_by_keys(value, rest, index);
+	if (span_starts(element, "v:"))
+		return item_by_value(value, rest, index);
+	if (span_starts(element, "i:") && span_to_int64(rest, &at)) {
+		*index = (ptrdiff_t)at;
+		return json_at(value, (size_t)at);
+	}
+	return NULL;
+}
+
+static void digest_value(struct digester *digester, struct span path, const struct json *value, bool existence)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	digest_add(digester, path);
+	if (!value)
+		str_adds(&text, "\1absent");
+	else if (existence)
+		str_adds(&text, "\1exists");
+	else
+		json_write(value, JSON_SORTED, &text);
+	str_addc(&text, '\0');
+	digest_add(digester, str_span(&text));
+}
+
+/* Key order in FieldsV1 is the API server's, and it is the same each time: sorted. */
+static void digest_set(struct digester *digester, const struct json *set, const struct json *value, struct str *path)
+{
+	size_t length = path->length;
+
+	if (!json_count(set)) {
+		digest_value(digester, str_span(path), value, false);
+		return;
+	}
+	JSON_EACH(member, set) {
+		ptrdiff_t index;
+
+		if (span_is(member->key, ".")) {
+			digest_value(digester, str_span(path), value, true);
+			continue;
+		}
+		str_addc(path, '\0');
+		str_add(path, member->key);
+		digest_set(digester, member->value, fields_step(value, member->key, &index), path);
+		str_drop_to(path, length);
+	}
+}
+
+struct digest fields_digest(const struct json *object)
+{
+	const struct json *set = fields_of(object, FIELD_MANAGER, "Apply");
+	CLEANUP(str_release) struct str path = STR_INIT;
+	struct digester *digester;
+
+	if (!json_count(set))
+		return (struct digest){ { 0 } };
+	digester = digest_begin();
+	digest_set(digester, set, object, &path);
+	return digest_end(digester);
+}
+
+struct json *fields_union(struct arena *arena, const struct json *a, const struct json *b)
+{
+	struct json *both;
+
+	if (!a || !b)
+		return a || b ? json_copy(arena, a ? a : b) : NULL;
+	both = json_copy(arena, a);
+	JSON_EACH(member, b) {
+		struct json *mine = json_get_span(both, member->key);
+
+		json_set_span(arena, both, member->key,
+			      mine ? fields_union(arena, mine, member->value) : json_copy(arena, member->value));
+	}
+	return both;
+}
+
+bool fields_is_kubectl(struct span manager)
+{
+	return span_is(manager, "kubectl") || span_starts(manager, "kubectl-");
+}

@@ -1,0 +1,40 @@
+/*
+ * metadata.managedFields (FieldsV1) as sets of paths into a live object.
+ *
+ * A set is a JSON object as the API server writes it: "f:name" a field,
+ * "k:{...}" the list item with those keys, "v:..." the item of a set, "i:n" an
+ * index, "." the thing itself; an empty object is a leaf.
+ *
+ * managedFields can be forged or wiped by whoever may write the object, so
+ * they serve two things only: attribution, and the digest below, which covers
+ * paths and values alike, so that forging the one without the other shows.
+ */
+#ifndef DIFF_FIELDS_H
+#define DIFF_FIELDS_H
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/json.h"
+
+#define FIELD_MANAGER "countersign"
+
+/* The set that `manager` holds by `operation` ("Apply" or "Update") outside subresources; NULL if none. */
+const struct json *fields_of(const struct json *object, const char *manager, const char *operation);
+
+/*
+ * D1: digest over the paths and values of what our Apply entry owns. Zero when
+ * there is no such entry. Equal digests mean: every declared field still has
+ * the value that it had.
+ */
+struct digest fields_digest(const struct json *object);
+
+/* The value that one path element of a set names within `value`, or NULL; *index is set for list items (else -1). */
+struct json *fields_step(const struct json *value, struct span element, ptrdiff_t *index);
+
+/* Both sets together, in the arena; either may be NULL. */
+struct json *fields_union(struct arena *arena, const struct json *a, const struct json *b);
+
+/* Whether a managedFields entry's manager is kubectl in one of its forms ("kubectl", "kubectl-client-side-apply", "kubectl-edit"...). */
+bool fields_is_kubectl(struct span manager);
+
+#endif
