@@ -26,6 +26,8 @@
 #define LIMIT_YAML_KEY_BYTES 1024u
 #define LIMIT_YAML_SCALAR_BYTES (1u << 20)
 #define LIMIT_YAML_DOCUMENTS 5000u
+#define LIMIT_RENDER_NODES 2000000u              /* of all files of one job; about 100 bytes of memory each */
+#define LIMIT_RENDER_PROBLEMS 10u                /* errors told of one revision */
 
 /* Evidence of one image (supply-chain.md 2.1; CVE-2024-29902 and its kin). */
 #define LIMIT_OCI_MANIFEST_BYTES (4u << 20)
