@@ -59,6 +59,10 @@
 #define LIMIT_GIT_HISTORY 100000u                /* commits walked to find the newest that changed a path */
 #define LIMIT_GIT_TREE_DEPTH 64
 #define LIMIT_GIT_PATH_BYTES 4096u
+#define LIMIT_GIT_TREE_ENTRIES 1000000u          /* looked at while selecting the files of one revision */
+#define LIMIT_GIT_HISTORY_ENTRIES 20000000u      /* compared while walking the history of one path */
+#define LIMIT_GIT_MEMO 20000u                    /* (path, options) pairs whose newest revision is remembered */
+#define LIMIT_GIT_SUBJECT_BYTES 256u             /* of a commit's first line and of each name in it */
 
 /* Audit log (C2SP tlog-tiles: entries are 16-bit length-prefixed). */
 #define LIMIT_RECORD_BYTES 65535u
