@@ -219,7 +219,10 @@ size_t json_count(const struct json *list)
 
 struct json_member *json_first_(const struct json *list)
 {
-	return json_count(list) ? list->as.list.members : NULL;
+	static struct json_member none;
+
+	/* never NULL: JSON_EACH adds the count to it, and NULL + 0 is undefined in C17 */
+	return json_count(list) ? list->as.list.members : &none;
 }
 
 bool json_is(const struct json *value, enum json_type type)
