@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "io/file.h"
 #include "kube/status.h"
+#include "kube/write.h"
 
 #define REQUEST_TIMEOUT_MS 30000
 #define TOKEN_MAX_AGE_MS 30000
@@ -19,6 +20,9 @@ struct kube {
 	struct str authorization;      /* "Authorization: ..." or empty */
 	char *token_file;
 	int64_t token_read_ms;
+	struct loop *loop;
+	bool (*is_leading)(const void *);
+	const void *lease;
 };
 
 struct request {
@@ -72,6 +76,7 @@ struct kube *kube_new(struct loop *loop, const struct kube_config *config, const
 	};
 
 	kube->http = http_new(loop, &http);
+	kube->loop = loop;
 	kube->server = mem_strdup(config->server);
 	kube->impersonate = config->impersonate ? mem_strdup(config->impersonate) : NULL;
 	set_authorization(kube, config);
@@ -202,7 +207,9 @@ static bool is_bookkeeping(struct span path)
 {
 	static const char *const prefixes[] = { "/apis/countersign.dev/v1alpha1/namespaces/",
 						"/apis/coordination.k8s.io/v1/namespaces/",
-						"/apis/events.k8s.io/v1/namespaces/" };
+						"/apis/events.k8s.io/v1/namespaces/",
+						/* asks what we may do; stores nothing */
+						"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" };
 
 	for (size_t i = 0; i < COUNT_OF(prefixes); i++)
 		if (span_starts(path, prefixes[i]))
@@ -218,6 +225,50 @@ uint64_t kube_bookkeep(struct kube *kube, const char *method, const char *path, 
 
 	ASSERT(is_bookkeeping(span_of(path)));
 	return kube_send_(kube, &request);
+}
+
+struct refusal {
+	kube_done *on_done;
+	void *data;
+};
+
+static void refuse_not_leader(void *data)
+{
+	struct refusal *refusal = data;
+	struct error err = ERROR_INIT;
+	struct kube_answer answer = { .retry_after_ms = -1, .err = &err };
+
+	error_set(&err, ERROR_CANCELED, "NotLeader", "the lease is not surely ours at this moment; nothing was sent");
+	refusal->on_done(refusal->data, &answer);
+	free(refusal);
+}
+
+void kube_write(struct kube *kube, const struct write_permit *permit, const struct write_request *request)
+{
+	struct kube_request send = { .method = request->method, .path = request->path, .content_type = request->content_type,
+				     .as = permit->account, .body = request->body, .on_done = request->on_done,
+				     .data = request->data };
+	char audit_id[128];
+
+	ASSERT(permit->account && span_starts(span_of(permit->account), "system:serviceaccount:"));
+	ASSERT(permit->intent_durable && permit->log_id && permit->images_allowed && request->attempt);
+	if (!kube->is_leading || !kube->is_leading(kube->lease)) {
+		struct refusal *refusal = mem_alloc(sizeof(*refusal));
+
+		*refusal = (struct refusal){ request->on_done, request->data };
+		loop_defer(kube->loop, refuse_not_leader, refusal);
+		return;
+	}
+	snprintf(audit_id, sizeof(audit_id), "%s.%llu.%u.%u", permit->log_id, (unsigned long long)permit->intent_seq,
+		 request->ordinal, request->attempt);
+	send.audit_id = audit_id;
+	kube_send_(kube, &send);
+}
+
+void kube_set_leading(struct kube *kube, bool (*is_leading)(const void *), const void *data)
+{
+	kube->is_leading = is_leading;
+	kube->lease = data;
 }
 
 uint64_t kube_person(struct kube *kube, const char *method, const char *path, const char *content_type, struct span body,

@@ -1,0 +1,226 @@
+/* Leader election; see lease.h. */
+#include "kube/lease.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "kube/write.h"
+
+#define DURATION_S 15
+#define RENEW_DEADLINE_MS 10000
+#define RETRY_MS 2000
+#define RELEASE_MS 2000
+
+struct lease {
+	struct kube *kube;
+	struct loop *loop;
+	struct timer *timer;
+	struct arena *arena;
+	const char *path, *collection, *namespace, *name, *identity;
+	struct lease_handler handler;
+	void *data;
+	uint64_t request;
+	int64_t sent_ms, renewed_ms;        /* when the last renewal that succeeded was sent; 0: none */
+	int64_t seen_ms, other_duration_ms; /* when the other's current version was first seen, and how long it is good for */
+	struct str seen_version;
+	int64_t transitions;
+	bool held, releasing;
+	void (*on_released)(void *);
+	void *released_data;
+};
+
+static void attempt(void *data);
+
+bool lease_held(const struct lease *lease)
+{
+	return lease->held && clock_mono_ms() < lease->renewed_ms + RENEW_DEADLINE_MS;
+}
+
+static bool is_leading(const void *data)
+{
+	return lease_held(data);
+}
+
+static void lose(struct lease *lease)
+{
+	lease->held = false;
+	lease->handler.on_lost(lease->data);
+}
+
+static void again(struct lease *lease)
+{
+	timer_start(lease->timer, RETRY_MS);
+}
+
+static void on_written(void *data, const struct kube_answer *answer)
+{
+	struct lease *lease = data;
+
+	lease->request = 0;
+	if (lease->releasing) {
+		timer_start(lease->timer, 0);
+		return;
+	}
+	if (!answer->err) {
+		bool first = !lease->held;
+
+		lease->held = true;
+		lease->renewed_ms = lease->sent_ms;
+		again(lease);
+		if (first)
+			lease->handler.on_leading(lease->data, lease->transitions);
+		return;
+	}
+	again(lease);
+}
+
+/* The lease as we want it; based on `live` when there is one. */
+static struct json *wanted(struct lease *lease, const struct json *live, struct arena *arena)
+{
+	struct json *object = live ? json_copy(arena, live) : json_object(arena), *metadata, *spec;
+	bool ours = span_is(json_text_span(json_path(live, "spec", "holderIdentity", NULL)), lease->identity);
+	char now[TIME_TEXT], *text;
+
+	time_format_ns(clock_wall_ns(), now);
+	text = arena_printf(arena, "%.26sZ", now); /* MicroTime */
+	json_set_string(arena, object, "apiVersion", "coordination.k8s.io/v1");
+	json_set_string(arena, object, "kind", "Lease");
+	metadata = json_ensure_object(arena, object, "metadata");
+	json_set_string(arena, metadata, "name", lease->name);
+	json_set_string(arena, metadata, "namespace", lease->namespace);
+	spec = json_ensure_object(arena, object, "spec");
+	lease->transitions = json_get_int(spec, "leaseTransitions", 0) + (ours ? 0 : 1);
+	json_set_string(arena, spec, "holderIdentity", lease->releasing ? "" : lease->identity);
+	json_set_int(arena, spec, "leaseDurationSeconds", lease->releasing ? 1 : DURATION_S);
+	json_set_int(arena, spec, "leaseTransitions", lease->transitions);
+	json_set_string(arena, spec, "renewTime", text);
+	if (!ours)
+		json_set_string(arena, spec, "acquireTime", text);
+	return object;
+}
+
+static void put(struct lease *lease, const struct json *live, struct arena *arena)
+{
+	CLEANUP(str_release) struct str body = STR_INIT;
+
+	json_write(wanted(lease, live, arena), JSON_PLAIN, &body);
+	lease->sent_ms = clock_mono_ms();
+	/* the PUT carries the resourceVersion that was read: of two candidates one gets 409 */
+	lease->request = kube_bookkeep(lease->kube, live ? "PUT" : "POST", live ? lease->path : lease->collection,
+				       KUBE_JSON, str_span(&body), on_written, lease);
+}
+
+/* Whether somebody else's lease still counts. */
+static bool is_taken(struct lease *lease, const struct json *live)
+{
+	const struct json *spec = json_get(live, "spec");
+	struct span holder = json_text_span(json_get(spec, "holderIdentity"));
+	struct span version = json_text_span(json_path(live, "metadata", "resourceVersion", NULL));
+
+	if (!holder.length || span_is(holder, lease->identity))
+		return false;
+	if (!span_equal(version, str_span(&lease->seen_version))) {
+		str_reset(&lease->seen_version);
+		str_add(&lease->seen_version, version);
+		lease->seen_ms = clock_mono_ms();
+		lease->other_duration_ms = json_get_int(spec, "leaseDurationSeconds", DURATION_S) * 1000;
+	}
+	return clock_mono_ms() < lease->seen_ms + lease->other_duration_ms;
+}
+
+static void on_read(void *data, const struct kube_answer *answer)
+{
+	struct lease *lease = data;
+
+	lease->request = 0;
+	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
+		again(lease);
+		return;
+	}
+	if (answer->err && !lease->releasing) {
+		put(lease, NULL, answer->arena);
+		return;
+	}
+	if (lease->releasing && !span_is(json_text_span(json_path(answer->object, "spec", "holderIdentity", NULL)), lease->identity)) {
+		timer_start(lease->timer, 0);
+		return;
+	}
+	if (is_taken(lease, answer->object)) {
+		if (lease->held)
+			lose(lease);
+		again(lease);
+		return;
+	}
+	put(lease, answer->object, answer->arena);
+}
+
+static void attempt(void *data)
+{
+	struct lease *lease = data;
+
+	if (lease->releasing) {
+		void (*on_done)(void *) = lease->on_released;
+
+		lease->on_released = NULL;
+		if (on_done)
+			on_done(lease->released_data);
+		return;
+	}
+	if (lease->held && !lease_held(lease)) {
+		lose(lease);
+		return;
+	}
+	if (lease->request)
+		kube_cancel(lease->kube, lease->request);
+	lease->request = kube_get(lease->kube, lease->path, KUBE_JSON, NULL, on_read, lease);
+	again(lease);
+}
+
+struct lease *lease_new(struct kube *kube, struct loop *loop, const char *namespace, const char *name, const char *identity,
+			const struct lease_handler *handler, void *data)
+{
+	struct lease *lease = mem_alloc(sizeof(*lease));
+
+	lease->kube = kube;
+	lease->loop = loop;
+	lease->arena = arena_new(0);
+	lease->namespace = arena_strdup(lease->arena, namespace);
+	lease->name = arena_strdup(lease->arena, name);
+	lease->identity = arena_strdup(lease->arena, identity);
+	lease->collection = arena_printf(lease->arena, "/apis/coordination.k8s.io/v1/namespaces/%s/leases", namespace);
+	lease->path = arena_printf(lease->arena, "%s/%s", lease->collection, name);
+	lease->handler = *handler;
+	lease->data = data;
+	lease->timer = timer_new(loop, attempt, lease);
+	kube_set_leading(kube, is_leading, lease);
+	timer_start(lease->timer, 0);
+	return lease;
+}
+
+void lease_release(struct lease *lease, void (*on_done)(void *), void *data)
+{
+	lease->releasing = true;
+	lease->on_released = on_done;
+	lease->released_data = data;
+	if (lease->request)
+		kube_cancel(lease->kube, lease->request);
+	lease->request = 0;
+	if (lease->held) {
+		lease->held = false;
+		lease->request = kube_get(lease->kube, lease->path, KUBE_JSON, NULL, on_read, lease);
+	}
+	timer_start(lease->timer, lease->request ? RELEASE_MS : 0);
+}
+
+void lease_free(struct lease *lease)
+{
+	if (!lease)
+		return;
+	if (lease->request)
+		kube_cancel(lease->kube, lease->request);
+	kube_set_leading(lease->kube, NULL, NULL);
+	timer_free(lease->timer);
+	str_release(&lease->seen_version);
+	arena_free(lease->arena);
+	free(lease);
+}

@@ -1,0 +1,28 @@
+/*
+ * The leader's lease (coordination.k8s.io/v1): 15 s long, renewed every 2 s,
+ * given up after 10 s without a renewal. Times are taken from our own
+ * monotonic clock only: somebody else's lease is over when it has not changed
+ * for as long as it says, counted from when we first saw that version.
+ */
+#ifndef KUBE_LEASE_H
+#define KUBE_LEASE_H
+
+#include "kube/client.h"
+
+struct lease;
+
+struct lease_handler {
+	void (*on_leading)(void *data, int64_t transitions); /* we are the leader from now on */
+	void (*on_lost)(void *data);                          /* we are not any more: stop, flush, exit */
+};
+
+/* Competes for lease `namespace`/`name` as `identity`. Also sets kube_set_leading. */
+struct lease *lease_new(struct kube *kube, struct loop *loop, const char *namespace, const char *name, const char *identity,
+			const struct lease_handler *handler, void *data);
+/* Whether we are surely the leader at this moment. */
+bool lease_held(const struct lease *lease);
+/* Gives it up (after all guarded work), then calls on_done soon or after 2 s at the latest. */
+void lease_release(struct lease *lease, void (*on_done)(void *), void *data);
+void lease_free(struct lease *lease);
+
+#endif

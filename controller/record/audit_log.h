@@ -1,0 +1,63 @@
+/*
+ * The audit log of this volume: append, group commit, recover, read.
+ *
+ * On disk it is a C2SP tlog-tiles log: `checkpoint`, `tile/…`, `vkey`, and
+ * nothing else, since every byte there counts. The key lies outside it. A
+ * record is durable once on_durable was called without an error; only then may
+ * what it announces be done. After one failed write nothing is acknowledged
+ * any more by this process (the page cache may have dropped what failed).
+ *
+ * Everything runs on the loop's thread; completions come exactly once, never
+ * from inside audit_log_append.
+ */
+#ifndef RECORD_AUDIT_LOG_H
+#define RECORD_AUDIT_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "io/loop.h"
+
+struct audit_log;
+
+struct audit_log_config {
+	const char *version;                 /* of the controller, for `ver` */
+	void (*on_failed)(void *data, const struct error *err);  /* told once, when the log can write no more */
+	void *data;
+};
+
+/*
+ * Opens or makes the log in `dir` and appends log.start. A torn tail that no checkpoint covers is cut off; anything else
+ * that is not intact is ERROR_INVALID "LogCorrupt" with file and byte, and nothing is changed. ERROR_CONFLICT "LogInUse"
+ * when another process has it.
+ */
+int audit_log_open(struct loop *loop, const char *dir, const struct audit_log_config *config, struct audit_log **out,
+		   struct error *err);
+/* Appends log.stop, makes it durable (blocking, at most a second), closes. NULL is fine. */
+void audit_log_close(struct audit_log *log);
+
+/* The log's random id (lower-case hex); what Audit-IDs begin with. Borrowed. */
+const char *audit_log_id(const struct audit_log *log);
+/* The seq that the next append will get: a record may name itself (audit_id) before it is appended. */
+uint64_t audit_log_next_seq(const struct audit_log *log);
+/* False once a write has failed: no governed write may be done. *err (may be NULL) says why. */
+bool audit_log_ok(const struct audit_log *log, struct error *err);
+
+/*
+ * Queues a record: `fields` has kind, outcome and what the kind needs; id, seq, t, boot, v and ver are put in here.
+ * It is encoded before this returns. on_durable may be NULL. Returns the seq.
+ */
+uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_durable)(void *data, uint64_t seq, const struct error *err),
+			  void *data);
+/* Forgets the completions of `data` (a run that ended); the records stay. */
+void audit_log_forget(struct audit_log *log, const void *data);
+
+/* The newest signed checkpoint, a C2SP signed note. Borrowed until the next append. */
+struct span audit_log_checkpoint(const struct audit_log *log);
+
+/* Each sync.intent without a sync.result that names it, oldest first, as at open; `intent` lives for the call. */
+void audit_log_each_open_intent(struct audit_log *log, void (*each)(void *data, const struct json *intent), void *data);
+
+#endif
