@@ -62,6 +62,13 @@
 #define LIMIT_GIT_TREE_ENTRIES 1000000u          /* looked at while selecting the files of one revision */
 #define LIMIT_GIT_HISTORY_ENTRIES 20000000u      /* compared while walking the history of one path */
 #define LIMIT_GIT_MEMO 20000u                    /* (path, options) pairs whose newest revision is remembered */
+#define LIMIT_GIT_PACK_BYTES (2ull << 30)        /* received in one fetch */
+#define LIMIT_GIT_PACK_OBJECTS 20000000u
+#define LIMIT_GIT_PACKS 300u                     /* in a mirror; past it the mirror is made anew */
+#define LIMIT_GIT_CONNECT_MS 10000
+#define LIMIT_GIT_REFS_MS 20000                  /* one request for refs */
+#define LIMIT_GIT_FETCH_MS 600000                /* one pack */
+#define LIMIT_GIT_STALL_S 30                     /* less than 1 KiB/s for so long is a dead connection */
 #define LIMIT_GIT_SUBJECT_BYTES 256u             /* of a commit's first line and of each name in it */
 
 /* Audit log (C2SP tlog-tiles: entries are 16-bit length-prefixed). */
