@@ -137,13 +137,14 @@ int git_url_parse(const char *text, struct arena *arena, struct git_url *out, st
 	struct span all = span_of(text ? text : "");
 	const char *shown = git_url_redact(text ? text : "", arena);
 	struct git_url url = { .user = "", .password = "" };
-	size_t scheme, user, end;
+	size_t scheme, user, end, ignored;
 	char *host;
 
 	if (check_text(all, shown, err))
 		return -1;
 	scheme = after_scheme(all);
-	user = after_user(all, scheme);
+	/* as RFC 3986 cuts it: what is shown hides more, but what is dialled must not depend on a guess */
+	user = after_last_at(all, scheme, "/?#", &ignored);
 	if (user > scheme && parse_user(span_sub(all, scheme, user - scheme - 1), arena, &url, err))
 		return -1;
 	for (end = user; end < all.length && all.data[end] != '/'; end++)
