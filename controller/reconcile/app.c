@@ -18,7 +18,7 @@ static void on_timer(void *data)
 		app->again = true;
 		return;
 	}
-	if (!core->leading || core->stopping || !objects_ready(core->objects) || !app->inventory_read)
+	if (!core->leading || core->stopping || core->recovering || !objects_ready(core->objects) || !app->inventory_read)
 		return;
 	run_start(app);
 }

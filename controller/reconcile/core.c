@@ -11,7 +11,6 @@
 #include "io/sandbox.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
-#include "reconcile/recover.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
@@ -182,7 +181,6 @@ static void on_leading(void *data, int64_t transitions)
 	core->lease_transitions = transitions;
 	if (core->audit)
 		record_term(core);
-	recover_open_intents(core);
 	discovery_refresh(core->discovery, on_discovered, core);
 }
 

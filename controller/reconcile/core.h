@@ -60,6 +60,7 @@ struct core {
 	bool leading, stopping;
 	int exit_status;
 	size_t runs_active;
+	size_t recovering;                /* interrupted syncs that are being resolved: no run begins before */
 };
 
 /* Runs the core role until it is told to stop; returns the exit status (78: the configuration is wrong). */

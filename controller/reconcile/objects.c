@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "kube/watch.h"
 #include "reconcile/app.h"
+#include "reconcile/recover.h"
 #include "reconcile/repos.h"
 
 enum own_kind { OWN_APPLICATION, OWN_PROJECT, OWN_POLICY, OWN_INVENTORY, OWN_SECRET, OWN_CONFIG_MAP, OWN_COUNT };
@@ -240,12 +241,11 @@ static void on_listed(void *data)
 	collection->failing = false;
 	if (!first || !objects_ready(collection->objects))
 		return;
-	MAP_EACH(each, &core->apps) {
-		struct app *app = each->value;
-
-		app->inventory_read = true;
-		app_enqueue(app, 0);
-	}
+	MAP_EACH(each, &core->apps)
+		((struct app *)each->value)->inventory_read = true;
+	recover_open_intents(core);
+	MAP_EACH(each, &core->apps)
+		app_enqueue(each->value, 0);
 }
 
 static void on_error(void *data, const struct error *err)

@@ -49,6 +49,10 @@ static void finish(struct recovery *recovery)
 	log_line(LOG_INFO, "an interrupted sync was resolved", "app", text(recovery->intent, "app"), NULL);
 	arena_free(recovery->arena);
 	free(recovery);
+	if (--core->recovering)
+		return;
+	MAP_EACH(entry, &core->apps)
+		app_enqueue(entry->value, 0);
 }
 
 static void note(struct recovery *recovery, const struct json *object, const char *outcome)
@@ -127,12 +131,40 @@ static void ask(struct recovery *recovery, const struct json *object)
 		 *as ? as : NULL, on_read, question);
 }
 
+/* What each tag stood for in that revision: a restart never resolves it anew. */
+static void remember_pins(struct recovery *recovery)
+{
+	const struct json *images = json_get(recovery->intent, "images");
+	const char *revision = json_text(json_path(recovery->intent, "git", "commit", NULL));
+	struct app *app = app_get(recovery->core, span_of(text(recovery->intent, "app")));
+	struct inventory next = app->inventory;
+	struct pins pins = { revision, NULL, 0 };
+	size_t capacity = 0;
+
+	if (!revision || !strcmp(next.pending.revision, revision))
+		return;
+	for (size_t i = 0; i < json_count(images); i++) {
+		const struct json *image = json_at(images, i);
+		struct digest digest;
+		struct pin *pin;
+
+		if (!digest_parse(span_of(text(image, "digest")), &digest))
+			continue;
+		pin = arena_push(recovery->arena, &pins.pins, &pins.count, &capacity, sizeof(*pin));
+		*pin = (struct pin){ text(image, "ref"), digest };
+	}
+	next.pending = pins;
+	next.app = app->key;
+	app_set_inventory(app, &next, NULL);
+}
+
 static void on_discovered(void *data, const struct error *err)
 {
 	struct recovery *recovery = data;
 	const struct json *objects = json_get(recovery->intent, "objects");
 
 	(void)err;
+	remember_pins(recovery);
 	recovery->waiting++;
 	for (size_t i = 0; i < json_count(objects); i++)
 		ask(recovery, json_at(objects, i));
@@ -149,6 +181,7 @@ static void on_intent(void *data, const struct json *intent)
 	recovery->arena = arena_new(0);
 	recovery->intent = json_copy(recovery->arena, intent);
 	recovery->results = json_array(recovery->arena);
+	core->recovering++;
 	discovery_refresh(core->discovery, on_discovered, recovery);
 }
 

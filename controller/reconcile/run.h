@@ -43,6 +43,7 @@ struct desired {                     /* one object of the revision */
 	struct sync_options options; /* the Application's, and what its own annotation says */
 	const char *released;        /* pointers of ignored fields, one a line; "" none */
 	struct json *full;           /* with the ignored fields, for its creation; NULL when there are none */
+	const struct json *found;    /* it was there already just as declared, but in no inventory; NULL otherwise */
 	bool unmanaged;              /* made by CreateNamespace: not in the inventory, never pruned */
 	bool images_allowed;         /* by the verdict; also when it carries none */
 	const struct json *allowed;  /* foreign images that were judged and may stay; array of texts, or NULL */
@@ -102,7 +103,7 @@ struct run {
 	size_t action_count, action_capacity;
 	bool out_of_sync;            /* the cluster differs from the revision */
 	bool same_revision;          /* the revision is the one that is applied */
-	bool prune_refused;
+	bool prune_refused, found_any;
 	bool holds_back;             /* ...and it is not for us to change that now */
 	struct json *differences;    /* status.resources: what is not in order, and why */
 

@@ -85,10 +85,12 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 	const struct inventory_item *before =
 		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
 	const struct action *action = action_of(run, desired->key);
-	const char *uid = action ? json_text(json_path(action->after, "metadata", "uid", NULL)) : NULL;
+	const struct json *after = desired->found ? desired->found : action ? action->after : NULL;
+	const char *uid = json_text(json_path(after, "metadata", "uid", NULL));
 	struct inventory_item *item;
 
-	if (!before && (!action || (!action->after && !action->attempt_count)))
+	/* what may have been written, though no answer came, is remembered too */
+	if (!before && !after && (!action || !action->attempt_count))
 		return;
 	item = push_item(run, out, capacity);
 	if (before)
@@ -103,8 +105,8 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 		return;
 	item->uid = uid;
 	item->desired = desired->digest;
-	item->owned = fields_digest(action->after);
-	item->images = gate_images_digest(action->after, run->arena);
+	item->owned = fields_digest(after);
+	item->images = gate_images_digest(after, run->arena);
 }
 
 /* Objects that Git no longer declares stay remembered until they are deleted for sure. */
@@ -237,6 +239,8 @@ static void adopt_revision(struct run *run)
 enum step_result step_settle(struct run *run)
 {
 	if (!run->intent_durable) {
+		if (run->found_any && !run->err.reason[0])
+			remember(run);
 		remember_pending(run);
 		adopt_revision(run);
 		return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 #include "api/tracking.h"
+#include "base/limits.h"
 #include "diff/fields.h"
 #include "diff/ignore.h"
+#include "diff/compare.h"
 #include "diff/extras.h"
 #include "diff/order.h"
 #include "diff/patch.h"
@@ -116,6 +118,11 @@ static int plan_existing(struct run *run, struct desired *desired, const struct 
 	struct action *action;
 
 	/* made by us before a crash, or under an inventory that was lost: its own annotation says so */
+	if (mine && !strcmp(mine, run->app->key) && compare_is_applied(desired->object, live)) {
+		desired->found = live;
+		run->found_any = true;
+		return 0;
+	}
 	if (mine && !strcmp(mine, run->app->key)) {
 		action = add(run, ACT_UPDATE, desired, "ours by its tracking id, but not in the inventory");
 		action->stage = STAGE_APPLY;
