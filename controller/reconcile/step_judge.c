@@ -397,7 +397,7 @@ static size_t describe(const struct judging *judging, enum ruling ruling, struct
 	return count;
 }
 
-static enum step_result refuse(struct judging *judging, enum ruling ruling)
+static enum step_result refuse_revision(struct judging *judging, enum ruling ruling)
 {
 	struct run *run = judging->run;
 	CLEANUP(str_release) struct str text = STR_INIT;
@@ -472,7 +472,7 @@ static enum step_result rule(struct judging *judging)
 	note_policies(judging);
 	remember_pins(judging);
 	if (denied || unknown)
-		return refuse(judging, denied ? RULING_DENY : RULING_UNKNOWN);
+		return refuse_revision(judging, denied ? RULING_DENY : RULING_UNKNOWN);
 	for (size_t i = 0; i < judging->count; i++)
 		if (!is_foreign_only(&judging->images[i]))
 			pin(judging, &judging->images[i]);
