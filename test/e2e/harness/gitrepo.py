@@ -20,6 +20,7 @@ class Repo:
         self.url = f"{stack.git_url_tls if tls else stack.git_url}/{folder}/{name}.git"
         self.path_on_server = f"/{folder}/{name}.git"
         self.work = pathlib.Path(work_folder)
+        shutil.rmtree(self.bare, ignore_errors=True)
         run("git", "init", "-q", "--bare", f"--initial-branch={branch}", self.bare)
         run("git", "init", "-q", f"--initial-branch={branch}", self.work)
         self.pushed_at = 0.0
