@@ -30,9 +30,9 @@ def row01_push_of_a_repository_is_verified_and_applied(world, say):
         step.answer, step.seconds = f"{len(SHOP) + 1} objects in the namespace shop", took
         assert took <= LIMIT * SCALE, f"expected within {LIMIT * SCALE:g} s of being noticed, took {took:.2f} s"
     with say("Applications shop and ledger") as step:
-        world.synced_at(commit)
+        world.synced_at(commit, "shop")
         world.synced_at(commit, "ledger")
-        status = world.app()["status"]
+        status = world.app("shop")["status"]
         assert (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy"), status
         step.answer = "Synced Healthy Verified Ready"
     with say("every image in the cluster is pinned, and cosign verify accepts it") as step:

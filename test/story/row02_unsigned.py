@@ -19,12 +19,12 @@ def push_unsigned(world):
 def row02_unsigned_init_container_is_denied_and_nothing_is_sent(world, say):
     say.row(2, "Push a revision whose one init container is unsigned")
     world.deployed()
-    before, old = world.web(), world.app()["status"]["appliedRevision"]
+    before, old = world.web(), world.app("shop")["status"]["appliedRevision"]
     since = world.log.next_seq()
     world.requests.mark()
     with say(f"pushed {FILE} with an unsigned shop/migrate:2") as step:
         commit, image = push_unsigned(world)
-        denied = world.wait_condition("Verified", "False", said=image.digest)
+        denied = world.wait_condition("Verified", "False", "shop", said=image.digest)
         step.answer = f"Verified=False, {denied['reason']}"
     with say("the condition says which image, by which policy, where, why, and what to do") as step:
         line = world.repo.read(FILE).split("shop/migrate:2")[0].count("\n") + 1
@@ -38,13 +38,13 @@ def row02_unsigned_init_container_is_denied_and_nothing_is_sent(world, say):
         stays("nothing is sent", lambda: [told(e) for e in world.sent()], lambda sent: sent == [], seconds=1.5)
         step.answer = "0 writes"
     with say("the old revision keeps running") as step:
-        after, status = world.web(), world.app()["status"]
+        after, status = world.web(), world.app("shop")["status"]
         assert images(after) == images(before) and after["metadata"]["generation"] == before["metadata"]["generation"], images(after)
         assert status["appliedRevision"] == old and status["sync"]["revision"] == commit, status["sync"]
         assert status["sync"]["status"] == "OutOfSync", status["sync"]
         step.answer = old[:12]
     with say("the audit log has the denial") as step:
-        records = world.records("sync.denied", since)
+        records = world.records("sync.denied", since, "shop")
         assert records, f"expected a sync.denied record from {since} on, saw {[r['kind'] for r in world.log.records(since=since)]}"
         seen = [i for i in records[0]["images"] if i.get("digest") == image.digest]
         assert records[0]["outcome"] == "deny" and seen and seen[0]["verdict"] == "deny", records[0]

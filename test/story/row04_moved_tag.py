@@ -8,7 +8,7 @@ from harness.wait import stays
 def row04_moved_tag_and_restart_roll_nothing(world, say):
     say.row(4, "Move a tag to an unsigned image; restart the controller")
     world.deployed()
-    world.settled()
+    world.settled("shop", "ledger")
     before = world.web()
     good = world.images["web", "1"]
     with say("crane tag: shop/web:1 is now another, unsigned image") as step:
@@ -29,7 +29,7 @@ def row04_moved_tag_and_restart_roll_nothing(world, say):
             after = world.web()
             assert images(after) == images(before), f"expected {images(before)}, saw {images(after)}"
             assert after["metadata"]["generation"] == before["metadata"]["generation"]
-            world.settled()
+            world.settled("shop", "ledger")
             step.answer = "pinned to " + good.digest[:19]
         with say("the tag was not even asked for") as step:
             now = world.stack.registry_requests(r"/shop/web/manifests/1 ")

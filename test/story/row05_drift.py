@@ -13,7 +13,7 @@ LIMIT = 1.0  # seconds from the change until it is healed
 def row05_drift_is_healed_and_attributed(world, say):
     say.row(5, "Change things behind the controller's back")
     world.deployed()
-    world.settled()
+    world.settled("shop", "ledger")
     _patched_field(world, say)
     _foreign_container(world, say)
     _deleted_object(world, say)
@@ -40,7 +40,7 @@ def _patched_field(world, say):
         text = str(drift)
         assert "kubectl-patch" in text and "replicas" in text, f"expected manager kubectl-patch and field replicas, saw {drift}"
         heal = until("a sync.intent by self-heal after the drift", lambda: [
-            r for r in world.records("sync.intent", drift["seq"]) if r["actor"]["type"] == "self-heal"])
+            r for r in world.records("sync.intent", drift["seq"], "shop") if r["actor"]["type"] == "self-heal"])
         assert heal[0]["seq"] > drift["seq"], "the drift is recorded before it is healed"
         said = cli("describe", "shop", "-n", NAMESPACE, kubeconfig=world.stack.kubeconfig, check=True).stdout
         assert "kubectl-patch" in said and "replicas" in said, f"describe says:\n{said}"
@@ -49,7 +49,7 @@ def _patched_field(world, say):
 
 def _drift(world, since, name):
     def seen():
-        return [r for r in world.records("drift", since) if name in str(r.get("objects", ""))]
+        return [r for r in world.records("drift", since, "shop") if name in str(r.get("objects", ""))]
     return until(f"a drift record for {name} from {since} on", seen)[0]
 
 
@@ -75,7 +75,7 @@ def _deleted_object(world, say):
 
     _healed(world, say, "kubectl delete configmap web",
             lambda: world.kube.kubectl("-n", "shop", "delete", "configmap", "web", "--wait=false"), back, "exists again")
-    world.settled()
+    world.settled("shop", "ledger")
 
 
 def _without_self_heal(world, say):
@@ -94,5 +94,5 @@ def _without_self_heal(world, say):
     with say("self-heal on again") as step:
         world.repo.push("ledger: self-heal", world.repo.replace("apps/ledger.yaml", "selfHeal: false", "selfHeal: true"))
         until("the ledger to be healed", lambda: images(world.get("apps/v1", "Deployment", "ledger", "ledger")), lambda i: i == good)
-        world.settled()
+        world.settled("shop", "ledger")
         step.answer = "healed"

@@ -8,16 +8,16 @@ LEDGER = [("v1", "ConfigMap", "ledger"), ("v1", "ConfigMap", "rates"), ("apps/v1
 def row06_deleted_files_are_pruned_and_nothing_else(world, say):
     say.row(6, "Delete a file; then all files")
     world.deployed()
-    world.settled()
+    world.settled("shop", "ledger")
     foreign = _foreign_objects(world)
     try:
         with say("pushed shop/ without 11-spring.yaml") as step:
             commit = world.repo.push("shop: no spring coupon", {"shop/11-spring.yaml": None})
             until("the coupon to be pruned", lambda: world.find("shop.example/v1", "Coupon", "spring"), lambda found: found is None)
-            world.synced_at(commit)
+            world.synced_at(commit, "shop")
             step.answer = "Coupon spring pruned"
         with say("the record of it is an intent to delete") as step:
-            deletes = [o for r in world.records("sync.intent", 0) for o in r["objects"] if o["op"] == "delete" and o["name"] == "spring"]
+            deletes = [o for r in world.records("sync.intent", 0, "shop") for o in r["objects"] if o["op"] == "delete" and o["name"] == "spring"]
             assert len(deletes) == 1, f"expected one object with op delete, saw {deletes}"
             step.answer = "op delete"
         _empty(world, say)
@@ -30,7 +30,7 @@ def row06_deleted_files_are_pruned_and_nothing_else(world, say):
         for obj in foreign:
             world.kube.delete("v1", "ConfigMap", obj["metadata"]["namespace"], obj["metadata"]["name"], missing_ok=True)
         world.repo.push("everything back", world.template())
-        world.settled()
+        world.settled("shop", "ledger")
 
 
 def _foreign_objects(world):

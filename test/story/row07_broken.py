@@ -35,13 +35,13 @@ metadata: {name: after, annotations: {argocd.argoproj.io/sync-wave: "6"}}
 def row07_broken_revisions_are_told_and_hold_up_nobody(world, say):
     say.row(7, "Push what is broken")
     world.deployed()
-    world.settled()
+    world.settled("shop", "ledger")
     for number, (name, (text, wants, has_line)) in enumerate(CASES.items()):
         _one(world, say, name, text, wants, has_line, number)
     _refused_by_the_server(world, say)
     with say("the next good commit recovers") as step:
         commit = world.repo.push("shop: good again", world.template() | {"shop/90-broken.yaml": None})
-        world.synced_at(commit)
+        world.synced_at(commit, "shop")
         step.answer = "Synced"
 
 
@@ -50,8 +50,8 @@ def _one(world, say, name, text, wants, has_line, number):
         world.requests.mark()
         commit = world.repo.push(f"shop: {name}", {
             "shop/90-broken.yaml": text, **world.repo.replace("ledger/ledger.yaml", f"EUR: \"{1 + number}\"", f"EUR: \"{2 + number}\"")})
-        until("the condition to speak of this commit", lambda: world.app()["status"]["sync"], lambda s: s.get("revision") == commit)
-        bad = world.wait_condition("Synced", "False", said="90-broken.yaml")
+        until("the condition to speak of this commit", lambda: world.app("shop")["status"]["sync"], lambda s: s.get("revision") == commit)
+        bad = world.wait_condition("Synced", "False", "shop", said="90-broken.yaml")
         for want in wants + ([r"90-broken\.yaml:\d+"] if has_line else []):
             assert re.search(want, bad["message"]), f"expected /{want}/ in the message, saw: {bad['message']}"
         step.answer = f"Synced=False {bad['reason']}"
@@ -69,7 +69,7 @@ def _one(world, say, name, text, wants, has_line, number):
 def _refused_by_the_server(world, say):
     with say("pushed a field that the API server refuses, in a wave of its own") as step:
         world.repo.push("shop: refused", {"shop/90-broken.yaml": REFUSED})
-        bad = world.wait_condition("Synced", "False", said="colour")
+        bad = world.wait_condition("Synced", "False", "shop", said="colour")
         for want in (r"Service", r"\bbroken\b"):
             assert re.search(want, bad["message"]), f"expected /{want}/ in the message, saw: {bad['message']}"
         step.answer = f"Synced=False {bad['reason']}"
@@ -77,7 +77,7 @@ def _refused_by_the_server(world, say):
     with say("  what was applied is told, later waves wait") as step:
         assert world.find("v1", "ConfigMap", "before"), "the wave before was applied"
         stays("the wave after waits", lambda: world.find("v1", "ConfigMap", "after"), lambda found: found is None, seconds=1.5)
-        results = world.app()["status"]["operationState"]["syncResult"]["resources"]
+        results = world.app("shop")["status"]["operationState"]["syncResult"]["resources"]
         by_name = {r["name"]: r["status"] for r in results}
         assert by_name.get("before") == "Synced" and by_name.get("broken") == "SyncFailed", results
         step.answer = "before: Synced, broken: SyncFailed"

@@ -15,7 +15,7 @@ IN_FLIGHT = 0.5  # seconds before the kill in which a write may have been sent w
 def row09_killed_sync_ends_in_the_same_state(world, say):
     say.row(9, "SIGKILL in the middle of a sync of 20 objects")
     world.deployed()
-    world.settled()
+    world.settled("shop", "ledger")
     image = world.image("bulk", "1", "release")
     repo = Repo(world.stack, world.folder / "bulk", "ops/bulk")
     repo.push("bulk", {f"bulk/{n:02}.yaml": manifests.text(o) for n, o in enumerate(_objects(image))})
@@ -54,7 +54,7 @@ def _sync(world, repo, suffix, wait=True):
     app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
     world.kube.apply(app)
     if wait:
-        world.settled(names=(f"bulk-{suffix}",), seconds=40)
+        world.settled(f"bulk-{suffix}", seconds=40)
 
 
 def _state(world, suffix):
@@ -82,7 +82,7 @@ def _killed(world, say, repo, suffix, kill, expected):
         assert 0 < began < OBJECTS, f"expected the kill in the middle, saw {began} of {OBJECTS} objects"
         if not world.controller.running():
             world.controller.start()
-        world.settled(names=(f"bulk-{suffix}",), seconds=60)
+        world.settled(f"bulk-{suffix}", seconds=60)
         assert _state(world, suffix) == expected, "the objects differ from those of the sync that was not killed"
         step.answer = f"killed at {began} of {OBJECTS}: same objects"
     with say("  no object written twice but those in flight, once more") as step:
@@ -105,4 +105,4 @@ def _deleted_without_git_and_registry(world, say):
             until("all its objects to go", lambda: _state(world, "all"), lambda left: left == {}, seconds=20)
             until("the Application to go", lambda: world.kube.find_application(NAMESPACE, "bulk-all"), lambda found: found is None)
         step.answer = f"{OBJECTS} objects gone"
-    world.settled(seconds=30)
+    world.settled("shop", "ledger", seconds=30)

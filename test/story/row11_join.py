@@ -6,7 +6,7 @@ from harness.wait import until
 def row11_every_governed_write_is_matched(world, say):
     say.row(11, "Join our log with the API server's own audit log")
     world.deployed()
-    world.settled()
+    world.settled("shop", "ledger")
     with say("countersign audit join") as step:
         def joined():
             done, counts = world.log.join(world.stack.audit_log)

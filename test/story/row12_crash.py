@@ -35,7 +35,7 @@ class Killer:
 def row12_crashed_worker_fails_one_job(world, say):
     say.row(12, "SIGSEGV the render and the verify worker in the middle of a job")
     world.deployed()
-    world.settled()
+    world.settled("shop", "ledger")
     core = world.controller.pids("core")
     with say("every role is under seccomp and has no new privileges") as step:
         roles = world.controller.roles()
@@ -50,7 +50,7 @@ def row12_crashed_worker_fails_one_job(world, say):
         _crash(world, say, core, "verify", lambda: _new_image(world))
     finally:
         commit = world.repo.push("shop: as before", {**world.template(), **({"shop/30-many.yaml": None} if _has_many(world) else {})})
-        world.synced_at(commit, seconds=60)
+        world.synced_at(commit, "shop", seconds=60)
 
 
 def _has_many(world):
@@ -67,11 +67,11 @@ def _crash(world, say, core, role, push):
         with Killer(world.controller, role) as killer:
             commit = push()
             until(f"{role}: a condition with WorkerCrashed",
-                  lambda: [c for c in world.app()["status"]["conditions"] if c["reason"] == "WorkerCrashed"], seconds=30)
+                  lambda: [c for c in world.app("shop")["status"]["conditions"] if c["reason"] == "WorkerCrashed"], seconds=30)
         assert killer.killed, f"no {role} worker was killed"
         step.answer = f"WorkerCrashed ({len(killer.killed)} killed)"
     with say("  the job is tried again; core never noticed") as step:
-        world.synced_at(commit, seconds=90)
+        world.synced_at(commit, "shop", seconds=90)
         assert world.controller.pids("core") == core, f"core was {core}, is {world.controller.pids('core')}"
         assert world.app("ledger")["status"]["sync"]["status"] == "Synced"
         step.answer = "applied, same core"

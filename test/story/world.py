@@ -6,16 +6,13 @@ synced, healthy and verified at the head of its branch.
 
 import pathlib
 
+from harness.apps import Apps
 from harness.auditlog import ApiServerLog
 from harness.controller import ACCOUNT, NAMESPACE, Controller, Installation, binary
 from harness.gitrepo import Repo
-from harness.kube import condition, conditions
 from harness.tenant import APP_RULES, CRD_RULES, WORKLOAD_RULES, Tenant, image_policy, obj, reads
-from harness.wait import until
 
 HERE = pathlib.Path(__file__).resolve().parent
-GOOD = {"Synced": "True", "Healthy": "True", "Verified": "True", "Ready": "True"}
-ACTS = f"system:serviceaccount:{NAMESPACE}:shop-applier"
 
 # name → (signing key, format): P-256 and RSA, both formats, so that the real cosign can check every one.
 IMAGES = {
@@ -31,7 +28,9 @@ SHOP = [
 WORKLOADS = [("apps/v1", "StatefulSet", "database"), ("apps/v1", "Deployment", "web"), ("batch/v1", "CronJob", "report")]
 
 
-class World:
+class World(Apps):
+    system = NAMESPACE
+
     def __init__(self, stack, kube, registry, keys, folder):
         self.stack, self.kube, self.registry = stack, kube, registry
         self.folder = pathlib.Path(folder)
@@ -89,35 +88,9 @@ class World:
         self.install()
         for name, (key, form) in IMAGES.items():
             self.image(name, "1", key, form)
-        self.settled(self.repo.push("shop: first revision", self.template()))
+        self.repo.push("shop: first revision", self.template())
+        self.settled("shop", "ledger")
         self.ready = True
-
-    # --- looking at an Application ---
-
-    def app(self, name="shop"):
-        return self.kube.application(NAMESPACE, name)
-
-    def condition(self, kind, name="shop"):
-        return condition(self.app(name), kind)
-
-    def wait_condition(self, kind, status, name="shop", seconds=15, said=""):
-        """Waits until that condition has that status, with `said` in its message; returns the condition."""
-        return until(f"{kind}={status} of Application {name}" + (f", saying {said!r}" if said else ""),
-                     lambda: self.condition(kind, name), lambda c: c["status"] == status and said in c["message"], seconds)
-
-    def settled(self, commit=None, names=("shop", "ledger"), seconds=20):
-        """Waits until the named Applications are good, those whose files the commit touched at that commit."""
-        for name in names:
-            until(f"Application {name} to be synced, healthy, verified and ready",
-                  lambda name=name: conditions(self.app(name)),
-                  lambda seen: all(seen.get(kind, "").startswith(status) for kind, status in GOOD.items()), seconds)
-        return commit
-
-    def synced_at(self, commit, name="shop", seconds=20):
-        """Waits until the Application runs that commit and is good."""
-        until(f"Application {name} to run {commit[:12]}", lambda: self.app(name)["status"],
-              lambda s: s.get("appliedRevision") == commit and s.get("sync", {}).get("revision") == commit, seconds)
-        self.settled(names=(name,), seconds=seconds)
 
     # --- looking at the cluster ---
 
@@ -141,9 +114,6 @@ class World:
         """Writes by the controller since the last mark that are not its own bookkeeping, which stays in its namespace and name."""
         return [e for e in self.requests.writes(user=f":{NAMESPACE}:{ACCOUNT}", namespace=namespace)
                 if "impersonatedUser" in e or e["objectRef"].get("namespace") != NAMESPACE]
-
-    def records(self, kind, since, app="shop"):
-        return self.log.records(kind, f"{NAMESPACE}/{app}", since)
 
     def configmap(self, name, namespace, **data):
         return obj("v1", "ConfigMap", name, namespace, data=data)
