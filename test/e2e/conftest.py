@@ -28,6 +28,15 @@ def site(new_site):
     return made
 
 
+@pytest.fixture(scope="module")
+def shared_site(request, stack, kube, registry, keys, tmp_path_factory):
+    """One running installation for a whole file: for tests that only add an Application of a name of their own."""
+    made = Site(stack, kube, registry, keys, tmp_path_factory.mktemp("shared"), request.module.__name__).install()
+    made.controller.start()
+    yield made
+    made.close()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     outcome = yield

@@ -18,21 +18,21 @@ EVIL_PLACES = {
 }
 
 
-def workload(kind, pod):
-    meta = {"labels": {"app": "x"}}
-    selector = {"matchLabels": {"app": "x"}}
+def workload(kind, pod, name="web"):
+    meta = {"labels": {"app": name}}
+    selector = {"matchLabels": {"app": name}}
     pod = {**pod, "restartPolicy": "Never"} if kind in ("Job", "CronJob", "Pod") else pod
     template = {"metadata": meta, "spec": pod}
     specs = {
         "Deployment": ("apps/v1", {"selector": selector, "template": template}),
-        "StatefulSet": ("apps/v1", {"selector": selector, "serviceName": "x", "template": template}),
+        "StatefulSet": ("apps/v1", {"selector": selector, "serviceName": name, "template": template}),
         "DaemonSet": ("apps/v1", {"selector": selector, "template": template}),
         "Job": ("batch/v1", {"template": template}),
         "CronJob": ("batch/v1", {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}),
         "Pod": ("v1", pod),
     }
     version, spec = specs[kind]
-    return obj(version, kind, "web", spec=spec)
+    return obj(version, kind, name, spec=spec)
 
 
 @pytest.fixture
@@ -42,22 +42,24 @@ def pair(site):
 
 @pytest.mark.parametrize("place", EVIL_PLACES)
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"])
-def test_unsigned_image_is_found_in_every_place_of_every_workload(site, pair, kind, place):
-    good, evil = pair
-    manifest = workload(kind, EVIL_PLACES[place](good.ref, evil.ref))
-    site.deploy({"app/web.yaml": text(manifest)}, wait=False)
-    site.wait_condition("Verified", "False", "app", said=evil.digest)
-    assert site.find(manifest["apiVersion"], kind, "web") is None
+def test_unsigned_image_is_found_in_every_place_of_every_workload(shared_site, kind, place):
+    site, name = shared_site, f"{kind}-{place}".lower().replace(" ", "-")
+    good, evil = site.image("good"), site.image("evil", signed=False)
+    manifest = workload(kind, EVIL_PLACES[place](good.ref, evil.ref), name)
+    site.deploy({"app/web.yaml": text(manifest)}, name=name, wait=False)
+    site.wait_condition("Verified", "False", name, said=evil.digest)
+    assert site.find(manifest["apiVersion"], kind, name) is None
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "CronJob"])
-def test_signed_images_are_pinned_in_every_place(site, kind):
+def test_signed_images_are_pinned_in_every_place(shared_site, kind):
+    site, name = shared_site, f"good-{kind}".lower()
     one, two = site.image("one"), site.image("two")
     pod = {"containers": [{"name": "a", "image": one.ref}], "initContainers": [{"name": "b", "image": two.ref}],
            "volumes": [{"name": "v", "image": {"reference": one.ref}}]}
-    manifest = workload(kind, pod)
-    site.deploy({"app/web.yaml": text(manifest)}, wait=False)
-    found = until(f"the {kind}", lambda: site.find(manifest["apiVersion"], kind, "web"))
+    manifest = workload(kind, pod, name)
+    site.deploy({"app/web.yaml": text(manifest)}, name=name, wait=False)
+    found = until(f"the {kind}", lambda: site.find(manifest["apiVersion"], kind, name))
     seen = images(found)
     assert len(seen) == 3 and all(is_pinned(i) for i in seen), seen
     assert [i.rsplit("@", 1)[1] for i in seen] == [one.digest, two.digest, one.digest]

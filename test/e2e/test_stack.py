@@ -9,7 +9,7 @@ import pytest
 
 from harness import tenant
 from harness.auditlog import ApiServerLog
-from harness.controller import ACCOUNT
+from harness.controller import ACCOUNT, documents
 from harness.gitrepo import Repo
 from harness.images import COSIGN_VERIFIES, FORMATS, KEY_TYPES, Registry
 from harness.kube import ApiError, Kube
@@ -200,6 +200,12 @@ def test_outage_refuses_connections_and_ends_with_the_block(stack, registry):
             raise LookupError(str(error)) from error
 
     until("the registry to answer again", status, lambda s: s == 200)
+
+
+def test_documents_that_follow_each_other_are_taken_apart():
+    two = '{"kind": "Role", "metadata": {"name": "a"}}\n{"kind": "List", "items": [{"kind": "Pod"}, {"kind": "Job"}]}\n'
+    assert [d["kind"] for d in documents(two)] == ["Role", "Pod", "Job"]
+    assert documents("\n") == []
 
 
 def test_wait_tells_what_it_saw_last():

@@ -205,14 +205,15 @@ def test_generate_name_is_refused_by_file_and_line(site):
 @pytest.mark.parametrize("source", [
     {"helm": {"releaseName": "x"}}, {"kustomize": {"namePrefix": "x-"}}, {"plugin": {"name": "x"}}, {"chart": "nginx"},
 ], ids=["helm", "kustomize", "plugin", "chart"])
-def test_behaviour_that_is_not_built_is_refused_and_not_ignored(site, source):
+def test_behaviour_that_is_not_built_is_refused_and_not_ignored(shared_site, source):
+    site, name = shared_site, f"with-{next(iter(source))}"
     repo = site.repo(ONE)
-    app = site.team.application("app", repo, "app")
+    app = site.team.application(name, repo, "app")
     app["spec"]["source"].update(source)
     if "chart" in source:
         del app["spec"]["source"]["path"]
     site.kube.apply(app)
-    site.wait_condition("Synced", "False", "app", said=next(iter(source)))
+    site.wait_condition("Synced", "False", name, said=next(iter(source)))
     assert site.find("v1", "ConfigMap", "config") is None
 
 
