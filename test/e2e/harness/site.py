@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import time
 
 from .apps import Apps
 from .auditlog import ApiServerLog
@@ -12,7 +13,8 @@ from .kube import images
 from .tenant import Tenant, image_policy, obj
 from .wait import until
 
-_numbers = itertools.count(1)
+# Also different from run to run: a stack that is kept has the namespaces and images of earlier runs.
+_numbers = itertools.count(int(time.time()) % 100000)
 
 
 class Site(Apps):
