@@ -26,6 +26,8 @@
 #define LIMIT_YAML_KEY_BYTES 1024u
 #define LIMIT_YAML_SCALAR_BYTES (1u << 20)
 #define LIMIT_YAML_DOCUMENTS 5000u
+#define LIMIT_RENDER_NODES 2000000u              /* of all files of one job; about 100 bytes of memory each */
+#define LIMIT_RENDER_PROBLEMS 10u                /* errors told of one revision */
 
 /* Evidence of one image (supply-chain.md 2.1; CVE-2024-29902 and its kin). */
 #define LIMIT_OCI_MANIFEST_BYTES (4u << 20)
@@ -57,6 +59,10 @@
 #define LIMIT_GIT_HISTORY 100000u                /* commits walked to find the newest that changed a path */
 #define LIMIT_GIT_TREE_DEPTH 64
 #define LIMIT_GIT_PATH_BYTES 4096u
+#define LIMIT_GIT_TREE_ENTRIES 1000000u          /* looked at while selecting the files of one revision */
+#define LIMIT_GIT_HISTORY_ENTRIES 20000000u      /* compared while walking the history of one path */
+#define LIMIT_GIT_MEMO 20000u                    /* (path, options) pairs whose newest revision is remembered */
+#define LIMIT_GIT_SUBJECT_BYTES 256u             /* of a commit's first line and of each name in it */
 
 /* Audit log (C2SP tlog-tiles: entries are 16-bit length-prefixed). */
 #define LIMIT_RECORD_BYTES 65535u
