@@ -34,6 +34,7 @@ static struct json *encode_item(const struct inventory_item *item, struct arena 
 		json_set_bool(arena, out, "keep", true);
 	set_digest(arena, out, "d", &item->desired);
 	set_digest(arena, out, "o", &item->owned);
+	set_digest(arena, out, "i", &item->images);
 	return out;
 }
 
@@ -139,6 +140,7 @@ static void decode_item(const struct json *from, struct arena *arena, struct inv
 	out->keep = json_get_bool(from, "keep", false);
 	out->desired = digest_at(from, "d");
 	out->owned = digest_at(from, "o");
+	out->images = digest_at(from, "i");
 }
 
 static void decode_pins(const struct json *from, struct arena *arena, struct pins *out)

@@ -20,6 +20,7 @@ struct inventory_item {
 	const char *uid;               /* "" until it is known that it exists */
 	struct digest desired;         /* of what was applied: canonical JSON, digests pinned */
 	struct digest owned;           /* D1 after the apply; see diff/fields.h */
+	struct digest images;          /* of the image texts that were found in order in the live object */
 	int wave;
 	bool keep;                     /* Delete=false or Prune=false stood on it */
 };

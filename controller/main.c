@@ -1,8 +1,38 @@
-/* Picks the command or the role; everything else is a layer. */
-#include <stdio.h>
+/*
+ * One binary, several roles. Without --role it is the command line; with it,
+ * one of the processes that the supervisor starts (io/role.h).
+ */
+#include <string.h>
 
-int main(void)
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/controller.h"
+#include "io/role.h"
+#include "oci/fetch.h"
+#include "render/render.h"
+#include "source/source.h"
+#include "verify/verify.h"
+
+static int run_role(enum role role, int argc, char **argv)
 {
-	puts("countersign " VERSION);
-	return 0;
+	static const struct worker_handler handlers[ROLE_COUNT] = {
+		[ROLE_SOURCE] = { source_serve, source_session_new },
+		[ROLE_FETCH] = { fetch_serve, NULL },
+		[ROLE_RENDER] = { render_serve, NULL },
+		[ROLE_VERIFY] = { verify_serve, NULL },
+	};
+
+	log_setup(LOG_INFO, role_name(role));
+	if (role == ROLE_CORE)
+		return cli_core(argc - 2, argv + 2);
+	if (!handlers[role].serve)
+		return cli_fail(EXIT_USAGE, NULL, "no role of that name");
+	worker_main(role, &handlers[role]);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "--role"))
+		return run_role(role_of_name(argv[2]), argc, argv);
+	return cli_main(argc, argv);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "diff/compare.h"
 #include "diff/fields.h"
 
 struct finder {
@@ -125,39 +126,6 @@ struct digest extras_digest(const struct extra *extras, size_t count)
 	return digest_of(str_span(&text));
 }
 
-/* The first place where the live object differs from what is declared; both walked in declared order. */
-static bool first_difference(const struct json *desired, const struct json *live, struct str *pointer)
-{
-	size_t length = pointer->length;
-
-	if (json_is(desired, JSON_OBJECT) && json_is(live, JSON_OBJECT)) {
-		JSON_EACH(member, desired) {
-			json_pointer_add(pointer, member->key);
-			if (first_difference(member->value, json_get_span(live, member->key), pointer))
-				return true;
-			str_drop_to(pointer, length);
-		}
-		return false;
-	}
-	if (json_is(desired, JSON_ARRAY) && json_is(live, JSON_ARRAY)) {
-		for (size_t i = 0; i < json_count(desired); i++) {
-			const struct json *item = json_at(desired, i), *match = json_at(live, i);
-			const char *name = json_get_text(item, "name");
-
-			/* items with names are told apart by them, whatever their place */
-			for (size_t k = 0; name && k < json_count(live); k++)
-				if (span_is(json_text_span(json_get(json_at(live, k), "name")), name))
-					match = json_at(live, k);
-			str_addf(pointer, "/%zu", i);
-			if (first_difference(item, match, pointer))
-				return true;
-			str_drop_to(pointer, length);
-		}
-		return false;
-	}
-	return !json_equal(desired, live);
-}
-
 /* Whether a set holds the pointer's path, or a part above it as a leaf. */
 static bool holds(const struct json *set, const struct json *value, struct span pointer)
 {
@@ -198,7 +166,7 @@ bool drift_attribution(const struct json *live, const struct json *desired, stru
 	const char *newest = "";
 
 	*out = (struct extra){ "", "", "" };
-	if (!desired || !first_difference(desired, live, &pointer))
+	if (!desired || !compare_declared(desired, live, &pointer))
 		str_reset(&pointer);
 	out->path = arena_strndup(arena, str_span(&pointer));
 	for (size_t i = 0; i < json_count(entries); i++) {

@@ -1,0 +1,305 @@
+/* The stages of one action; see action.h. */
+#include "apply/action.h"
+
+#include "base/rand.h"
+#include "diff/fields.h"
+#include "diff/patch.h"
+#include "kube/status.h"
+
+#define FAILURES_MAX 5
+#define RETRY_FIRST_MS 200
+#define RETRY_MOST_MS 5000
+/* a kind that was just defined is served a moment later */
+#define LATER_RETRY_MS 150
+#define LATER_FAILURES_MAX 60
+
+#define RELEASED_MANAGER FIELD_MANAGER "-released"
+#define TAKEOVER_MANAGER FIELD_MANAGER "-takeover"
+
+const char *act_name(enum act act)
+{
+	static const char *const names[] = { "none", "create", "adopt", "update", "heal", "delete" };
+
+	return names[act];
+}
+
+static void send(struct action *action);
+
+static void finish(void *data)
+{
+	struct action *action = data;
+
+	action->in_flight = false;
+	action->finished = true;
+	action->on_done(action, action->data);
+}
+
+static void fail(struct action *action, const struct error *err)
+{
+	action->err = *err;
+	if (action->title)
+		error_wrap(&action->err, "%s", action->title);
+	finish(action);
+}
+
+/* --- what each stage sends ---------------------------------------------------------------------------------------- */
+
+static char *apply_path(const struct action *action, const char *manager, bool force, bool dry_run)
+{
+	return arena_printf(action->arena, "%s?fieldManager=%s&force=%s&fieldValidation=%s%s",
+			    kube_path(action->arena, action->resource, action->namespace, action->name), manager,
+			    force ? "true" : "false", action->validate ? "Strict" : "Ignore", dry_run ? "&dryRun=All" : "");
+}
+
+static char *patch_path(const struct action *action)
+{
+	return arena_printf(action->arena, "%s?fieldManager=" TAKEOVER_MANAGER,
+			    kube_path(action->arena, action->resource, action->namespace, action->name));
+}
+
+/* NULL: nothing to send in this stage. */
+static const struct json *stage_body(struct action *action, struct write_request *request)
+{
+	struct arena *arena = action->arena;
+	struct json *options, *preconditions;
+
+	request->method = "PATCH";
+	request->content_type = KUBE_APPLY_PATCH;
+	switch (action->stage) {
+	case STAGE_CHECK:
+		request->path = apply_path(action, FIELD_MANAGER, false, true);
+		return action->object;
+	case STAGE_OWN:
+		request->path = patch_path(action);
+		request->content_type = KUBE_JSON_PATCH;
+		return patch_own(action->live, action->adopt_any, arena);
+	case STAGE_FULL:
+		request->path = apply_path(action, FIELD_MANAGER, action->force, false);
+		return action->full;
+	case STAGE_RELEASE:
+		request->path = apply_path(action, RELEASED_MANAGER, true, false);
+		return action->live ? patch_released(action->live, action->released, arena) : NULL;
+	case STAGE_APPLY:
+		request->path = apply_path(action, FIELD_MANAGER, action->force, false);
+		return action->object;
+	case STAGE_STRIP:
+		request->path = patch_path(action);
+		request->content_type = KUBE_JSON_PATCH;
+		return action->live ? patch_strip(action->live, action->object, action->allowed, arena) : NULL;
+	default:
+		request->method = "DELETE";
+		request->content_type = KUBE_JSON;
+		request->path = kube_path(arena, action->resource, action->namespace, action->name);
+		options = json_object(arena);
+		json_set_string(arena, options, "apiVersion", "v1");
+		json_set_string(arena, options, "kind", "DeleteOptions");
+		json_set_string(arena, options, "propagationPolicy", "Foreground");
+		preconditions = json_set(arena, options, "preconditions", json_object(arena));
+		json_set_string(arena, preconditions, "uid", action->uid);
+		return options;
+	}
+}
+
+/* --- what an answer means ------------------------------------------------------------------------------------------- */
+
+static enum stage next_stage(const struct action *action)
+{
+	switch (action->stage) {
+	case STAGE_CHECK: return STAGE_OWN;
+	case STAGE_OWN: return *action->released ? STAGE_RELEASE : STAGE_APPLY;
+	case STAGE_FULL: return STAGE_RELEASE;
+	case STAGE_RELEASE: return STAGE_APPLY;
+	case STAGE_APPLY: return STAGE_STRIP;
+	default: return STAGE_DONE;
+	}
+}
+
+static void on_retry(void *data)
+{
+	send(data);
+}
+
+static void again(struct action *action, int64_t wait_ms)
+{
+	if (!action->retry)
+		action->retry = timer_new(action->loop, on_retry, action);
+	timer_start(action->retry, wait_ms);
+}
+
+static void advance(struct action *action)
+{
+	action->failures = 0;
+	action->stage = next_stage(action);
+	if (action->stage == STAGE_DONE)
+		finish(action);
+	else
+		send(action);
+}
+
+/* A dry run without force that conflicts with kubectl alone is what adoption is for. */
+static int only_kubectl(struct action *action, const struct kube_answer *answer, struct error *err)
+{
+	CLEANUP(str_release) struct str managers = STR_INIT, fields = STR_INIT;
+	struct span rest;
+
+	kube_status_conflicts(answer->object, &managers, &fields);
+	rest = str_span(&managers);
+	while (rest.length) {
+		struct span manager = span_trim(span_cut(&rest, ','));
+
+		if (fields_is_kubectl(manager) || action->adopt_any)
+			continue;
+		return error_set(err, ERROR_CONFLICT, "FieldConflict",
+				 "the field %s is held by %s: take it out of Git, out of there, or say syncOptions: [Adopt=any]",
+				 str_c(&fields), str_c(&managers));
+	}
+	return managers.length ? 0 : error_set(err, ERROR_CONFLICT, "Conflict", "%s", answer->err->text);
+}
+
+static bool is_conflict_of_fields(const struct kube_answer *answer)
+{
+	return answer->status == 409 && json_path(answer->object, "details", "causes", NULL);
+}
+
+/* Whether the same request may succeed later, and how long to wait; -1: no. */
+static int64_t retry_wait(struct action *action, const struct kube_answer *answer)
+{
+	int64_t wait = RETRY_FIRST_MS << (action->failures < 5 ? action->failures : 5);
+
+	if (action->kind_later && answer->err->kind == ERROR_NOT_FOUND)
+		return action->failures < LATER_FAILURES_MAX ? LATER_RETRY_MS : -1;
+	if (answer->err->kind != ERROR_TRANSIENT || action->failures >= FAILURES_MAX || action->attempt_count >= ATTEMPTS_MAX - 2)
+		return -1;
+	if (answer->retry_after_ms > wait)
+		wait = answer->retry_after_ms > 60000 ? 60000 : answer->retry_after_ms;
+	return wait > RETRY_MOST_MS && answer->retry_after_ms < 0 ? RETRY_MOST_MS : wait + (int64_t)rand_below(100);
+}
+
+static void note(struct action *action, int code)
+{
+	if (action->attempt_count < ATTEMPTS_MAX)
+		action->attempts[action->attempt_count - 1].code = code;
+	else
+		action->attempts[ATTEMPTS_MAX - 1].code = code;
+}
+
+/* The object moved on under a patch that rests on it: read it and make the patch anew. */
+static void on_reread(void *data, const struct kube_answer *answer)
+{
+	struct action *action = data;
+
+	if (answer->err) {
+		fail(action, answer->err);
+		return;
+	}
+	action->live = json_copy(action->arena, answer->object);
+	send(action);
+}
+
+static void reread(struct action *action)
+{
+	kube_get(action->kube, kube_path(action->arena, action->resource, action->namespace, action->name), KUBE_JSON,
+		 action->permit.account, on_reread, action);
+}
+
+static bool rests_on_version(const struct action *action)
+{
+	return action->stage == STAGE_OWN || action->stage == STAGE_STRIP;
+}
+
+static void on_refused(struct action *action, const struct kube_answer *answer)
+{
+	struct error err = *answer->err;
+	int64_t wait;
+
+	if (action->stage == STAGE_CHECK && is_conflict_of_fields(answer)) {
+		if (only_kubectl(action, answer, &err))
+			fail(action, &err);
+		else
+			advance(action);
+		return;
+	}
+	if (action->stage == STAGE_DELETE && err.kind == ERROR_NOT_FOUND) {
+		advance(action);
+		return;
+	}
+	/* a failed test of a JSON patch is 422 */
+	if (rests_on_version(action) && (answer->status == 409 || answer->status == 422) && action->failures++ < FAILURES_MAX) {
+		reread(action);
+		return;
+	}
+	wait = retry_wait(action, answer);
+	if (wait < 0) {
+		if (is_conflict_of_fields(answer))
+			only_kubectl(action, answer, &err);
+		fail(action, &err);
+		return;
+	}
+	action->failures++;
+	again(action, wait);
+}
+
+static void on_answer(void *data, const struct kube_answer *answer)
+{
+	struct action *action = data;
+
+	if (answer->err && !strcmp(answer->err->reason, "NotLeader")) {
+		action->attempt_count--;      /* nothing was sent */
+		fail(action, answer->err);
+		return;
+	}
+	note(action, answer->status);
+	if (answer->err) {
+		on_refused(action, answer);
+		return;
+	}
+	if (action->stage != STAGE_CHECK && action->stage != STAGE_DELETE) {
+		action->after = json_copy(action->arena, answer->object);
+		action->live = action->after;
+	}
+	advance(action);
+}
+
+static void send(struct action *action)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct write_request request = { .ordinal = action->ordinal, .on_done = on_answer, .data = action };
+	const struct json *body = stage_body(action, &request);
+	size_t slot;
+
+	if (!body) {
+		advance(action);
+		return;
+	}
+	json_write(body, JSON_PLAIN, &text);
+	slot = action->attempt_count < ATTEMPTS_MAX ? action->attempt_count++ : ATTEMPTS_MAX - 1;
+	action->attempts[slot] = (struct attempt){ (uint32_t)slot + 1, 0 };
+	request.attempt = (uint32_t)slot + 1;
+	request.body = str_span(&text);
+	kube_write(action->kube, &action->permit, &request);
+}
+
+static void begin(void *data)
+{
+	send(data);
+}
+
+void action_start(struct action *action, struct kube *kube, struct loop *loop, struct arena *arena,
+		  void (*on_done)(struct action *action, void *data), void *data)
+{
+	action->kube = kube;
+	action->loop = loop;
+	action->arena = arena;
+	action->on_done = on_done;
+	action->data = data;
+	action->in_flight = true;
+	if (!action->released)
+		action->released = "";
+	loop_defer(loop, begin, action);
+}
+
+void action_release(struct action *action)
+{
+	timer_free(action->retry);
+	action->retry = NULL;
+}

@@ -1,0 +1,87 @@
+/*
+ * One action of a plan: one object brought to where it should be, by the few
+ * requests that may take (its stages), each retried while that may help. The
+ * only caller of kube_write, and so the only code that writes to the cluster
+ * what Git declares.
+ *
+ * Every request is safe to repeat: applies name their whole content, patches
+ * test the resourceVersion they rest on, deletes the uid. An answer that was
+ * lost is asked for again by repeating the request.
+ */
+#ifndef APPLY_ACTION_H
+#define APPLY_ACTION_H
+
+#include "base/digest.h"
+#include "io/loop.h"
+#include "kube/discovery.h"
+#include "kube/write.h"
+
+enum act { ACT_NONE = 0, ACT_CREATE, ACT_ADOPT, ACT_UPDATE, ACT_HEAL, ACT_DELETE };
+
+/* "create", "adopt", "update", "heal", "delete": `op` of the records. */
+const char *act_name(enum act act);
+
+/* The requests that an action may take, in this order; each is left out where it is not needed. */
+enum stage {
+	STAGE_CHECK,      /* adoption: a dry run without force tells who else holds what we declare */
+	STAGE_OWN,        /* adoption: kubectl's fields become ours, or a key dropped from Git would stay for ever */
+	STAGE_FULL,       /* creation with ignored fields: once with them, as Argo CD does */
+	STAGE_RELEASE,    /* ignored fields: their live value is handed to a manager of its own */
+	STAGE_APPLY,      /* the server-side apply */
+	STAGE_STRIP,      /* foreign images are taken out again */
+	STAGE_DELETE,
+	STAGE_DONE,
+};
+
+struct attempt {
+	uint32_t number;             /* from 1, over all stages */
+	int code;                    /* HTTP; 0: no answer */
+};
+
+#define ATTEMPTS_MAX 16
+
+struct action {
+	/* the plan */
+	enum act act;
+	enum stage stage;            /* where to begin */
+	const struct kube_kind *resource;
+	const char *group, *version, *kind, *namespace, *name, *key, *uid;
+	const char *why;             /* one line for people */
+	const char *title;           /* "Deployment shop/web (shop/web.yaml:12)" */
+	const struct json *object;   /* what is applied; NULL for deletes */
+	const struct json *full;     /* with ignored fields; NULL when there are none */
+	const char *released;        /* pointers of ignored fields, one a line */
+	const struct json *allowed;  /* array of image texts that were judged and may stay though Git does not declare them */
+	const struct json *live;     /* the object as it was read, or NULL */
+	bool force, adopt_any, validate, kind_later;
+	int wave, rank;
+	uint32_t ordinal;            /* in the intent */
+	struct write_permit permit;
+
+	/* the outcome */
+	bool in_plan;                /* it is in the intent */
+	bool in_flight, finished;
+	struct error err;            /* reason "" while it is well */
+	struct attempt attempts[ATTEMPTS_MAX];
+	size_t attempt_count;
+	struct json *after;          /* the object as the last answer gave it; NULL after a delete */
+
+	/* while it is under way */
+	struct kube *kube;
+	struct loop *loop;
+	struct arena *arena;
+	struct timer *retry;
+	unsigned failures;           /* of this stage, in a row */
+	void (*on_done)(struct action *action, void *data);
+	void *data;
+};
+
+/*
+ * Starts it; on_done comes once, never from inside. Everything is taken from `arena`, which must live until then.
+ * ASSERTs that the permit is whole: without a durable intent and an allowing verdict nothing is sent.
+ */
+void action_start(struct action *action, struct kube *kube, struct loop *loop, struct arena *arena,
+		  void (*on_done)(struct action *action, void *data), void *data);
+void action_release(struct action *action);
+
+#endif

@@ -1,0 +1,94 @@
+/* The table of commands; see cli.h. */
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/audit.h"
+#include "cli/build.h"
+#include "cli/controller.h"
+#include "cli/person.h"
+#include "cli/verify.h"
+
+static int cli_version(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "-o") && !strcmp(argv[2], "json"))
+		printf("{\"version\":\"%s\"}\n", VERSION);
+	else
+		printf("countersign %s\n", VERSION);
+	return EXIT_DONE;
+}
+
+const struct command cli_commands[] = {
+	{ "get", "list Applications, Projects or ImagePolicies", cli_get, "[apps|projects|policies] [NAME] [-o wide|json|yaml|name]" },
+	{ "describe", "tell all about an Application: what runs, what was refused and why", cli_describe, "APP" },
+	{ "diff", "show what a sync would change (exit 1: something)", cli_diff, "APP [--local DIR]" },
+	{ "sync", "look at an Application now, or sync it by hand", cli_sync, "APP [--revision REV] [--prune] [--dry-run] [--hard] [--wait]" },
+	{ "build", "render a local folder as the controller would", cli_build, "DIR [--recurse] [-o yaml|json]" },
+	{ "verify", "check an image's signatures", cli_verify, "IMAGE --key FILE [--plain-http-registry HOST]... [--registry-ca FILE]" },
+	{ "audit", "read, verify, prove and join the audit log", cli_audit, "log|show|verify|prove|join DIR ..." },
+	{ "controller", "run the controller", cli_controller,
+	  "[--kubeconfig FILE] [--namespace NS] [--data DIR] [--poll 5s] [--plain-http-registry HOST:PORT]... [--admin-project NAME] "
+	  "[--log-level info]" },
+	{ "completion", "print a shell completion script", cli_completion, "bash|zsh|fish" },
+	{ "version", "print the version", cli_version, "[-o json]" },
+	{ NULL, NULL, NULL, NULL },
+};
+
+int cli_fail(int status, const char *hint, const char *format, ...)
+{
+	va_list args;
+
+	fputs("error: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	if (hint)
+		fprintf(stderr, "hint: %s\n", hint);
+	return status;
+}
+
+static void usage(FILE *out)
+{
+	fputs("countersign: makes a cluster look like Git, applies nothing unsigned, keeps a log that can be proved\n\n", out);
+	for (const struct command *command = cli_commands; command->name; command++)
+		fprintf(out, "  %-11s %s\n", command->name, command->summary);
+	fputs("\ncountersign COMMAND --help tells more\n", out);
+}
+
+static int is_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help");
+}
+
+static int wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return 1;
+	return 0;
+}
+
+int cli_main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (is_help(argv[1])) {
+		usage(stdout);
+		return EXIT_DONE;
+	}
+	for (const struct command *command = cli_commands; command->name; command++) {
+		if (strcmp(command->name, argv[1]))
+			continue;
+		if (wants_help(argc - 1, argv + 1)) {
+			printf("%s\n\nusage: countersign %s %s\n", command->summary, command->name, command->usage);
+			return EXIT_DONE;
+		}
+		return command->run(argc - 1, argv + 1);
+	}
+	return cli_fail(EXIT_USAGE, "countersign --help lists the commands", "there is no command %s", argv[1]);
+}

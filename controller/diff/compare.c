@@ -1,0 +1,58 @@
+/* Declared against live; see compare.h. */
+#include "diff/compare.h"
+
+#include "diff/fields.h"
+
+bool compare_declared(const struct json *desired, const struct json *live, struct str *pointer)
+{
+	size_t length = pointer->length;
+
+	if (json_is(desired, JSON_OBJECT) && json_is(live, JSON_OBJECT)) {
+		JSON_EACH(member, desired) {
+			json_pointer_add(pointer, member->key);
+			if (compare_declared(member->value, json_get_span(live, member->key), pointer))
+				return true;
+			str_drop_to(pointer, length);
+		}
+		return false;
+	}
+	if (json_is(desired, JSON_ARRAY) && json_is(live, JSON_ARRAY)) {
+		for (size_t i = 0; i < json_count(desired); i++) {
+			const struct json *item = json_at(desired, i), *match = json_at(live, i);
+			const char *name = json_get_text(item, "name");
+
+			/* items with names are told apart by them, whatever their place */
+			for (size_t k = 0; name && k < json_count(live); k++)
+				if (span_is(json_text_span(json_get(json_at(live, k), "name")), name))
+					match = json_at(live, k);
+			str_addf(pointer, "/%zu", i);
+			if (compare_declared(item, match, pointer))
+				return true;
+			str_drop_to(pointer, length);
+		}
+		return false;
+	}
+	return !json_equal(desired, live);
+}
+
+/* Whether every leaf of our set stands in `desired` too: a key that was dropped from it would not. */
+static bool all_declared(const struct json *set, const struct json *desired)
+{
+	if (!json_count(set))
+		return desired != NULL;
+	JSON_EACH(member, set) {
+		ptrdiff_t index;
+
+		if (!span_is(member->key, ".") && !all_declared(member->value, fields_step(desired, member->key, &index)))
+			return false;
+	}
+	return true;
+}
+
+bool compare_is_applied(const struct json *desired, const struct json *live)
+{
+	CLEANUP(str_release) struct str pointer = STR_INIT;
+	const struct json *ours = fields_of(live, FIELD_MANAGER, "Apply");
+
+	return json_count(ours) && !compare_declared(desired, live, &pointer) && all_declared(ours, desired);
+}

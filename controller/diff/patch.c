@@ -1,0 +1,233 @@
+/* Patches for a live object; see patch.h. */
+#include "diff/patch.h"
+
+#include "diff/fields.h"
+#include "gate/images.h"
+
+
+static const struct image_use *find_use(const struct image_use *uses, size_t count, const struct image_use *like)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(uses[i].position, like->position) && !strcmp(uses[i].container, like->container) &&
+		    !strcmp(uses[i].image, like->image))
+			return &uses[i];
+	return NULL;
+}
+
+static bool is_allowed(const struct json *allowed, const char *image)
+{
+	for (size_t i = 0; i < json_count(allowed); i++)
+		if (span_is(json_text_span(json_at(allowed, i)), image))
+			return true;
+	return false;
+}
+
+/* The list item that an image belongs to: without "/image", or "/image/reference" of a volume. */
+static struct span item_pointer(const struct image_use *use)
+{
+	struct span pointer = span_of(use->pointer);
+
+	if (span_ends(pointer, "/image/reference"))
+		return span_sub(pointer, 0, pointer.length - strlen("/image/reference"));
+	return span_sub(pointer, 0, pointer.length - strlen("/image"));
+}
+
+const char *patch_foreign_pointer(const struct json *live, const struct json *desired, struct arena *arena)
+{
+	struct image_use *there, *wanted;
+	size_t there_count, wanted_count;
+
+	gate_find_images((struct json *)(uintptr_t)live, NULL, arena, &there, &there_count);
+	gate_find_images((struct json *)(uintptr_t)desired, NULL, arena, &wanted, &wanted_count);
+	for (size_t i = 0; i < there_count; i++)
+		if (!find_use(wanted, wanted_count, &there[i]))
+			return arena_strndup(arena, item_pointer(&there[i]));
+	return "";
+}
+
+static struct json *operation(struct arena *arena, const char *op, struct span path)
+{
+	struct json *one = json_object(arena);
+
+	json_set_string(arena, one, "op", op);
+	json_set(arena, one, "path", json_span(arena, path));
+	return one;
+}
+
+static struct json *begin_patch(const struct json *live, struct arena *arena)
+{
+	struct json *patch = json_array(arena), *test = operation(arena, "test", SPAN("/metadata/resourceVersion"));
+
+	json_set(arena, test, "value", json_span(arena, json_text_span(json_path(live, "metadata", "resourceVersion", NULL))));
+	json_append(arena, patch, test);
+	return patch;
+}
+
+struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, struct arena *arena)
+{
+	struct json *patch = begin_patch(live, arena);
+	struct image_use *there, *wanted;
+	size_t there_count, wanted_count;
+
+	gate_find_images((struct json *)(uintptr_t)live, NULL, arena, &there, &there_count);
+	gate_find_images((struct json *)(uintptr_t)desired, NULL, arena, &wanted, &wanted_count);
+	/* from the back, so that no removal moves what is still to be removed */
+	for (size_t i = there_count; i-- > 0;)
+		if (!find_use(wanted, wanted_count, &there[i]) && !is_allowed(allowed, there[i].image))
+			json_append(arena, patch, operation(arena, "remove", item_pointer(&there[i])));
+	return json_count(patch) > 1 ? patch : NULL;
+}
+
+/* --- released fields ---------------------------------------------------------------------------------------------- */
+
+/* Whether a set holds the pointer's field (as a leaf, or below one). */
+static bool set_holds(const struct json *set, const struct json *value, struct span pointer)
+{
+	struct span rest = span_from(pointer, 1), token = span_cut(&rest, '/');
+	int64_t place;
+
+	if (!json_count(set))
+		return true;
+	JSON_EACH(member, set) {
+		ptrdiff_t index;
+		const struct json *child = span_is(member->key, ".") ? NULL : fields_step(value, member->key, &index);
+		CLEANUP(str_release) struct str name = STR_INIT;
+
+		if (!child)
+			continue;
+		json_pointer_add(&name, span_from(member->key, 2));
+		if (index >= 0 ? !span_to_int64(token, &place) || place != index : !span_equal(span_from(str_span(&name), 1), token))
+			continue;
+		return !rest.data || set_holds(member->value, child, span_make(rest.data - 1, rest.length + 1));
+	}
+	return false;
+}
+
+bool patch_holds(const struct json *live, const char *pointers)
+{
+	const struct json *ours = fields_of(live, FIELD_MANAGER, "Apply");
+	struct span rest = span_of(pointers);
+
+	while (ours && rest.length) {
+		struct span pointer = span_cut(&rest, '\n');
+
+		if (pointer.length && json_pointer(live, pointer) && set_holds(ours, live, pointer))
+			return true;
+	}
+	return false;
+}
+
+/* Copies the value at the pointer from `live` into `to`, making what leads there; list items are named by their keys. */
+static void copy_at(struct json *to, const struct json *live, struct span pointer, struct arena *arena)
+{
+	while (pointer.length) {
+		struct span rest = span_from(pointer, 1), token = span_cut(&rest, '/');
+		CLEANUP(str_release) struct str one = STR_INIT;
+		const struct json *child;
+		struct json *next;
+		bool last = !rest.data;
+
+		str_addc(&one, '/');
+		str_add(&one, token);
+		child = json_pointer(live, str_span(&one));
+		if (!child)
+			return;
+		if (json_is(live, JSON_ARRAY)) {
+			next = json_is(child, JSON_OBJECT) && !last ? json_object(arena) : json_copy(arena, child);
+			if (json_get(child, "name") && !last)
+				json_set(arena, next, "name", json_copy(arena, json_get(child, "name")));
+			json_append(arena, to, next);
+		} else {
+			JSON_EACH(member, live) {
+				if (member->value != child)
+					continue;
+				next = json_get_span(to, member->key);
+				if (!next || last)
+					next = json_set_span(arena, to, member->key,
+							     last ? json_copy(arena, child)
+								  : json_is(child, JSON_ARRAY) ? json_array(arena) : json_object(arena));
+				break;
+			}
+			next = json_pointer(to, str_span(&one));
+		}
+		to = next;
+		live = child;
+		pointer = rest.data ? span_make(rest.data - 1, rest.length + 1) : SPAN0;
+	}
+}
+
+static struct json *identity_of(const struct json *live, struct arena *arena)
+{
+	struct json *object = json_object(arena), *metadata = json_object(arena);
+	const struct json *from = json_get(live, "metadata");
+
+	json_set(arena, object, "apiVersion", json_copy(arena, json_get(live, "apiVersion")));
+	json_set(arena, object, "kind", json_copy(arena, json_get(live, "kind")));
+	json_set(arena, metadata, "name", json_copy(arena, json_get(from, "name")));
+	if (json_get(from, "namespace"))
+		json_set(arena, metadata, "namespace", json_copy(arena, json_get(from, "namespace")));
+	json_set(arena, object, "metadata", metadata);
+	return object;
+}
+
+struct json *patch_released(const struct json *live, const char *pointers, struct arena *arena)
+{
+	struct json *object = identity_of(live, arena);
+	struct span rest = span_of(pointers);
+
+	while (rest.length) {
+		struct span pointer = span_cut(&rest, '\n');
+
+		if (pointer.length)
+			copy_at(object, live, pointer, arena);
+	}
+	return object;
+}
+
+/* --- adoption ------------------------------------------------------------------------------------------------------- */
+
+static bool is_adoptable(const struct json *entry, bool any)
+{
+	struct span manager = json_text_span(json_get(entry, "manager"));
+
+	if (json_text_span(json_get(entry, "subresource")).length)
+		return false;
+	if (span_is(manager, FIELD_MANAGER) && span_is(json_text_span(json_get(entry, "operation")), "Apply"))
+		return true;
+	return fields_is_kubectl(manager) ||
+	       (any && (span_starts(manager, "argocd") || span_is(manager, "helm") || span_is(manager, "kustomize-controller") ||
+			span_is(manager, "helm-controller") || span_is(manager, "flux-client-side-apply")));
+}
+
+struct json *patch_own(const struct json *live, bool any, struct arena *arena)
+{
+	const struct json *entries = json_path(live, "metadata", "managedFields", NULL);
+	struct json *kept = json_array(arena), *patch, *replace, *ours = NULL, *fields = NULL;
+	bool found = false;
+
+	for (size_t i = 0; i < json_count(entries); i++) {
+		const struct json *entry = json_at(entries, i);
+
+		if (!is_adoptable(entry, any) ||
+		    (ours && !json_equal(json_get(ours, "apiVersion"), json_get(entry, "apiVersion")))) {
+			json_append(arena, kept, json_copy(arena, entry));
+			continue;
+		}
+		found |= !span_is(json_text_span(json_get(entry, "manager")), FIELD_MANAGER);
+		fields = fields_union(arena, fields, json_get(entry, "fieldsV1"));
+		if (!ours)
+			ours = json_copy(arena, entry);
+	}
+	if (!found)
+		return NULL;
+	json_set_string(arena, ours, "manager", FIELD_MANAGER);
+	json_set_string(arena, ours, "operation", "Apply");
+	json_set(arena, ours, "fieldsV1", fields);
+	json_append(arena, kept, ours);
+	patch = begin_patch(live, arena);
+	replace = operation(arena, "replace", SPAN("/metadata/managedFields"));
+	json_set(arena, replace, "value", kept);
+	json_append(arena, patch, replace);
+	return patch;
+}
+

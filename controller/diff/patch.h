@@ -1,0 +1,28 @@
+/*
+ * What is sent to a live object besides an apply: JSON patches that take out
+ * what is foreign or make kubectl's fields ours, and the object that hands
+ * ignored fields to a manager of their own. Pure: made from the live object.
+ */
+#ifndef DIFF_PATCH_H
+#define DIFF_PATCH_H
+
+#include "base/arena.h"
+#include "base/json.h"
+
+/* The JSON pointer of the first container, init container or image volume of `live` that `desired` does not have; "" if none. */
+const char *patch_foreign_pointer(const struct json *live, const struct json *desired, struct arena *arena);
+
+/* A JSON patch that takes every foreign container or image volume out of `live` (with a resourceVersion test); NULL if there are none.
+ * One that was judged and allowed (json `allowed`: array of image texts, or NULL) stays. */
+struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, struct arena *arena);
+
+/* Whether our own field set in `live` holds one of the pointers (one a line). */
+bool patch_holds(const struct json *live, const char *pointers);
+
+/* An object with nothing but identity and the live values at the pointers: what the manager of released fields applies. */
+struct json *patch_released(const struct json *live, const char *pointers, struct arena *arena);
+
+/* A JSON patch that turns the entries of kubectl (of any manager when `any`) into our own Apply entry; NULL when there are none. */
+struct json *patch_own(const struct json *live, bool any, struct arena *arena);
+
+#endif

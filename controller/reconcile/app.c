@@ -1,0 +1,156 @@
+/* Applications in core; see app.h. */
+#include "reconcile/app.h"
+
+#include "api/tracking.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "reconcile/live.h"
+#include "reconcile/objects.h"
+#include "reconcile/report.h"
+#include "reconcile/run.h"
+
+static void on_timer(void *data)
+{
+	struct app *app = data;
+	struct core *core = app->core;
+
+	if (app->run) {
+		app->again = true;
+		return;
+	}
+	if (!core->leading || core->stopping || core->recovering || !objects_ready(core->objects) || !app->inventory_read)
+		return;
+	run_start(app);
+}
+
+struct app *app_find(const struct core *core, struct span key)
+{
+	return map_get(&core->apps, key);
+}
+
+struct app *app_get(struct core *core, struct span key)
+{
+	struct app *app = app_find(core, key);
+	struct span rest = key, namespace = span_cut(&rest, '/');
+	CLEANUP(mem_cleanup) char *ns = NULL;
+
+	if (app)
+		return app;
+	app = mem_alloc(sizeof(*app));
+	app->core = core;
+	app->key = mem_strndup(key.data, key.length);
+	ns = mem_strndup(namespace.data, namespace.length);
+	tracking_label(core->options->namespace, ns, app->key + namespace.length + 1, app->label);
+	app->timer = timer_new(core->loop, on_timer, app);
+	app->inventory.app = app->inventory.uid = app->inventory.project = app->inventory.account = "";
+	app->inventory.revision = app->inventory.repo_url = app->inventory.path = app->inventory.target_revision = "";
+	app->inventory.applied.revision = app->inventory.pending.revision = "";
+	app->inventory_read = core->objects && objects_ready(core->objects);
+	map_set(&core->apps, key, app);
+	return app;
+}
+
+void app_enqueue(struct app *app, int64_t delay_ms)
+{
+	int64_t at = clock_mono_ms() + (delay_ms > 0 ? delay_ms : 0);
+
+	if (timer_running(app->timer) && app->wake_at_ms <= at)
+		return;
+	app->wake_at_ms = at;
+	timer_start(app->timer, delay_ms);
+}
+
+/* What else than our own status writes changed: spec, deletion, an operation, a refresh. */
+static bool is_news(const struct app *app, const struct application *now)
+{
+	return !app->present || app->spec.generation != now->generation || app->spec.deleting != now->deleting ||
+	       strcmp(app->spec.uid, now->uid) || now->refresh || now->operation || !!app->spec.finalizer != !!now->finalizer;
+}
+
+void app_update(struct app *app, const struct json *object)
+{
+	struct arena *arena;
+	struct application spec;
+	bool news;
+
+	if (!object) {
+		app->present = false;
+		app->again = true;
+		if (app->run)
+			run_cancel(app->run);
+		app_enqueue(app, 0);
+		return;
+	}
+	arena = arena_new(0);
+	app->spec_error = (struct error)ERROR_INIT;
+	application_decode(json_copy(arena, object), arena, &spec, &app->spec_error);
+	news = is_news(app, &spec);
+	arena_free(app->spec_arena);
+	app->spec_arena = arena;
+	app->spec = spec;
+	app->present = true;
+	if (!news)
+		return;
+	app->force = true;
+	if (spec.refresh == REFRESH_HARD)
+		app->hard = true;
+	if (spec.deleting && app->run)
+		run_cancel(app->run);
+	app_enqueue(app, 0);
+}
+
+static void claim(struct app *app, bool take)
+{
+	for (size_t i = 0; i < app->inventory.count; i++) {
+		const struct inventory_item *item = &app->inventory.items[i];
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		struct span key = span_of(live_key(arena, item->group, item->kind, item->namespace, item->name));
+
+		if (take && !map_has(&app->core->claims, key))
+			map_set(&app->core->claims, key, app);
+		else if (!take && map_get(&app->core->claims, key) == app)
+			map_remove(&app->core->claims, key);
+	}
+}
+
+void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version)
+{
+	struct arena *arena = arena_new(0);
+	struct inventory copy;
+
+	inventory_copy(arena, inventory, &copy);
+	claim(app, false);
+	arena_free(app->inventory_arena);
+	app->inventory_arena = arena;
+	app->inventory = copy;
+	if (resource_version) {
+		free(app->inventory_version);
+		app->inventory_version = mem_strdup(resource_version);
+	}
+	claim(app, true);
+}
+
+void app_free(struct app *app)
+{
+	claim(app, false);
+	map_remove(&app->core->apps, span_of(app->key));
+	MAP_EACH(entry, &app->heals)
+		free(entry->value);
+	map_release(&app->heals);
+	arena_free(app->spec_arena);
+	arena_free(app->inventory_arena);
+	timer_free(app->timer);
+	report_free(app->report);
+	free(app->inventory_version);
+	free(app->event_told);
+	free(app->seen_tip);
+	free(app->tried_revision);
+	free(app->key);
+	free(app);
+}
+
+void app_forget_if_done(struct app *app)
+{
+	if (!app->present && !app->run && !app->inventory.count && app->core->objects && objects_ready(app->core->objects))
+		app_free(app);
+}

@@ -1,0 +1,68 @@
+/*
+ * One Application as core knows it: its spec as last seen, what it has put
+ * into the cluster (inventory), and when it is to be looked at again.
+ */
+#ifndef RECONCILE_APP_H
+#define RECONCILE_APP_H
+
+#include "api/application.h"
+#include "api/inventory.h"
+#include "reconcile/core.h"
+
+struct run;
+struct report;
+
+struct app {
+	struct core *core;
+	char *key;                          /* "namespace/name" */
+	char label[33];                     /* value of countersign.dev/app */
+
+	struct arena *spec_arena;           /* of `spec` */
+	struct application spec;
+	struct error spec_error;            /* reason "" when the spec is good */
+	bool present;                       /* the Application exists */
+
+	struct arena *inventory_arena;
+	struct inventory inventory;         /* app "" when there is none yet */
+	char *inventory_version;            /* resourceVersion of the object, or NULL */
+	bool inventory_read;                /* the list of inventories was whole since we started */
+
+	struct run *run;                    /* under way, or NULL */
+	bool again;                         /* something happened during the run: look again after it */
+	struct timer *timer;                /* when to look again without an event */
+	int64_t wake_at_ms;                 /* monotonic: when the timer fires */
+
+	/* what the last runs came to; forgotten at a restart, where it is found out again */
+	char *seen_tip;                     /* the commit that the last whole run looked at, or NULL */
+	bool settled;                       /* the last whole run left nothing to do */
+	char *tried_revision;               /* the newest revision that was judged */
+	int64_t denied_wait_ms;             /* 5 s doubling to 60 s, 0 after success */
+	int64_t denied_until_ms;            /* monotonic: before it the tried revision is not judged again */
+	struct digest denied_told;          /* of the denial that was last recorded */
+	int64_t error_wait_ms;              /* backoff of other errors, 0 after success */
+	char *event_told;                   /* text of the last warning event, so that each cause is told once */
+	int64_t retry_count;                /* failed syncs of the tried revision */
+	int64_t retry_until_ms;
+	bool force;                         /* a refresh: judge now */
+	bool hard;                          /* and resolve tags anew */
+	bool dirty;                         /* an object of it is not as it was left */
+	struct digest status_written;       /* of the status last written */
+	struct report *report;              /* what is told of it; NULL before the first run */
+	struct map heals;                   /* object key -> struct heal: who takes fields back */
+};
+
+/* The app of a key, made when unknown. */
+struct app *app_get(struct core *core, struct span key);
+/* NULL when unknown. */
+struct app *app_find(const struct core *core, struct span key);
+/* Looks at the Application in `delay_ms` (0: soon); an earlier time already set stays. */
+void app_enqueue(struct app *app, int64_t delay_ms);
+/* Takes a changed object in; NULL: it is gone. */
+void app_update(struct app *app, const struct json *object);
+/* Takes an inventory read from the cluster in. */
+void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version);
+void app_free(struct app *app);
+/* Frees it when the Application is gone and nothing is left to do for it. */
+void app_forget_if_done(struct app *app);
+
+#endif

@@ -1,0 +1,286 @@
+/* Core's life: connect, lead, work, stop. See core.h. */
+#include "reconcile/core.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/file.h"
+#include "io/sandbox.h"
+#include "reconcile/live.h"
+#include "reconcile/objects.h"
+#include "reconcile/repos.h"
+#include "reconcile/report.h"
+#include "reconcile/run.h"
+#include "reconcile/vetting.h"
+
+#define RENDER_WORKERS 2
+#define AUDIT_RETRY_MS 5000
+#define STOP_POLL_MS 50
+#define STOP_MOST_MS 9000
+
+static void open_audit(void *data);
+
+/* --- stopping -------------------------------------------------------------------------------------------------- */
+
+static void on_released(void *data)
+{
+	struct core *core = data;
+
+	loop_stop(core->loop);
+}
+
+static void close_down(struct core *core)
+{
+	struct arena *arena = arena_new(0);
+	struct json *record = json_object(arena);
+
+	if (core->audit && core->leading) {
+		json_set_string(arena, record, "kind", "term.end");
+		json_set_string(arena, record, "outcome", "ok");
+		audit_log_append(core->audit, record, NULL, NULL);
+	}
+	arena_free(arena);
+	audit_log_close(core->audit);
+	core->audit = NULL;
+	core->leading = false;
+	if (core->lease)
+		lease_release(core->lease, on_released, core);
+	else
+		loop_stop(core->loop);
+}
+
+/* Runs end at a step boundary; then the log is closed and the lease given up, in this order. */
+static void on_stop_poll(void *data)
+{
+	struct core *core = data;
+
+	if (core->runs_active && clock_mono_ms() < core->stop_by_ms) {
+		timer_start(core->stop_timer, STOP_POLL_MS);
+		return;
+	}
+	close_down(core);
+}
+
+void core_stop(struct core *core, int exit_status)
+{
+	if (core->stopping)
+		return;
+	log_line(LOG_INFO, "stopping", NULL);
+	core->stopping = true;
+	core->exit_status = exit_status;
+	core->stop_by_ms = clock_mono_ms() + STOP_MOST_MS;
+	MAP_EACH(entry, &core->apps) {
+		struct app *app = entry->value;
+
+		if (app->run)
+			run_cancel(app->run);
+	}
+	core->stop_timer = timer_new(core->loop, on_stop_poll, core);
+	timer_start(core->stop_timer, 0);
+}
+
+static void on_signal(void *data)
+{
+	core_stop(data, 0);
+}
+
+static void on_supervisor_lost(void *data)
+{
+	core_stop(data, 1);
+}
+
+/* --- the audit log ---------------------------------------------------------------------------------------------- */
+
+static void tell_audit(struct core *core)
+{
+	MAP_EACH(entry, &core->apps) {
+		struct app *app = entry->value;
+
+		app->force = true;
+		app_enqueue(app, 0);
+	}
+}
+
+static void on_audit_failed(void *data, const struct error *err)
+{
+	struct core *core = data;
+
+	log_error(LOG_ERROR, "the audit log cannot be written; nothing is applied until it can", err, NULL);
+	core->audit_error = *err;
+	snprintf(core->audit_error.reason, sizeof(core->audit_error.reason), "AuditUnavailable");
+	core->audit_error.kind = ERROR_TRANSIENT;
+	timer_start(core->audit_retry, AUDIT_RETRY_MS);
+}
+
+static void record_term(struct core *core)
+{
+	struct arena *arena = arena_new(0);
+	struct json *record = json_object(arena), *lease = json_object(arena);
+
+	json_set_string(arena, record, "kind", "term.start");
+	json_set_string(arena, record, "outcome", "ok");
+	json_set_string(arena, lease, "holder", core->identity);
+	json_set_int(arena, lease, "transitions", core->lease_transitions);
+	json_set(arena, record, "lease", lease);
+	json_set(arena, record, "checkpoint", json_span(arena, audit_log_checkpoint(core->audit)));
+	audit_log_append(core->audit, record, NULL, NULL);
+	arena_free(arena);
+}
+
+static int try_open_audit(struct core *core, struct error *err)
+{
+	const struct audit_log_config config = { VERSION, on_audit_failed, core };
+	char *dir = arena_printf(core->arena, "%s/audit", core->options->data_dir);
+
+	audit_log_close(core->audit);
+	core->audit = NULL;
+	if (audit_log_open(core->loop, dir, &config, &core->audit, err))
+		return -1;
+	core->audit_error = (struct error)ERROR_INIT;
+	return 0;
+}
+
+/* After a failure the log is opened anew, which verifies it: that is safe, and it may be that the disk has room again. */
+static void open_audit(void *data)
+{
+	struct core *core = data;
+	struct error err = ERROR_INIT;
+
+	if (core->stopping)
+		return;
+	if (try_open_audit(core, &err)) {
+		on_audit_failed(core, &err);
+		return;
+	}
+	log_line(LOG_INFO, "the audit log can be written again", NULL);
+	if (core->leading)
+		record_term(core);
+	tell_audit(core);
+}
+
+/* --- leading ----------------------------------------------------------------------------------------------------- */
+
+static void on_discovered(void *data, const struct error *err)
+{
+	struct core *core = data;
+
+	if (err)
+		log_error(LOG_WARN, "discovery failed; it is asked again when it is needed", err, NULL);
+	core->objects = objects_new(core);
+}
+
+static void on_leading(void *data, int64_t transitions)
+{
+	struct core *core = data;
+
+	log_line(LOG_INFO, "leading", "identity", core->identity, NULL);
+	core->leading = true;
+	core->lease_transitions = transitions;
+	if (core->audit)
+		record_term(core);
+	discovery_refresh(core->discovery, on_discovered, core);
+}
+
+static void on_lease_lost(void *data)
+{
+	struct core *core = data;
+
+	log_line(LOG_ERROR, "the lease is lost; stopping at once", NULL);
+	core->leading = false;
+	core_stop(core, 1);
+}
+
+static void start_lease(struct core *core)
+{
+	static const struct lease_handler handler = { on_leading, on_lease_lost };
+
+	/* one process can hold a volume, so its log's id names the holder: a restart goes on with its own lease at once */
+	core->identity = arena_printf(core->arena, "%s_%s", core->options->instance, audit_log_id(core->audit));
+	core->lease = lease_new(core->kube, core->loop, core->options->namespace, "countersign", core->identity, &handler, core);
+}
+
+/* --- start --------------------------------------------------------------------------------------------------------- */
+
+static int connect(struct core *core, struct error *err)
+{
+	struct kube_config config;
+
+	if (core->options->kubeconfig
+		    ? kube_config_load(core->options->kubeconfig, NULL, KUBE_CONFIG_CORE, core->arena, &config, err)
+		    : kube_config_in_cluster(core->arena, &config, err))
+		return -1;
+	core->kube = kube_new(core->loop, &config, "countersign/" VERSION);
+	return 0;
+}
+
+static int prepare_data(struct core *core, struct error *err)
+{
+	static const char *const folders[] = { "", "/audit", "/mirrors" };
+
+	for (size_t i = 0; i < COUNT_OF(folders); i++)
+		if (dir_make(arena_printf(core->arena, "%s%s", core->options->data_dir, folders[i]), err))
+			return -1;
+	return 0;
+}
+
+static void start_work(struct core *core)
+{
+	core->workers = workers_new(core->loop, on_supervisor_lost, core);
+	core->render = worker_pool_new(core->workers, ROLE_RENDER, RENDER_WORKERS, 100, true);
+	core->discovery = discovery_new(core->kube);
+	core->repos = repos_new(core);
+	core->live = live_new(core);
+	core->vetting = vetting_new(core);
+	core->audit_retry = timer_new(core->loop, open_audit, core);
+}
+
+static void release(struct core *core)
+{
+	while (core->apps.count)
+		app_free(map_next(&core->apps, NULL)->value);
+	lease_free(core->lease);
+	objects_free(core->objects);
+	live_free(core->live);
+	vetting_free(core->vetting);
+	repos_free(core->repos);
+	discovery_free(core->discovery);
+	worker_pool_free(core->render);
+	workers_free(core->workers);
+	kube_free(core->kube);
+	timer_free(core->audit_retry);
+	timer_free(core->stop_timer);
+	map_release(&core->apps);
+	map_release(&core->claims);
+	loop_free(core->loop);
+	arena_free(core->arena);
+}
+
+int core_run(const struct core_options *options)
+{
+	struct core core = { .options = options };
+	struct error err = ERROR_INIT;
+
+	core.arena = arena_new(0);
+	core.loop = loop_new();
+	signal(SIGPIPE, SIG_IGN);
+	if (connect(&core, &err) || prepare_data(&core, &err) || sandbox_enter(ROLE_CORE, &err)) {
+		log_error(LOG_ERROR, "cannot start", &err, NULL);
+		return 78;
+	}
+	start_work(&core);
+	if (try_open_audit(&core, &err)) {
+		log_error(LOG_ERROR, "cannot start: the audit log is not intact or not to be had", &err, NULL);
+		return 78;
+	}
+	loop_on_signal(core.loop, SIGTERM, on_signal, &core);
+	loop_on_signal(core.loop, SIGINT, on_signal, &core);
+	start_lease(&core);
+	log_line(LOG_INFO, "started", "version", VERSION, "server", kube_server(core.kube), "namespace", options->namespace, "log",
+		 audit_log_id(core.audit), NULL);
+	loop_run(core.loop);
+	release(&core);
+	return core.exit_status;
+}

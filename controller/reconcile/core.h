@@ -1,0 +1,72 @@
+/*
+ * Core: what the `core` role holds, assembled once at start. Everything below
+ * runs on one loop, on one thread.
+ *
+ * The story of one Application is in run.h and steps.c; this header only says
+ * who is there. The rest of the folder:
+ *   objects   our own kinds as watched: Applications, Projects, ImagePolicies, inventories, repository Secrets
+ *   repos     Git repositories: polled, fetched, read
+ *   live      the managed objects of the cluster, a few hundred bytes each
+ *   vetting   image reference -> digest -> evidence -> claims, each fetched and checked once
+ *   run       one pass over one Application: the table of steps
+ *   report    status, events, metrics of a run
+ */
+#ifndef RECONCILE_CORE_H
+#define RECONCILE_CORE_H
+
+#include "io/loop.h"
+#include "io/worker.h"
+#include "kube/client.h"
+#include "kube/discovery.h"
+#include "kube/lease.h"
+#include "record/audit_log.h"
+
+struct core_options {
+	const char *kubeconfig;           /* NULL: in the cluster */
+	const char *namespace;            /* the installation's */
+	const char *data_dir;
+	int64_t poll_ms;                  /* of repositories, before jitter */
+	const char **plain_http;          /* registries that may be spoken to without TLS; NULL at the end */
+	const char *admin_project;        /* "" when none */
+	const char *instance;             /* host name or pod name */
+};
+
+struct objects;
+struct repos;
+struct live;
+struct vetting;
+
+struct core {
+	const struct core_options *options;
+	struct arena *arena;              /* of what lives as long as the process */
+	struct loop *loop;
+	struct kube *kube;
+	struct workers *workers;
+	struct worker_pool *render;
+	struct discovery *discovery;
+	struct lease *lease;
+	int64_t lease_transitions;
+	struct audit_log *audit;
+	struct error audit_error;         /* why there is no log to write to; reason "" while there is one */
+	struct objects *objects;
+	struct repos *repos;
+	struct live *live;
+	struct vetting *vetting;
+	struct map apps;                  /* "namespace/name" -> struct app */
+	struct map claims;                /* object key -> struct app: who may write it */
+	struct timer *audit_retry, *stop_timer;
+	int64_t stop_by_ms;
+	const char *identity;             /* in the lease */
+	bool leading, stopping;
+	int exit_status;
+	size_t runs_active;
+	size_t recovering;                /* interrupted syncs that are being resolved: no run begins before */
+};
+
+/* Runs the core role until it is told to stop; returns the exit status (78: the configuration is wrong). */
+int core_run(const struct core_options *options);
+
+/* Begins an orderly stop: runs end at a step boundary, the log is closed, the lease given up. */
+void core_stop(struct core *core, int exit_status);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * The images of one run while they are judged: collected from all objects,
+ * one entry for each reference and namespace. step_judge.c walks its phases;
+ * logins.c finds the credentials.
+ */
+#ifndef RECONCILE_JUDGING_H
+#define RECONCILE_JUDGING_H
+
+#include "gate/images.h"
+#include "gate/verdict.h"
+#include "reconcile/run.h"
+#include "reconcile/vetting.h"
+
+struct judged_use {                  /* where an image stands */
+	struct desired *desired;
+	struct image_use *use;
+	bool foreign;                /* in the live object, not in Git */
+};
+
+struct judged_image {
+	const char *text;            /* as written */
+	const char *namespace;
+	struct reference reference;
+	bool readable;               /* the reference reads */
+	bool known;                  /* claims are there */
+	struct digest digest;
+	struct claims claims;
+	struct error problem;        /* reason "" while there is none */
+	const char **pull_secrets;   /* names, NULL at the end: of the pods or their account */
+	const char *account;         /* who may read them: "namespace:name" */
+	struct credential login;
+	struct judged_use *uses;
+	size_t use_count, use_capacity;
+	struct ruling_detail detail;
+};
+
+enum judging_phase { JUDGE_COLLECT = 0, JUDGE_LOGIN, JUDGE_RESOLVE, JUDGE_CLAIMS, JUDGE_RULE };
+
+struct judging {
+	struct run *run;
+	enum judging_phase phase;
+	bool asked;                  /* the phase's requests are out */
+	size_t waiting;
+	struct judged_image *images;
+	size_t count, capacity;
+	struct policy_set policies;
+	struct trust trust;
+	struct map documents;        /* "sa/NS/NAME", "secret/NS/NAME" -> JSON, or JSON null when absent */
+};
+
+/*
+ * Finds the registry logins of images that are still to be fetched. Returns true when all is read; else the run is woken
+ * when more came (judging->waiting counts). What may not be read becomes the image's problem.
+ */
+bool logins_find(struct judging *judging);
+
+#endif

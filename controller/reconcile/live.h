@@ -1,0 +1,61 @@
+/*
+ * The managed objects of the cluster: know everything, hold almost nothing.
+ *
+ * Per kind in use one watch, selected by the label countersign.dev/app (Secrets:
+ * metadata only, as the project's account, per namespace). Each event is
+ * digested (diff/fields.h, diff/extras.h, gate's image scan) and forgotten.
+ * What an event means for an Application is decided by comparing with its
+ * inventory; if it matters the Application is enqueued, nothing more.
+ */
+#ifndef RECONCILE_LIVE_H
+#define RECONCILE_LIVE_H
+
+#include "diff/health.h"
+#include "reconcile/app.h"
+
+struct live_object {
+	char *key;                   /* GROUP/KIND/NAMESPACE/NAME */
+	char uid[40];
+	char *resource_version;
+	int64_t generation;
+	struct digest owned;         /* D1; zero for metadata-only kinds */
+	struct digest images;        /* over the sorted image texts found in it */
+	struct digest extras;        /* zero: none */
+	enum health health;
+	bool deleting, ours, metadata_only;
+	char *health_message;        /* NULL when empty */
+	char *extras_text;           /* JSON array of {path, manager, time}, or NULL */
+	char *drifted;               /* JSON of the object while it differs from what we applied, or NULL */
+	char *app;                   /* "namespace/name" by its own tracking annotation, or NULL */
+};
+
+struct live *live_new(struct core *core);
+void live_free(struct live *live);
+
+/* The object's key, in the arena; namespace NULL or "" for cluster-scoped kinds. */
+char *live_key(struct arena *arena, const char *group, const char *kind, const char *namespace, const char *name);
+
+/* How far the knowledge of a kind goes. */
+enum live_state {
+	LIVE_LISTED,      /* every managed object of it is known */
+	LIVE_WAITING,     /* asked for; a run that waits is woken */
+	LIVE_FORBIDDEN,   /* we may not read it: *err says which rule to add */
+	LIVE_FAILED,      /* it does not answer: *err */
+};
+
+/*
+ * Makes sure the kind is watched (for Secrets in `namespace` as `account`), for as long as core lives.
+ */
+enum live_state live_want(struct live *live, const struct kube_kind *kind, const char *namespace, const char *account,
+			  struct error *err);
+
+/* NULL when it is not known to exist. Borrowed until the next event. */
+const struct live_object *live_find(const struct live *live, const char *key);
+/* Takes in an object that was read or written by a run (full, with managedFields). */
+void live_take(struct live *live, const struct json *object, const char *group, const char *kind);
+/* Forgets one that a run deleted or found missing. */
+void live_drop(struct live *live, const char *key);
+/* Each known object that its own annotation assigns to the app. */
+void live_each_of(struct live *live, const char *app, void (*each)(void *, const struct live_object *), void *data);
+
+#endif

@@ -1,0 +1,161 @@
+/*
+ * Pull secrets, as a kubelet would use them: those of the pod, else those of
+ * its service account. Secrets are read as the project's account; what the
+ * revision itself brings counts before what the cluster has.
+ */
+#include "base/encode.h"
+#include "oci/dockerconfig.h"
+#include "reconcile/judging.h"
+#include "reconcile/live.h"
+
+struct reading {
+	struct judging *judging;
+	const char *key;
+};
+
+static void on_read(void *data, const struct kube_answer *answer)
+{
+	struct reading *reading = data;
+	struct judging *judging = reading->judging;
+	struct run *run = judging->run;
+	struct json *value;
+
+	if (!answer->err) {
+		value = json_copy(run->arena, answer->object);
+	} else {
+		value = json_object(run->arena);
+		json_set_string(run->arena, value, "unreadable", answer->err->text);
+		if (answer->err->kind == ERROR_NOT_FOUND)
+			value = json_null(run->arena);
+	}
+	map_set(&judging->documents, span_of(reading->key), value);
+	judging->waiting--;
+	free(reading);
+	run_wake(run);
+	run_release(run);
+}
+
+/* The document from the revision, else from the cluster; NULL while it is being read. */
+static const struct json *document(struct judging *judging, const char *kind, const char *namespace, const char *name,
+				   const char *account)
+{
+	struct run *run = judging->run;
+	const char *key = arena_printf(run->arena, "%s/%s/%s", kind, namespace, name);
+	struct reading *reading;
+	const char *path;
+
+	for (size_t i = 0; i < run->desired_count; i++) {
+		const struct desired *desired = &run->desired[i];
+
+		if (!*desired->group && !strcmp(desired->kind, kind) && !strcmp(desired->namespace, namespace) && !strcmp(desired->name, name))
+			return desired->object;
+	}
+	if (map_has(&judging->documents, span_of(key)))
+		return map_get(&judging->documents, span_of(key));
+	map_set(&judging->documents, span_of(key), NULL);
+	reading = mem_alloc(sizeof(*reading));
+	*reading = (struct reading){ judging, key };
+	judging->waiting++;
+	run_hold(run);
+	path = arena_printf(run->arena, "/api/v1/namespaces/%s/%s/%s", namespace, strcmp(kind, "Secret") ? "serviceaccounts" : "secrets", name);
+	kube_get(run->core->kube, path, KUBE_JSON, strcmp(kind, "Secret") ? NULL : kube_account(run->arena, account), on_read, reading);
+	return NULL;
+}
+
+/* The PodSpec that holds an image: its pointer without the last three tokens. */
+static const struct json *pod_spec(const struct judged_use *use)
+{
+	struct span pointer = span_of(use->use->pointer);
+	const char *const tails[] = { "/containers/", "/initContainers/", "/ephemeralContainers/", "/volumes/" };
+
+	for (size_t i = 0; i < COUNT_OF(tails); i++)
+		for (size_t at = pointer.length; at-- > 0;)
+			if (span_starts(span_from(pointer, at), tails[i]))
+				return json_pointer(use->desired->object, span_sub(pointer, 0, at));
+	return NULL;
+}
+
+static const char **names_of(const struct json *list, struct arena *arena)
+{
+	const char **names = arena_calloc(arena, json_count(list) + 1, sizeof(char *));
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_count(list); i++)
+		if (json_get_text(json_at(list, i), "name"))
+			names[count++] = json_get_text(json_at(list, i), "name");
+	return names;
+}
+
+/* false while the service account is being read. */
+static bool find_secrets(struct judging *judging, struct judged_image *image)
+{
+	const struct judged_use *use = &image->uses[0];
+	const struct json *spec = pod_spec(use), *account;
+	const char *name = json_get_text(spec, "serviceAccountName");
+
+	image->account = use->desired->account;
+	if (json_count(json_get(spec, "imagePullSecrets"))) {
+		image->pull_secrets = names_of(json_get(spec, "imagePullSecrets"), judging->run->arena);
+		return true;
+	}
+	if (!*image->namespace)
+		return true;
+	account = document(judging, "ServiceAccount", image->namespace, name && *name ? name : "default", image->account);
+	if (!account)
+		return false;
+	image->pull_secrets = names_of(json_get(account, "imagePullSecrets"), judging->run->arena);
+	return true;
+}
+
+static void use_secret(struct judging *judging, struct judged_image *image, const struct json *secret, const char *name)
+{
+	const char *encoded = json_text(json_path(secret, "data", ".dockerconfigjson", NULL));
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct credential credential;
+	struct error err = ERROR_INIT;
+	bool found, helper;
+
+	if (json_get_text(secret, "unreadable")) {
+		error_set(&image->problem, ERROR_FORBIDDEN, "PullSecretUnreadable",
+			  "the pull secret %s/%s cannot be read as %s: %s; give that account get on secrets there", image->namespace, name,
+			  image->account, json_get_text(secret, "unreadable"));
+		return;
+	}
+	if (!encoded || base64_decode(span_of(encoded), &text, &err))
+		return; /* a secret of another type, or absent: the kubelet passes it over */
+	if (dockerconfig_find(str_span(&text), &image->reference, judging->run->arena, &credential, &found, &helper, &err)) {
+		image->problem = err;
+		error_wrap(&image->problem, "pull secret %s/%s", image->namespace, name);
+	} else if (found) {
+		image->login = credential;
+	}
+}
+
+/* false while a secret is being read. */
+static bool find_login(struct judging *judging, struct judged_image *image)
+{
+	for (const char **name = image->pull_secrets; name && *name; name++) {
+		const struct json *secret = document(judging, "Secret", image->namespace, *name, image->account);
+
+		if (!secret)
+			return false;
+		if (credential_is_anonymous(&image->login))
+			use_secret(judging, image, secret, *name);
+	}
+	return true;
+}
+
+bool logins_find(struct judging *judging)
+{
+	bool complete = true;
+
+	for (size_t i = 0; i < judging->count; i++) {
+		struct judged_image *image = &judging->images[i];
+
+		if (!image->readable || image->known || image->problem.reason[0])
+			continue;
+		if (!find_secrets(judging, image) || !find_login(judging, image))
+			complete = false;
+	}
+	return complete;
+}

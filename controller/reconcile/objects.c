@@ -1,0 +1,385 @@
+/* Watches of our own kinds; see objects.h. */
+#include "reconcile/objects.h"
+
+#include "base/encode.h"
+#include "base/log.h"
+#include "kube/watch.h"
+#include "reconcile/app.h"
+#include "reconcile/recover.h"
+#include "reconcile/repos.h"
+
+enum own_kind { OWN_APPLICATION, OWN_PROJECT, OWN_POLICY, OWN_INVENTORY, OWN_SECRET, OWN_CONFIG_MAP, OWN_COUNT };
+
+#define CERTS_NAME "countersign-tls-certs"
+
+struct collection {
+	struct objects *objects;
+	enum own_kind kind;
+	struct watch *watch;
+	struct map copies;       /* name -> struct object_copy */
+	bool listed_once, failing;
+};
+
+struct objects {
+	struct core *core;
+	struct collection collections[OWN_COUNT];
+	uint64_t trust_generation;
+};
+
+static const struct {
+	const char *prefix;      /* before the namespace */
+	const char *what;        /* the resource, behind it */
+} sources[OWN_COUNT] = {
+	[OWN_APPLICATION] = { "/apis/countersign.dev/v1alpha1", "applications" },
+	[OWN_PROJECT] = { "/apis/countersign.dev/v1alpha1", "projects" },
+	[OWN_POLICY] = { "/apis/countersign.dev/v1alpha1", "imagepolicies" },
+	[OWN_INVENTORY] = { "/apis/countersign.dev/v1alpha1", "applicationinventories" },
+	[OWN_SECRET] = { "/api/v1", "secrets" },
+	[OWN_CONFIG_MAP] = { "/api/v1", "configmaps" },
+};
+
+static void copy_free(struct object_copy *copy)
+{
+	if (!copy)
+		return;
+	arena_free(copy->arena);
+	free(copy);
+}
+
+static void enqueue_all(struct core *core)
+{
+	MAP_EACH(entry, &core->apps) {
+		struct app *app = entry->value;
+
+		app->force = true;
+		app_enqueue(app, 0);
+	}
+}
+
+static void enqueue_project(struct core *core, struct span project)
+{
+	MAP_EACH(entry, &core->apps) {
+		struct app *app = entry->value;
+
+		if (!app->present || !span_is(project, app->spec.project))
+			continue;
+		app->force = true;
+		app_enqueue(app, 0);
+	}
+}
+
+static void record_config_change(struct core *core, const char *kind, const struct json *object, const char *op)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct json *record, *what;
+	struct digest digest;
+	char hex[DIGEST_TEXT];
+
+	if (!core->audit)
+		return;
+	record = json_object(arena);
+	what = json_object(arena);
+	json_write(json_get(object, "spec") ? json_get(object, "spec") : object, JSON_SORTED, &text);
+	digest = digest_of(str_span(&text));
+	digest_text(&digest, hex);
+	json_set_string(arena, record, "kind", "config.change");
+	json_set_string(arena, record, "outcome", "ok");
+	json_set_string(arena, what, "kind", kind);
+	json_set_string(arena, what, "op", op);
+	json_set(arena, what, "namespace", json_copy(arena, json_path(object, "metadata", "namespace", NULL)));
+	json_set(arena, what, "name", json_copy(arena, json_path(object, "metadata", "name", NULL)));
+	json_set_int(arena, what, "generation", json_get_int(json_get(object, "metadata"), "generation", 0));
+	json_set_string(arena, what, "spec_sha256", hex + 7);
+	json_set(arena, record, "config", what);
+	audit_log_append(core->audit, record, NULL, NULL);
+}
+
+static void app_changed(struct collection *collection, struct span name, const struct json *object)
+{
+	CLEANUP(str_release) struct str key = STR_INIT;
+	struct core *core = collection->objects->core;
+
+	str_addf(&key, "%s/%.*s", core->options->namespace, SPAN_ARG(name));
+	app_update(app_get(core, str_span(&key)), object);
+}
+
+static void inventory_changed(struct collection *collection, struct span name, const struct json *object)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct core *core = collection->objects->core;
+	struct inventory inventory;
+	struct error err = ERROR_INIT;
+	struct app *app;
+
+	if (!object)
+		return;
+	if (inventory_decode(json_text_span(json_path(object, "data", NULL)), arena, &inventory, &err)) {
+		log_error(LOG_ERROR, "inventory does not read; its Application will adopt by label", &err, "inventory",
+			  arena_strndup(arena, name), NULL);
+		return;
+	}
+	app = app_get(core, span_of(inventory.app));
+	/* what we wrote ourselves is known; only what was there before us is taken in */
+	if (!app->inventory_read)
+		app_set_inventory(app, &inventory, json_text(json_path(object, "metadata", "resourceVersion", NULL)));
+}
+
+/* Same content as before: a status update or a relist. */
+static bool is_same(const struct object_copy *copy, const struct json *object)
+{
+	return copy && json_equal(json_get(copy->object, "spec"), json_get(object, "spec")) &&
+	       json_equal(json_get(copy->object, "data"), json_get(object, "data")) &&
+	       json_equal(json_path(copy->object, "metadata", "labels", NULL), json_path(object, "metadata", "labels", NULL));
+}
+
+static void react(struct collection *collection, struct span name, const struct json *object, bool same, const char *op)
+{
+	struct core *core = collection->objects->core;
+
+	switch (collection->kind) {
+	case OWN_APPLICATION:
+		app_changed(collection, name, object);
+		return;
+	case OWN_INVENTORY:
+		inventory_changed(collection, name, object);
+		return;
+	case OWN_PROJECT:
+	case OWN_POLICY:
+		if (same)
+			return;
+		if (collection->listed_once) {
+			const struct object_copy *copy = map_get(&collection->copies, name);
+
+			record_config_change(core, collection->kind == OWN_PROJECT ? "Project" : "ImagePolicy",
+					     object ? object : copy ? copy->object : NULL, op);
+		}
+		collection->objects->trust_generation++;
+		if (collection->kind == OWN_PROJECT)
+			enqueue_project(core, name);
+		else
+			enqueue_all(core);
+		return;
+	default:
+		if (same)
+			return;
+		collection->objects->trust_generation++;
+		if (collection->listed_once)
+			repos_credentials_changed(core->repos);
+	}
+}
+
+/* Of Secrets and ConfigMaps of the namespace only what concerns us is kept. */
+static bool is_wanted(const struct collection *collection, const struct json *object)
+{
+	if (collection->kind == OWN_CONFIG_MAP)
+		return span_is(json_text_span(json_path(object, "metadata", "name", NULL)), CERTS_NAME);
+	if (collection->kind == OWN_SECRET)
+		return !span_starts(json_text_span(json_get(object, "type")), "kubernetes.io/service-account-token");
+	return true;
+}
+
+static void on_event(void *data, enum watch_event event, const struct json *object)
+{
+	struct collection *collection = data;
+	struct span name = json_text_span(json_path(object, "metadata", "name", NULL));
+	struct object_copy *copy = map_get(&collection->copies, name);
+	bool same = event != WATCH_DELETED && is_same(copy, object);
+
+	if (!name.length || !is_wanted(collection, object))
+		return;
+	if (event == WATCH_DELETED) {
+		react(collection, name, NULL, false, "delete");
+		copy_free(map_remove(&collection->copies, name));
+		return;
+	}
+	if (!copy) {
+		copy = mem_alloc(sizeof(*copy));
+		map_set(&collection->copies, name, copy);
+	}
+	arena_free(copy->arena);
+	copy->arena = arena_new(0);
+	copy->object = json_copy(copy->arena, object);
+	json_remove(json_get(copy->object, "metadata"), "managedFields");
+	copy->seen = true;
+	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
+}
+
+static void on_listing(void *data)
+{
+	struct collection *collection = data;
+
+	MAP_EACH(entry, &collection->copies)
+		((struct object_copy *)entry->value)->seen = false;
+}
+
+/* The first that is not there any more, or NULL. */
+static struct map_entry *unseen(const struct collection *collection)
+{
+	MAP_EACH(entry, &collection->copies)
+		if (!((struct object_copy *)entry->value)->seen)
+			return entry;
+	return NULL;
+}
+
+static void on_listed(void *data)
+{
+	struct collection *collection = data;
+	struct core *core = collection->objects->core;
+	struct map_entry *entry;
+	bool first = !collection->listed_once;
+
+	while ((entry = unseen(collection)) != NULL) {
+		CLEANUP(mem_cleanup) char *name = mem_strndup(entry->key, entry->length);
+
+		react(collection, span_of(name), NULL, false, "delete");
+		copy_free(map_remove(&collection->copies, span_of(name)));
+	}
+	collection->listed_once = true;
+	if (collection->failing)
+		log_line(LOG_INFO, "reading again", "what", sources[collection->kind].what, NULL);
+	collection->failing = false;
+	if (!first || !objects_ready(collection->objects))
+		return;
+	MAP_EACH(each, &core->apps)
+		((struct app *)each->value)->inventory_read = true;
+	recover_open_intents(core);
+	MAP_EACH(each, &core->apps)
+		app_enqueue(each->value, 0);
+}
+
+static void on_error(void *data, const struct error *err)
+{
+	struct collection *collection = data;
+
+	if (collection->failing)
+		return;
+	collection->failing = true;
+	log_error(LOG_ERROR, "cannot read; trying again", err, "what", sources[collection->kind].what, NULL);
+}
+
+struct objects *objects_new(struct core *core)
+{
+	static const struct watch_handler handler = { on_event, on_listing, on_listed, on_error };
+	struct objects *objects = mem_alloc(sizeof(*objects));
+
+	objects->core = core;
+	for (enum own_kind kind = 0; kind < OWN_COUNT; kind++) {
+		struct collection *collection = &objects->collections[kind];
+		char *path = arena_printf(core->arena, "%s/namespaces/%s/%s", sources[kind].prefix, core->options->namespace,
+					  sources[kind].what);
+
+		collection->objects = objects;
+		collection->kind = kind;
+		collection->watch = watch_new(core->kube, core->loop, path, NULL, false, NULL, &handler, collection);
+	}
+	return objects;
+}
+
+void objects_free(struct objects *objects)
+{
+	if (!objects)
+		return;
+	for (enum own_kind kind = 0; kind < OWN_COUNT; kind++) {
+		watch_free(objects->collections[kind].watch);
+		MAP_EACH(entry, &objects->collections[kind].copies)
+			copy_free(entry->value);
+		map_release(&objects->collections[kind].copies);
+	}
+	free(objects);
+}
+
+bool objects_ready(const struct objects *objects)
+{
+	for (enum own_kind kind = 0; kind < OWN_COUNT; kind++)
+		if (!objects->collections[kind].listed_once)
+			return false;
+	return true;
+}
+
+int objects_project(const struct objects *objects, const char *name, struct arena *arena, struct project *out,
+		    struct error *err)
+{
+	const struct object_copy *copy = map_get(&objects->collections[OWN_PROJECT].copies, span_of(name));
+
+	if (!copy)
+		return error_set(err, ERROR_DENIED, "ProjectNotFound",
+				 "there is no Project \"%s\" in namespace %s; nothing is allowed that no Project allows: create it, "
+				 "or name another in spec.project", name, objects->core->options->namespace);
+	if (project_decode(json_copy(arena, copy->object), arena, out, err))
+		return error_wrap(err, "Project %s", name);
+	return 0;
+}
+
+const struct map *objects_policies(const struct objects *objects)
+{
+	return &objects->collections[OWN_POLICY].copies;
+}
+
+const struct json *objects_secret(const struct objects *objects, const char *name)
+{
+	const struct object_copy *copy = map_get(&objects->collections[OWN_SECRET].copies, span_of(name));
+
+	return copy ? copy->object : NULL;
+}
+
+static bool is_repository(const struct json *secret, const char *value)
+{
+	const struct json *labels = json_path(secret, "metadata", "labels", NULL);
+
+	return span_is(json_text_span(json_get(labels, "countersign.dev/secret-type")), value) ||
+	       span_is(json_text_span(json_get(labels, "argocd.argoproj.io/secret-type")), value);
+}
+
+static struct span without_suffix(struct span url)
+{
+	while (span_ends(url, "/"))
+		url.length--;
+	if (span_ends(url, ".git"))
+		url.length -= 4;
+	return url;
+}
+
+/* repository: the same URL; repo-creds: the longest URL that is a prefix, as Argo CD has it. */
+const struct json *objects_repository_secret(const struct objects *objects, const char *url)
+{
+	struct span wanted = without_suffix(span_of(url));
+	const struct json *best = NULL;
+	size_t best_length = 0;
+
+	MAP_EACH(entry, &objects->collections[OWN_SECRET].copies) {
+		const struct json *secret = ((struct object_copy *)entry->value)->object;
+		bool exact = is_repository(secret, "repository"), prefix = is_repository(secret, "repo-creds");
+		CLEANUP(str_release) struct str bytes = STR_INIT;
+		struct span given;
+
+		if ((!exact && !prefix) || base64_decode(json_text_span(json_path(secret, "data", "url", NULL)), &bytes, NULL))
+			continue;
+		given = without_suffix(span_trim(str_span(&bytes)));
+		if (exact && span_equal(given, wanted))
+			return secret;
+		if (prefix && given.length > best_length && wanted.length >= given.length &&
+		    span_equal(span_sub(wanted, 0, given.length), given)) {
+			best = secret;
+			best_length = given.length;
+		}
+	}
+	return best;
+}
+
+const char *objects_ca(const struct objects *objects, struct span host)
+{
+	const struct object_copy *copy = map_get(&objects->collections[OWN_CONFIG_MAP].copies, SPAN(CERTS_NAME));
+	const struct json *data = copy ? json_get(copy->object, "data") : NULL;
+	struct json *pem = json_get_span(data, host);
+	ptrdiff_t colon = span_rindex(host, ':');
+
+	if (!pem && colon > 0)
+		pem = json_get_span(data, span_sub(host, 0, (size_t)colon));
+	return json_text(pem);
+}
+
+uint64_t objects_trust_generation(const struct objects *objects)
+{
+	return objects->trust_generation;
+}

@@ -1,0 +1,40 @@
+/*
+ * Our own kinds, as watched in the installation's namespace: Applications,
+ * Projects, ImagePolicies, inventories, repository Secrets, private CAs. An
+ * event updates the copy here and enqueues whom it concerns.
+ */
+#ifndef RECONCILE_OBJECTS_H
+#define RECONCILE_OBJECTS_H
+
+#include "api/project.h"
+#include "reconcile/core.h"
+
+struct objects *objects_new(struct core *core);
+void objects_free(struct objects *objects);
+
+/* Whether everything was listed once: before that no Application is looked at. */
+bool objects_ready(const struct objects *objects);
+
+/* Decodes the Project into the arena. ERROR_DENIED "ProjectNotFound" or ERROR_INVALID "InvalidProject". */
+int objects_project(const struct objects *objects, const char *name, struct arena *arena, struct project *out,
+		    struct error *err);
+
+/* All ImagePolicies as JSON, borrowed until the next event: MAP_EACH gives struct object_copy. */
+const struct map *objects_policies(const struct objects *objects);
+
+/* A Secret of the installation's namespace that is labelled as a repository, whose `url` is this one; NULL: none. */
+const struct json *objects_repository_secret(const struct objects *objects, const char *url);
+/* The PEM of countersign-tls-certs for a host (without port), or NULL. */
+const char *objects_ca(const struct objects *objects, struct span host);
+/* Any Secret of the installation's namespace by name (keys of policies), or NULL. */
+const struct json *objects_secret(const struct objects *objects, const char *name);
+/* Raised when a policy or a Secret changed: cached verdicts of another generation are looked at again. */
+uint64_t objects_trust_generation(const struct objects *objects);
+
+struct object_copy {
+	struct arena *arena;
+	struct json *object;
+	bool seen;      /* in the list that is under way */
+};
+
+#endif

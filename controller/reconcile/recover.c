@@ -1,0 +1,192 @@
+/*
+ * Open intents; see recover.h. Each object is read as the account that was to
+ * write it; found with our tracking id means written, absent or not ours means
+ * not. For deletes it is the other way round.
+ */
+#include "reconcile/recover.h"
+
+#include "api/inventory.h"
+#include "api/tracking.h"
+#include "base/log.h"
+#include "reconcile/app.h"
+
+struct recovery {
+	struct core *core;
+	struct arena *arena;
+	struct json *intent;
+	struct json *results;      /* objects[] of the sync.result */
+	size_t waiting;
+};
+
+struct question {
+	struct recovery *recovery;
+	const struct json *object; /* of the intent */
+};
+
+static const char *text(const struct json *object, const char *key)
+{
+	const char *value = json_get_text(object, key);
+
+	return value ? value : "";
+}
+
+static void finish(struct recovery *recovery)
+{
+	struct json *record = json_object(recovery->arena);
+	struct core *core = recovery->core;
+
+	json_set_string(recovery->arena, record, "kind", "sync.result");
+	json_set_string(recovery->arena, record, "outcome", "unknown");
+	json_set_string(recovery->arena, record, "reason", "Interrupted");
+	json_set_string(recovery->arena, record, "message",
+			"the controller ended while this was under way; what is told was read from the cluster afterwards");
+	json_set(recovery->arena, record, "app", json_copy(recovery->arena, json_get(recovery->intent, "app")));
+	json_set(recovery->arena, record, "project", json_copy(recovery->arena, json_get(recovery->intent, "project")));
+	json_set_int(recovery->arena, record, "intent", json_get_int(recovery->intent, "seq", 0));
+	json_set(recovery->arena, record, "objects", recovery->results);
+	if (core->audit)
+		audit_log_append(core->audit, record, NULL, NULL);
+	log_line(LOG_INFO, "an interrupted sync was resolved", "app", text(recovery->intent, "app"), NULL);
+	arena_free(recovery->arena);
+	free(recovery);
+	if (--core->recovering)
+		return;
+	MAP_EACH(entry, &core->apps)
+		app_enqueue(entry->value, 0);
+}
+
+static void note(struct recovery *recovery, const struct json *object, const char *outcome)
+{
+	struct json *one = json_append(recovery->arena, recovery->results, json_object(recovery->arena));
+	static const char *const kept[] = { "group", "version", "kind", "namespace", "name", "op", "audit_id" };
+
+	for (size_t i = 0; i < COUNT_OF(kept); i++)
+		json_set_string(recovery->arena, one, kept[i], text(object, kept[i]));
+	json_set_string(recovery->arena, one, "outcome", outcome);
+	json_set(recovery->arena, one, "attempts", json_array(recovery->arena));
+}
+
+/* An object that was written but is in no inventory becomes a candidate, so that it is pruned or kept like any other. */
+static void remember(struct recovery *recovery, const struct json *object, const struct json *live)
+{
+	struct app *app = app_get(recovery->core, span_of(text(recovery->intent, "app")));
+	struct inventory next = app->inventory;
+	struct inventory_item *items;
+
+	if (inventory_find(&next, text(object, "group"), text(object, "kind"), text(object, "namespace"), text(object, "name")))
+		return;
+	items = arena_calloc(recovery->arena, next.count + 1, sizeof(*items));
+	for (size_t i = 0; i < next.count; i++)
+		items[i] = next.items[i];
+	items[next.count] = (struct inventory_item){ .group = text(object, "group"), .version = text(object, "version"),
+						     .kind = text(object, "kind"), .namespace = text(object, "namespace"),
+						     .name = text(object, "name"),
+						     .uid = text(json_get(live, "metadata"), "uid") };
+	next.items = items;
+	next.count++;
+	next.app = app->key;
+	if (!*next.account)
+		next.account = text(recovery->intent, "as");
+	if (!*next.project)
+		next.project = text(recovery->intent, "project");
+	app_set_inventory(app, &next, NULL);
+}
+
+static void on_read(void *data, const struct kube_answer *answer)
+{
+	struct question *question = data;
+	struct recovery *recovery = question->recovery;
+	const struct json *object = question->object;
+	const char *owner = answer->object ? tracking_app(recovery->arena, answer->object) : NULL;
+	bool ours = !answer->err && owner && !strcmp(owner, text(recovery->intent, "app"));
+	bool deleting = !strcmp(text(object, "op"), "delete");
+
+	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
+		note(recovery, object, "unknown");
+	} else {
+		note(recovery, object, deleting ? ours ? "not-done" : "ok" : ours ? "ok" : "not-done");
+		if (ours && !deleting)
+			remember(recovery, object, answer->object);
+	}
+	free(question);
+	if (!--recovery->waiting)
+		finish(recovery);
+}
+
+static void ask(struct recovery *recovery, const struct json *object)
+{
+	const struct kube_kind *kind = discovery_find(recovery->core->discovery, span_of(text(object, "group")), NULL,
+						      span_of(text(object, "kind")));
+	const char *as = text(object, "as");
+	struct question *question;
+
+	if (!kind) {
+		note(recovery, object, "not-done");
+		return;
+	}
+	question = mem_alloc(sizeof(*question));
+	*question = (struct question){ recovery, object };
+	recovery->waiting++;
+	kube_get(recovery->core->kube, kube_path(recovery->arena, kind, text(object, "namespace"), text(object, "name")), KUBE_JSON,
+		 *as ? as : NULL, on_read, question);
+}
+
+/* What each tag stood for in that revision: a restart never resolves it anew. */
+static void remember_pins(struct recovery *recovery)
+{
+	const struct json *images = json_get(recovery->intent, "images");
+	const char *revision = json_text(json_path(recovery->intent, "git", "commit", NULL));
+	struct app *app = app_get(recovery->core, span_of(text(recovery->intent, "app")));
+	struct inventory next = app->inventory;
+	struct pins pins = { revision, NULL, 0 };
+	size_t capacity = 0;
+
+	if (!revision || !strcmp(next.pending.revision, revision))
+		return;
+	for (size_t i = 0; i < json_count(images); i++) {
+		const struct json *image = json_at(images, i);
+		struct digest digest;
+		struct pin *pin;
+
+		if (!digest_parse(span_of(text(image, "digest")), &digest))
+			continue;
+		pin = arena_push(recovery->arena, &pins.pins, &pins.count, &capacity, sizeof(*pin));
+		*pin = (struct pin){ text(image, "ref"), digest };
+	}
+	next.pending = pins;
+	next.app = app->key;
+	app_set_inventory(app, &next, NULL);
+}
+
+static void on_discovered(void *data, const struct error *err)
+{
+	struct recovery *recovery = data;
+	const struct json *objects = json_get(recovery->intent, "objects");
+
+	(void)err;
+	remember_pins(recovery);
+	recovery->waiting++;
+	for (size_t i = 0; i < json_count(objects); i++)
+		ask(recovery, json_at(objects, i));
+	if (!--recovery->waiting)
+		finish(recovery);
+}
+
+static void on_intent(void *data, const struct json *intent)
+{
+	struct core *core = data;
+	struct recovery *recovery = mem_alloc(sizeof(*recovery));
+
+	recovery->core = core;
+	recovery->arena = arena_new(0);
+	recovery->intent = json_copy(recovery->arena, intent);
+	recovery->results = json_array(recovery->arena);
+	core->recovering++;
+	discovery_refresh(core->discovery, on_discovered, recovery);
+}
+
+void recover_open_intents(struct core *core)
+{
+	if (core->audit)
+		audit_log_each_open_intent(core->audit, on_intent, core);
+}

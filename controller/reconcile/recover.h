@@ -1,0 +1,15 @@
+/*
+ * After a crash: every sync.intent without a result is resolved. What it
+ * announced may or may not have been written; the objects are put into the
+ * inventory as candidates, the Application is run, and a sync.result says what
+ * became of each.
+ */
+#ifndef RECONCILE_RECOVER_H
+#define RECONCILE_RECOVER_H
+
+#include "reconcile/core.h"
+
+/* Reads the open intents of the log and sees to each. Called once, when core begins to lead. */
+void recover_open_intents(struct core *core);
+
+#endif

@@ -1,0 +1,398 @@
+/* Status, inventory and events of an Application; see report.h. All of it is bookkeeping: our own account, our own objects. */
+#include "reconcile/report.h"
+
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "kube/event.h"
+#include "reconcile/live.h"
+
+static const char *const condition_names[CONDITION_COUNT] = { "Verified", "Synced", "Healthy", "Ready" };
+static const char *const truth_names[] = { "Unknown", "True", "False" };
+
+void report_text(char **slot, const char *text)
+{
+	free(*slot);
+	*slot = text && *text ? mem_strdup(text) : NULL;
+}
+
+/* What the status said before us: transition times survive a restart. */
+static void read_conditions(struct report *report, const struct json *status)
+{
+	const struct json *list = json_get(status, "conditions");
+
+	for (size_t i = 0; i < json_count(list); i++) {
+		const struct json *from = json_at(list, i);
+
+		for (enum condition which = 0; which < CONDITION_COUNT; which++) {
+			struct condition_line *line = &report->conditions[which];
+			struct span truth = json_text_span(json_get(from, "status"));
+
+			if (!span_is(json_text_span(json_get(from, "type")), condition_names[which]))
+				continue;
+			line->truth = span_is(truth, "True") ? TRUTH_TRUE : span_is(truth, "False") ? TRUTH_FALSE : TRUTH_UNKNOWN;
+			snprintf(line->reason, sizeof(line->reason), "%s", json_get_text(from, "reason") ? json_get_text(from, "reason") : "");
+			report_text(&line->message, json_get_text(from, "message"));
+			snprintf(line->since, sizeof(line->since), "%s",
+				 json_get_text(from, "lastTransitionTime") ? json_get_text(from, "lastTransitionTime") : "");
+		}
+	}
+}
+
+static void read_json(char **slot, const struct json *value)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	if (!value)
+		return;
+	json_write(value, JSON_PLAIN, &text);
+	report_text(slot, str_c(&text));
+}
+
+struct report *report_of(struct app *app)
+{
+	struct report *report = app->report;
+	const struct json *status = app->spec.status;
+	char now[TIME_TEXT];
+
+	if (report)
+		return report;
+	report = app->report = mem_alloc(sizeof(*report));
+	time_format_s(clock_wall_ns(), now);
+	for (enum condition which = 0; which < CONDITION_COUNT; which++) {
+		struct condition_line *line = &report->conditions[which];
+
+		snprintf(line->reason, sizeof(line->reason), "%s", "NotEvaluated");
+		snprintf(line->since, sizeof(line->since), "%s", now);
+	}
+	report->sync_status = "Unknown";
+	read_conditions(report, status);
+	report_text(&report->compared_revision, json_text(json_path(status, "sync", "revision", NULL)));
+	read_json(&report->operation, json_get(status, "operationState"));
+	return report;
+}
+
+void report_free(struct report *report)
+{
+	if (!report)
+		return;
+	for (enum condition which = 0; which < CONDITION_COUNT; which++)
+		free(report->conditions[which].message);
+	free(report->compared_revision);
+	free(report->operation);
+	free(report->resources);
+	free(report->images);
+	free(report);
+}
+
+void report_condition(struct app *app, enum condition which, enum truth truth, const char *reason, const char *format, ...)
+{
+	struct condition_line *line = &report_of(app)->conditions[which];
+	CLEANUP(str_release) struct str message = STR_INIT;
+	va_list args;
+
+	va_start(args, format);
+	str_vaddf(&message, format, args);
+	va_end(args);
+	if (line->truth != truth || !line->since[0])
+		time_format_s(clock_wall_ns(), line->since);
+	line->truth = truth;
+	snprintf(line->reason, sizeof(line->reason), "%s", reason);
+	/* API conventions: at most 32,768 bytes */
+	str_drop_to(&message, message.length > 32000 ? 32000 : message.length);
+	report_text(&line->message, str_c(&message));
+}
+
+/* --- health ---------------------------------------------------------------------------------------------------- */
+
+struct health_sum {
+	enum health worst;
+	size_t missing, progressing, degraded;
+	char first[400];            /* what the worst object says */
+};
+
+static void count_health(struct health_sum *sum, const struct inventory_item *item, enum health health, const char *message)
+{
+	sum->missing += health == HEALTH_MISSING;
+	sum->progressing += health == HEALTH_PROGRESSING;
+	sum->degraded += health == HEALTH_DEGRADED;
+	if (health <= sum->worst)
+		return;
+	sum->worst = health;
+	snprintf(sum->first, sizeof(sum->first), "%s %s%s%s: %s", item->kind, item->namespace, *item->namespace ? "/" : "", item->name,
+		 message && *message ? message : health_name(health));
+}
+
+static struct health_sum sum_health(struct app *app)
+{
+	struct health_sum sum = { .worst = HEALTH_HEALTHY };
+
+	for (size_t i = 0; i < app->inventory.count; i++) {
+		const struct inventory_item *item = &app->inventory.items[i];
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		const struct live_object *live =
+			live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name));
+
+		count_health(&sum, item, live ? live->health : HEALTH_MISSING, live ? live->health_message : "does not exist");
+	}
+	return sum;
+}
+
+static void set_ready(struct app *app)
+{
+	const struct condition_line *lines = report_of(app)->conditions;
+	bool warned = lines[CONDITION_VERIFIED].truth == TRUTH_FALSE && !strcmp(lines[CONDITION_VERIFIED].reason, "PolicyWarning");
+
+	for (enum condition which = 0; which < CONDITION_READY; which++) {
+		const struct condition_line *line = &lines[which];
+
+		if (line->truth == TRUTH_TRUE || (which == CONDITION_VERIFIED && warned))
+			continue;
+		report_condition(app, CONDITION_READY, line->truth, line->reason, "%s is %s: %s", condition_names[which],
+				 truth_names[line->truth], line->message ? line->message : line->reason);
+		return;
+	}
+	if (warned)
+		report_condition(app, CONDITION_READY, TRUTH_TRUE, "PolicyWarning", "runs, but a policy in warn mode was not met: %s",
+				 lines[CONDITION_VERIFIED].message ? lines[CONDITION_VERIFIED].message : "");
+	else
+		report_condition(app, CONDITION_READY, TRUTH_TRUE, "Ready", "synced, healthy and verified");
+}
+
+void report_health(struct app *app)
+{
+	struct health_sum sum = sum_health(app);
+
+	report_of(app)->health = sum.worst;
+	report_of(app)->object_count = app->inventory.count;
+	if (!*app->inventory.revision && !app->inventory.count) {
+		report_of(app)->health = HEALTH_MISSING;
+		report_condition(app, CONDITION_HEALTHY, TRUTH_UNKNOWN, "NothingApplied", "nothing was applied yet");
+	} else if (sum.worst == HEALTH_HEALTHY) {
+		report_condition(app, CONDITION_HEALTHY, TRUTH_TRUE, "Healthy", "%zu objects are healthy", app->inventory.count);
+	} else {
+		report_condition(app, CONDITION_HEALTHY, sum.worst == HEALTH_UNKNOWN ? TRUTH_UNKNOWN : TRUTH_FALSE,
+				 health_name(sum.worst), "%s", sum.first);
+	}
+	set_ready(app);
+}
+
+/* --- status ----------------------------------------------------------------------------------------------------- */
+
+static struct json *conditions_json(struct app *app, struct arena *arena)
+{
+	struct json *list = json_array(arena);
+
+	for (enum condition which = 0; which < CONDITION_COUNT; which++) {
+		const struct condition_line *line = &app->report->conditions[which];
+		struct json *one = json_append(arena, list, json_object(arena));
+
+		json_set_string(arena, one, "type", condition_names[which]);
+		json_set_string(arena, one, "status", truth_names[line->truth]);
+		json_set_string(arena, one, "reason", line->reason);
+		json_set_string(arena, one, "message", line->message ? line->message : "");
+		json_set_string(arena, one, "lastTransitionTime", line->since);
+		json_set_int(arena, one, "observedGeneration", app->spec.generation);
+	}
+	return list;
+}
+
+static struct json *parsed(struct arena *arena, const char *text)
+{
+	struct json *value;
+
+	if (!text || json_parse(span_of(text), arena, 0, &value, NULL))
+		return json_null(arena);
+	return value;
+}
+
+/* Foreign additions of all objects, at most LIMIT_EXTRAS. */
+static struct json *extras_json(struct app *app, struct arena *arena)
+{
+	struct json *list = json_array(arena);
+
+	for (size_t i = 0; i < app->inventory.count; i++) {
+		const struct inventory_item *item = &app->inventory.items[i];
+		const struct live_object *live =
+			live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name));
+		const struct json *own = live && live->extras_text ? parsed(arena, live->extras_text) : NULL;
+
+		for (size_t k = 0; k < json_count(own) && json_count(list) < LIMIT_EXTRAS; k++) {
+			struct json *one = json_append(arena, list, json_object(arena));
+
+			json_set_string(arena, one, "group", item->group);
+			json_set_string(arena, one, "kind", item->kind);
+			json_set_string(arena, one, "namespace", item->namespace);
+			json_set_string(arena, one, "name", item->name);
+			JSON_EACH(member, json_at(own, k))
+				json_set_span(arena, one, member->key, member->value);
+		}
+	}
+	return list;
+}
+
+static struct json *status_json(struct app *app, struct arena *arena)
+{
+	struct report *report = app->report;
+	struct json *status = json_object(arena), *sync = json_object(arena), *health = json_object(arena), *summary = json_object(arena);
+
+	json_set_int(arena, status, "observedGeneration", app->spec.generation);
+	json_set(arena, status, "conditions", conditions_json(app, arena));
+	json_set_string(arena, sync, "status", report->sync_status);
+	json_set_string(arena, sync, "revision", report->compared_revision ? report->compared_revision : "");
+	json_set(arena, status, "sync", sync);
+	json_set_string(arena, health, "status", health_name(report->health));
+	json_set(arena, status, "health", health);
+	json_set_string(arena, status, "appliedRevision", app->inventory.revision);
+	json_set(arena, status, "operationState", parsed(arena, report->operation));
+	json_set(arena, status, "extras", extras_json(app, arena));
+	json_set(arena, status, "resources", report->resources ? parsed(arena, report->resources) : json_array(arena));
+	json_set(arena, summary, "images", report->images ? parsed(arena, report->images) : json_array(arena));
+	json_set_int(arena, summary, "objects", (int64_t)report->object_count);
+	json_set(arena, status, "summary", summary);
+	return status;
+}
+
+static char *app_path(const struct app *app, struct arena *arena, const char *subresource)
+{
+	return arena_printf(arena, API_PATH "/namespaces/%s/applications/%s%s", app->spec.namespace, app->spec.name, subresource);
+}
+
+struct writing {
+	struct core *core;
+	char *key;
+	const char *what;
+};
+
+/* A failed status write is repeated by the next run; the digest is forgotten so that it is not taken for written. */
+static void on_written(void *data, const struct kube_answer *answer)
+{
+	struct writing *writing = data;
+	struct app *app = app_find(writing->core, span_of(writing->key));
+
+	if (answer->err && app && answer->err->kind != ERROR_NOT_FOUND) {
+		app->status_written = (struct digest){ { 0 } };
+		log_error(LOG_WARN, "could not write", answer->err, "what", writing->what, "app", writing->key, NULL);
+		app_enqueue(app, 1000);
+	}
+	free(writing->key);
+	free(writing);
+}
+
+static struct writing *writing_new(struct app *app, const char *what)
+{
+	struct writing *writing = mem_alloc(sizeof(*writing));
+
+	*writing = (struct writing){ app->core, mem_strdup(app->key), what };
+	return writing;
+}
+
+void report_write(struct app *app)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str body = STR_INIT;
+	struct json *patch = json_object(arena), *metadata = json_object(arena);
+	struct digest digest;
+
+	report_of(app);
+	if (!app->present)
+		return;
+	json_set_string(arena, metadata, "uid", app->spec.uid);
+	json_set(arena, patch, "metadata", metadata);
+	json_set(arena, patch, "status", status_json(app, arena));
+	json_write(patch, JSON_SORTED, &body);
+	digest = digest_of(str_span(&body));
+	if (digest_equal(&digest, &app->status_written))
+		return;
+	app->status_written = digest;
+	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, "/status"), KUBE_MERGE_PATCH, str_span(&body), on_written,
+		      writing_new(app, "status"));
+}
+
+/* --- inventory -------------------------------------------------------------------------------------------------- */
+
+void report_inventory(struct app *app)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str body = STR_INIT, packed = STR_INIT;
+	struct json *object = json_object(arena), *metadata = json_object(arena);
+	const char *namespace = app->core->options->namespace;
+
+	inventory_encode(&app->inventory, arena, &packed);
+	json_set_string(arena, object, "apiVersion", API_VERSION);
+	json_set_string(arena, object, "kind", "ApplicationInventory");
+	json_set_string(arena, metadata, "name", app->label);
+	json_set_string(arena, metadata, "namespace", namespace);
+	json_set(arena, object, "metadata", metadata);
+	json_set_string(arena, object, "app", app->key);
+	json_set_string(arena, object, "revision", app->inventory.revision);
+	json_set_int(arena, object, "count", (int64_t)app->inventory.count);
+	json_set(arena, object, "data", json_span(arena, str_span(&packed)));
+	json_write(object, JSON_PLAIN, &body);
+	/* an apply makes or replaces it: one request whether it was there or not */
+	kube_bookkeep(app->core->kube, "PATCH",
+		      arena_printf(arena, API_PATH "/namespaces/%s/applicationinventories/%s?fieldManager=countersign&force=true",
+				   namespace, app->label),
+		      KUBE_APPLY_PATCH, str_span(&body), on_written, writing_new(app, "inventory"));
+}
+
+static void delete_inventory(struct app *app)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+
+	kube_bookkeep(app->core->kube, "DELETE",
+		      arena_printf(arena, API_PATH "/namespaces/%s/applicationinventories/%s", app->core->options->namespace, app->label),
+		      NULL, SPAN0, on_written, writing_new(app, "inventory"));
+}
+
+void report_event(struct app *app, bool warning, const char *reason, const char *note)
+{
+	struct event event = { "Application", app->spec.namespace, app->spec.name, app->spec.uid, warning, reason, "Reconcile", note };
+
+	if (app->present)
+		event_post(app->core->kube, app->core->options->instance, &event);
+}
+
+void report_taken_up(struct app *app, bool refresh, bool operation)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str body = STR_INIT;
+	struct json *patch = json_object(arena), *metadata = json_object(arena), *annotations = json_object(arena);
+
+	if (refresh) {
+		json_set(arena, annotations, ANNOTATION_REFRESH, json_null(arena));
+		json_set(arena, annotations, ANNOTATION_REFRESH_ARGO, json_null(arena));
+		json_set(arena, metadata, "annotations", annotations);
+	}
+	json_set_string(arena, metadata, "uid", app->spec.uid);
+	json_set(arena, patch, "metadata", metadata);
+	if (operation)
+		json_set(arena, patch, "operation", json_null(arena));
+	json_write(patch, JSON_PLAIN, &body);
+	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, ""), KUBE_MERGE_PATCH, str_span(&body), on_written,
+		      writing_new(app, "what was taken up"));
+}
+
+void report_finalized(struct app *app)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str body = STR_INIT;
+	const struct json *finalizers = json_path(app->spec.object, "metadata", "finalizers", NULL);
+	struct json *patch = json_object(arena), *metadata = json_object(arena), *kept = json_array(arena);
+
+	for (size_t i = 0; i < json_count(finalizers); i++) {
+		struct span one = json_text_span(json_at(finalizers, i));
+
+		if (!span_is(one, FINALIZER) && !span_starts(one, FINALIZER_ARGO))
+			json_append(arena, kept, json_span(arena, one));
+	}
+	json_set(arena, metadata, "finalizers", kept);
+	json_set_string(arena, metadata, "resourceVersion", app->spec.resource_version);
+	json_set(arena, patch, "metadata", metadata);
+	json_write(patch, JSON_PLAIN, &body);
+	delete_inventory(app);
+	if (app->present && json_count(finalizers))
+		kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, ""), KUBE_MERGE_PATCH, str_span(&body), on_written,
+			      writing_new(app, "finalizers"));
+}

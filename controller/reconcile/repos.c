@@ -1,0 +1,540 @@
+/* Git repositories; see repos.h. The Git itself is in the source worker. */
+#include "reconcile/repos.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "reconcile/objects.h"
+#include "reconcile/run.h"
+#include "source/source_job.h"
+
+#define FETCH_TIMEOUT_MS (10 * 60 * 1000)
+#define POLL_BACKOFF_MOST_MS 60000
+
+struct want {                       /* one target revision of a repository */
+	struct repo *repo;
+	char *revision;
+	char commit[COMMIT_HEX];    /* resolved and fetched; "" before */
+	char coming[COMMIT_HEX];    /* resolved, being fetched */
+	int64_t checked_ms;         /* when the answer that stands here was asked for; 0: never */
+	struct error err;           /* reason "" while it resolves */
+	struct map apps;            /* keys of the Applications that want it */
+};
+
+struct repo {
+	struct repos *repos;
+	char *url;
+	char *directory;
+	struct worker_pool *pool;
+	struct map wants;
+	struct timer *timer;
+	bool configured, polling, again;
+	bool asked_now;             /* somebody waits for the answer of this poll */
+	int64_t asked_ms;
+	unsigned failures;
+	char **asked;               /* the revisions of the refs job under way */
+	size_t asked_count, fetching;
+};
+
+struct repos {
+	struct core *core;
+	struct map repos;           /* url -> struct repo */
+};
+
+/* --- jobs ------------------------------------------------------------------------------------------------------- */
+
+struct job_call {
+	struct repo *repo;
+	struct str request;
+	worker_done *on_done;
+	void *data;
+	bool retried;
+};
+
+static void submit(struct job_call *call);
+
+static void call_free(struct job_call *call)
+{
+	str_release(&call->request);
+	free(call);
+}
+
+static void on_configured(void *data, struct span answer, int fd, const struct error *err)
+{
+	struct repo *repo = data;
+
+	(void)answer;
+	fd_cleanup(&fd);
+	if (err)
+		repo->configured = false;
+}
+
+static void on_job(void *data, struct span answer, int fd, const struct error *err)
+{
+	struct job_call *call = data;
+
+	/* the process is a new one */
+	if (err && !strcmp(err->reason, "NotConfigured") && !call->retried) {
+		call->retried = true;
+		call->repo->configured = false;
+		submit(call);
+		return;
+	}
+	if (err && !strcmp(err->reason, "WorkerCrashed"))
+		call->repo->configured = false;
+	call->on_done(call->data, answer, fd, err);
+	call_free(call);
+}
+
+static const char *secret_text(const struct json *secret, const char *key, struct arena *arena)
+{
+	CLEANUP(str_release) struct str bytes = STR_INIT;
+
+	if (base64_decode(json_text_span(json_path(secret, "data", key, NULL)), &bytes, NULL))
+		return "";
+	return arena_strndup(arena, str_span(&bytes));
+}
+
+static struct span host_of(const char *url)
+{
+	struct span rest = span_of(url), authority;
+	ptrdiff_t at;
+
+	for (size_t i = 0; i + 2 < rest.length; i++)
+		if (!memcmp(rest.data + i, "://", 3)) {
+			rest = span_from(rest, i + 3);
+			break;
+		}
+	authority = span_cut(&rest, '/');
+	at = span_rindex(authority, '@');
+	return span_from(authority, (size_t)(at + 1));
+}
+
+static void configure(struct repo *repo)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str request = STR_INIT;
+	const struct objects *objects = repo->repos->core->objects;
+	const struct json *secret = objects_repository_secret(objects, repo->url);
+	const char *ca = objects_ca(objects, host_of(repo->url));
+	struct source_config config = { .url = repo->url, .directory = repo->directory };
+
+	config.username = secret_text(secret, "username", arena);
+	config.password = secret_text(secret, "password", arena);
+	config.bearer_token = secret_text(secret, "bearerToken", arena);
+	config.client_cert = span_of(secret_text(secret, "tlsClientCertData", arena));
+	config.client_key = span_of(secret_text(secret, "tlsClientCertKey", arena));
+	config.ca = span_of(ca);
+	source_configure_encode(&config, &request);
+	repo->configured = true;
+	worker_submit(repo->pool, str_span(&request), -1, 0, on_configured, repo);
+}
+
+static void submit(struct job_call *call)
+{
+	struct repo *repo = call->repo;
+
+	if (!repo->configured)
+		configure(repo);
+	worker_submit(repo->pool, str_span(&call->request), -1, FETCH_TIMEOUT_MS, on_job, call);
+}
+
+/* Takes the content of *request. */
+static void send_job(struct repo *repo, struct str *request, worker_done *on_done, void *data)
+{
+	struct job_call *call = mem_alloc(sizeof(*call));
+
+	*call = (struct job_call){ .repo = repo, .request = *request, .on_done = on_done, .data = data };
+	*request = (struct str)STR_INIT;
+	submit(call);
+}
+
+/* --- resolving and fetching ---------------------------------------------------------------------------------------- */
+
+static void tell(struct want *want)
+{
+	struct core *core = want->repo->repos->core;
+
+	MAP_EACH(entry, &want->apps) {
+		struct app *app = app_find(core, span_make(entry->key, entry->length));
+
+		if (app && app->run)
+			run_wake(app->run);
+		if (app)
+			app_enqueue(app, 0);
+	}
+}
+
+static void poll_done(struct repo *repo);
+
+static void set_error(struct want *want, const struct error *err)
+{
+	bool news = strcmp(want->err.text, err->text) || strcmp(want->err.reason, err->reason);
+
+	want->err = *err;
+	want->checked_ms = want->repo->asked_ms;
+	if (news)
+		log_error(LOG_WARN, "cannot read a repository", err, "url", want->repo->url, "revision", want->revision, NULL);
+	tell(want);
+}
+
+struct fetch_call {
+	struct repo *repo;
+	char commit[COMMIT_HEX];
+};
+
+static void on_fetched(void *data, struct span answer, int fd, const struct error *err)
+{
+	struct fetch_call *call = data;
+	struct repo *repo = call->repo;
+	struct source_fetch_reply reply;
+	struct error bad = ERROR_INIT;
+
+	fd_cleanup(&fd);
+	if (!err && source_fetch_reply_decode(answer, &reply, &bad))
+		err = &bad;
+	MAP_EACH(entry, &repo->wants) {
+		struct want *want = entry->value;
+
+		if (strcmp(want->coming, call->commit))
+			continue;
+		want->coming[0] = '\0';
+		if (err) {
+			set_error(want, err);
+			continue;
+		}
+		want->err = (struct error)ERROR_INIT;
+		want->checked_ms = repo->asked_ms;
+		if (strcmp(want->commit, call->commit))
+			log_line(LOG_INFO, "new commit", "url", repo->url, "revision", want->revision, "commit", call->commit, NULL);
+		snprintf(want->commit, sizeof(want->commit), "%s", call->commit);
+		tell(want);
+	}
+	repo->failures = err ? repo->failures + 1 : repo->failures;
+	repo->fetching--;
+	free(call);
+	poll_done(repo);
+}
+
+static bool is_coming(const struct repo *repo, const char *commit)
+{
+	MAP_EACH(entry, &repo->wants)
+		if (!strcmp(((struct want *)entry->value)->coming, commit))
+			return true;
+	return false;
+}
+
+static void fetch(struct want *want, const struct source_ref *ref)
+{
+	CLEANUP(str_release) struct str request = STR_INIT;
+	struct source_fetch_request fetch = { .ref = ref->ref };
+	bool asked = is_coming(want->repo, ref->commit);
+	struct fetch_call *call;
+
+	memcpy(want->coming, ref->commit, sizeof(want->coming));
+	if (asked)
+		return;
+	memcpy(fetch.commit, ref->commit, sizeof(fetch.commit));
+	source_fetch_encode(&fetch, &request);
+	call = mem_alloc(sizeof(*call));
+	call->repo = want->repo;
+	memcpy(call->commit, ref->commit, sizeof(call->commit));
+	want->repo->fetching++;
+	send_job(want->repo, &request, on_fetched, call);
+}
+
+static void take_ref(struct want *want, const struct source_ref *ref)
+{
+	bool was_waiting = want->checked_ms == 0 || want->err.reason[0];
+
+	if (ref->error.reason[0]) {
+		set_error(want, &ref->error);
+		return;
+	}
+	if (strcmp(want->commit, ref->commit)) {
+		fetch(want, ref);
+		return;
+	}
+	want->err = (struct error)ERROR_INIT;
+	want->checked_ms = want->repo->asked_ms;
+	/* somebody asked for a fresh answer, and it is the same */
+	if (was_waiting || want->repo->asked_now)
+		tell(want);
+}
+
+static void on_refs(void *data, struct span answer, int fd, const struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct repo *repo = data;
+	struct source_refs_reply reply = { NULL, 0 };
+	struct error bad = ERROR_INIT;
+
+	fd_cleanup(&fd);
+	if (!err && source_refs_reply_decode(answer, arena, &reply, &bad))
+		err = &bad;
+	if (!err && reply.count != repo->asked_count) {
+		error_set(&bad, ERROR_INTERNAL, "BadFrame", "the source worker answered another question");
+		err = &bad;
+	}
+	repo->failures = err ? repo->failures + 1 : 0;
+	for (size_t i = 0; i < repo->asked_count; i++) {
+		struct want *want = map_get(&repo->wants, span_of(repo->asked[i]));
+
+		if (want && err)
+			set_error(want, err);
+		else if (want)
+			take_ref(want, &reply.refs[i]);
+		free(repo->asked[i]);
+	}
+	free(repo->asked);
+	repo->asked = NULL;
+	repo->asked_count = 0;
+	repo->asked_now = false;
+	poll_done(repo);
+}
+
+static void start_poll(struct repo *repo)
+{
+	CLEANUP(str_release) struct str request = STR_INIT;
+	struct source_refs_request refs = { NULL, 0 };
+
+	repo->polling = true;
+	repo->asked_ms = clock_mono_ms();
+	repo->asked = mem_calloc(repo->wants.count, sizeof(char *));
+	MAP_EACH(entry, &repo->wants)
+		repo->asked[repo->asked_count++] = mem_strdup(((struct want *)entry->value)->revision);
+	refs.revisions = (const char **)repo->asked;
+	refs.count = repo->asked_count;
+	source_refs_encode(&refs, &request);
+	send_job(repo, &request, on_refs, repo);
+}
+
+static void want_free(struct want *want)
+{
+	map_release(&want->apps);
+	free(want->revision);
+	free(want);
+}
+
+static void drop_unwanted(struct repo *repo)
+{
+	for (bool again = true; again;) {
+		again = false;
+		MAP_EACH(entry, &repo->wants) {
+			struct want *want = entry->value;
+
+			if (want->apps.count)
+				continue;
+			map_remove(&repo->wants, span_of(want->revision));
+			want_free(want);
+			again = true;
+			break;
+		}
+	}
+}
+
+static void on_timer(void *data)
+{
+	struct repo *repo = data;
+
+	if (repo->polling) {
+		repo->again = true;
+		return;
+	}
+	drop_unwanted(repo);
+	if (repo->wants.count && !repo->repos->core->stopping)
+		start_poll(repo);
+}
+
+/* With jitter of a tenth, so that many repositories of one server are not asked in one moment. */
+static int64_t next_poll(const struct repo *repo)
+{
+	int64_t wait = repo->repos->core->options->poll_ms << (repo->failures < 6 ? repo->failures : 6);
+
+	if (repo->failures && wait > POLL_BACKOFF_MOST_MS)
+		wait = POLL_BACKOFF_MOST_MS;
+	return wait + (int64_t)rand_below((uint64_t)(wait / 10 + 1));
+}
+
+static void poll_done(struct repo *repo)
+{
+	if (repo->asked || repo->fetching)
+		return;
+	repo->polling = false;
+	if (repo->again)
+		timer_start(repo->timer, 0);
+	else
+		timer_start(repo->timer, next_poll(repo));
+	repo->again = false;
+}
+
+/* --- the front ------------------------------------------------------------------------------------------------------- */
+
+struct repos *repos_new(struct core *core)
+{
+	struct repos *repos = mem_alloc(sizeof(*repos));
+
+	repos->core = core;
+	return repos;
+}
+
+static void repo_free(struct repo *repo)
+{
+	MAP_EACH(entry, &repo->wants)
+		want_free(entry->value);
+	map_release(&repo->wants);
+	worker_pool_free(repo->pool);
+	timer_free(repo->timer);
+	for (size_t i = 0; i < repo->asked_count; i++)
+		free(repo->asked[i]);
+	free(repo->asked);
+	free(repo->url);
+	free(repo->directory);
+	free(repo);
+}
+
+void repos_free(struct repos *repos)
+{
+	if (!repos)
+		return;
+	MAP_EACH(entry, &repos->repos)
+		repo_free(entry->value);
+	map_release(&repos->repos);
+	free(repos);
+}
+
+void repos_credentials_changed(struct repos *repos)
+{
+	MAP_EACH(entry, &repos->repos) {
+		struct repo *repo = entry->value;
+
+		repo->configured = false;
+		repo->failures = 0;
+		timer_start(repo->timer, 0);
+	}
+}
+
+static struct repo *repo_get(struct repos *repos, const char *url)
+{
+	struct repo *repo = map_get(&repos->repos, span_of(url));
+	struct digest digest;
+	char hex[DIGEST_HEX];
+	CLEANUP(str_release) struct str directory = STR_INIT;
+
+	if (repo)
+		return repo;
+	repo = mem_alloc(sizeof(*repo));
+	digest = digest_of(span_of(url));
+	digest_hex(&digest, hex);
+	str_addf(&directory, "%s/mirrors/%.32s", repos->core->options->data_dir, hex);
+	repo->repos = repos;
+	repo->url = mem_strdup(url);
+	repo->directory = str_take(&directory);
+	repo->pool = worker_pool_new(repos->core->workers, ROLE_SOURCE, 1, 0, false);
+	repo->timer = timer_new(repos->core->loop, on_timer, repo);
+	map_set(&repos->repos, span_of(url), repo);
+	return repo;
+}
+
+static struct want *want_get(struct repo *repo, const char *revision)
+{
+	struct want *want = map_get(&repo->wants, span_of(revision));
+
+	if (want)
+		return want;
+	want = mem_alloc(sizeof(*want));
+	want->repo = repo;
+	want->revision = mem_strdup(revision);
+	map_set(&repo->wants, span_of(revision), want);
+	return want;
+}
+
+void repos_leave(struct repos *repos, struct app *app)
+{
+	MAP_EACH(entry, &repos->repos) {
+		struct repo *repo = entry->value;
+
+		MAP_EACH(each, &repo->wants)
+			map_remove(&((struct want *)each->value)->apps, span_of(app->key));
+	}
+}
+
+enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *url, const char *revision, int64_t since_ms,
+			      char commit[65], struct error *err)
+{
+	struct repo *repo = repo_get(repos, url);
+	struct want *want = want_get(repo, revision);
+
+	if (!map_has(&want->apps, span_of(app->key))) {
+		repos_leave(repos, app);
+		map_set(&want->apps, span_of(app->key), app);
+	}
+	if (want->checked_ms && want->checked_ms >= since_ms && !want->coming[0]) {
+		if (want->err.reason[0]) {
+			*err = want->err;
+			return REPO_FAILED;
+		}
+		snprintf(commit, 65, "%s", want->commit);
+		return REPO_READY;
+	}
+	if (repo->polling && repo->asked_ms >= since_ms && want->checked_ms)
+		return REPO_WAITING;
+	repo->asked_now = true;
+	if (repo->polling)
+		repo->again = true;
+	else
+		timer_start(repo->timer, 0);
+	return REPO_WAITING;
+}
+
+struct tree_call {
+	void (*on_done)(void *, const struct tree_answer *, const struct error *);
+	void *data;
+};
+
+static void on_tree(void *data, struct span answer, int fd, const struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct tree_call *call = data;
+	struct source_tree_reply reply;
+	struct tree_answer out = { .fd = -1 };
+	struct error bad = ERROR_INIT;
+
+	if (!err && source_tree_reply_decode(answer, arena, &reply, &bad))
+		err = &bad;
+	if (!err && reply.changed != (fd >= 0)) {
+		error_set(&bad, ERROR_INTERNAL, "BadFrame", "the source worker sent no files");
+		err = &bad;
+	}
+	if (err) {
+		fd_cleanup(&fd);
+		call->on_done(call->data, NULL, err);
+	} else {
+		out.input = reply.input;
+		out.unchanged = !reply.changed;
+		out.fd = fd;
+		snprintf(out.revision, sizeof(out.revision), "%s", reply.revision);
+		out.author = arena_printf(arena, "%s <%s>", reply.author.name, reply.author.email);
+		out.subject = reply.subject;
+		out.time = "";
+		call->on_done(call->data, &out, NULL);
+	}
+	free(call);
+}
+
+void repos_tree(struct repos *repos, const struct tree_request *request,
+		void (*on_done)(void *data, const struct tree_answer *answer, const struct error *err), void *data)
+{
+	CLEANUP(str_release) struct str bytes = STR_INIT;
+	struct source_tree_request tree = { .path = request->path, .recurse = request->recurse, .include = request->include,
+					    .exclude = request->exclude, .previous = request->previous };
+	struct tree_call *call = mem_alloc(sizeof(*call));
+
+	*call = (struct tree_call){ on_done, data };
+	snprintf(tree.commit, sizeof(tree.commit), "%s", request->commit);
+	source_tree_encode(&tree, &bytes);
+	send_job(repo_get(repos, request->url), &bytes, on_tree, call);
+}

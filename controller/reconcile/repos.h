@@ -1,0 +1,46 @@
+/*
+ * Git repositories: one worker process and one bare mirror a URL, polled by
+ * ls-refs with jitter, one fetch a new commit for all Applications of it.
+ */
+#ifndef RECONCILE_REPOS_H
+#define RECONCILE_REPOS_H
+
+#include "reconcile/app.h"
+
+struct repos *repos_new(struct core *core);
+void repos_free(struct repos *repos);
+/* A repository Secret or private CA changed: every repository is configured anew at its next job. */
+void repos_credentials_changed(struct repos *repos);
+
+enum repo_state { REPO_READY, REPO_WAITING, REPO_FAILED };
+
+/*
+ * The commit that a target revision of the repository stands for, fetched. WAITING: the app is enqueued (its run woken)
+ * when it is known. `since_ms`: an answer older than this (monotonic) is asked for again; 0: any will do.
+ * The app is told of every later change too, until it asks for another URL or revision.
+ */
+enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *url, const char *revision, int64_t since_ms,
+			      char commit[65], struct error *err);
+/* The app has no interest any more. */
+void repos_leave(struct repos *repos, struct app *app);
+
+struct tree_answer {
+	struct digest input;
+	char revision[65];           /* newest commit that changed what is read */
+	const char *author, *subject, *time;   /* of that commit; borrowed for the callback */
+	bool unchanged;              /* input equals `previous`: no files */
+	int fd;                      /* sealed memfd, the callee's; -1 when unchanged */
+};
+
+struct tree_request {
+	const char *url, *commit, *path;
+	bool recurse;
+	const char *include, *exclude;
+	struct digest previous;      /* zero: none */
+};
+
+/* Reads what an Application reads at a commit. on_done comes once: answer or err. */
+void repos_tree(struct repos *repos, const struct tree_request *request,
+		void (*on_done)(void *data, const struct tree_answer *answer, const struct error *err), void *data);
+
+#endif

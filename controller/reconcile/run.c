@@ -1,0 +1,146 @@
+/* The dispatcher of runs; see run.h. The story is in steps.c. */
+#include "reconcile/run.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "reconcile/report.h"
+#include "reconcile/vetting.h"
+
+/* A run without progress for so long is given up: nothing may hang for ever. */
+#define RUN_DEADLINE_MS (10 * 60 * 1000)
+
+static void run_free(struct run *run)
+{
+	struct app *app = run->app;
+
+	if (run->tree_fd >= 0)
+		close(run->tree_fd);
+	for (size_t i = 0; i < run->action_count; i++)
+		action_release(&run->actions[i]);
+	timer_free(run->wait);
+	map_release(&run->reads);
+	audit_log_forget(run->core->audit, run);
+	arena_free(run->arena);
+	run->core->runs_active--;
+	free(run);
+	if (app->again) {
+		app->again = false;
+		app_enqueue(app, 0);
+	}
+	app_forget_if_done(app);
+}
+
+/* Ends the run once no completion is outstanding any more. */
+static void finish(struct run *run)
+{
+	run->finished = true;
+	run->app->run = NULL;
+	if (!run->pending)
+		run_free(run);
+}
+
+/* The index of the last step, which runs on every path. */
+static size_t last_step(void)
+{
+	size_t count = 0;
+
+	while (sync_steps[count + 1].go)
+		count++;
+	return count;
+}
+
+/* The only place that moves a run from step to step. */
+static void run_advance(struct run *run)
+{
+	const size_t last = last_step();
+
+	if (run->in_step || run->finished)
+		return;
+	run->in_step = true;
+	while (!run->finished) {
+		enum step_result result;
+
+		if (run->canceled && run->step < last && !run->applying)
+			run->step = last;
+		result = sync_steps[run->step].go(run);
+		if (result == STEP_WAIT) {
+			if (!run->woken)
+				break;
+			run->woken = false;
+			continue;
+		}
+		if (run->step == last) {
+			finish(run);
+			return;
+		}
+		if (result == STEP_FAIL)
+			log_error(run->err.kind == ERROR_DENIED || run->err.kind == ERROR_INVALID ? LOG_WARN : LOG_ERROR, "run failed",
+				  &run->err, "app", run->app->key, "step", sync_steps[run->step].name, NULL);
+		run->step = result == STEP_NEXT ? run->step + 1 : last;
+	}
+	run->in_step = false;
+}
+
+static void on_wake(void *data)
+{
+	struct run *run = data;
+
+	run->woken = false;
+	run_advance(run);
+	run_release(run);
+}
+
+void run_wake(struct run *run)
+{
+	if (run->finished || run->woken)
+		return;
+	run->woken = true;
+	if (run->in_step)
+		return;
+	run_hold(run);
+	loop_defer(run->core->loop, on_wake, run);
+}
+
+void run_hold(struct run *run)
+{
+	run->pending++;
+}
+
+void run_release(struct run *run)
+{
+	ASSERT(run->pending);
+	run->pending--;
+	if (run->finished && !run->pending)
+		run_free(run);
+}
+
+enum step_result run_fail(struct run *run, const struct error *err)
+{
+	if (!run->err.reason[0])
+		run->err = *err;
+	return STEP_FAIL;
+}
+
+void run_cancel(struct run *run)
+{
+	run->canceled = true;
+	run_wake(run);
+}
+
+void run_start(struct app *app)
+{
+	struct run *run = mem_alloc(sizeof(*run));
+
+	ASSERT(!app->run);
+	run->app = app;
+	run->core = app->core;
+	run->arena = arena_new(0);
+	run->tree_fd = -1;
+	run->started_ns = clock_wall_ns();
+	run->deadline_ms = clock_mono_ms() + RUN_DEADLINE_MS;
+	app->run = run;
+	app->core->runs_active++;
+	run_advance(run);
+}

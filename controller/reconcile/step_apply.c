@@ -1,0 +1,242 @@
+/*
+ * apply: the plan's actions, wave by wave; within a wave by rank of kind, and
+ * within a rank side by side. The next wave waits until what is there is
+ * healthy. Deletes come last, and only if everything before them went well.
+ */
+#include "base/clock.h"
+#include "reconcile/live.h"
+#include "reconcile/repos.h"
+#include "reconcile/report.h"
+#include "reconcile/steps.h"
+
+#define IN_FLIGHT_MAX 16
+
+static void on_done(struct action *action, void *data)
+{
+	struct run *run = data;
+
+	run->in_flight--;
+	if (action->err.reason[0]) {
+		run->apply_failed = true;
+		run_fail(run, &action->err);
+	}
+	if (action->after)
+		live_take(run->core->live, action->after, action->group, action->kind);
+	if (!strcmp(action->kind, "CustomResourceDefinition") && action->after)
+		run->definitions_applied = true;
+	run_wake(run);
+	run_release(run);
+}
+
+static void start(struct run *run, struct action *action)
+{
+	struct error err = ERROR_INIT;
+
+	if (!action->resource) {
+		/* the kind itself is gone, and its objects with it */
+		action->finished = true;
+		return;
+	}
+	if (!action->permit.images_allowed) {
+		error_set(&err, ERROR_DENIED, "NotVerified", "%s carries an image that no verdict allows", action->title);
+		action->err = err;
+		action->finished = true;
+		run->apply_failed = true;
+		run_fail(run, &err);
+		return;
+	}
+	action->permit.log_id = audit_log_id(run->core->audit);
+	action->permit.intent_seq = run->intent_seq;
+	action->permit.intent_durable = run->intent_durable;
+	run->in_flight++;
+	run_hold(run);
+	action_start(action, run->core->kube, run->core->loop, run->arena, on_done, run);
+}
+
+static bool same_turn(const struct action *a, const struct action *b)
+{
+	return a->wave == b->wave && a->rank == b->rank && (a->act == ACT_DELETE) == (b->act == ACT_DELETE);
+}
+
+/* The first action that is neither finished nor under way; NULL: none. */
+static struct action *first_open(struct run *run)
+{
+	for (size_t i = 0; i < run->action_count; i++)
+		if (!run->actions[i].finished && !run->actions[i].in_flight)
+			return &run->actions[i];
+	return NULL;
+}
+
+static const struct action *any_in_flight(const struct run *run)
+{
+	for (size_t i = 0; i < run->action_count; i++)
+		if (run->actions[i].in_flight)
+			return &run->actions[i];
+	return NULL;
+}
+
+/* --- waiting for health between waves ------------------------------------------------------------------------------ */
+
+static enum health health_in(const struct run *run, const struct desired *desired, const char **message)
+{
+	const struct live_object *live = live_find(run->core->live, desired->key);
+
+	*message = live && live->health_message ? live->health_message : live ? "" : "was not seen yet";
+	/* kinds that are only now being watched tell nothing yet; what is not watched cannot be waited for */
+	return live ? live->health : HEALTH_PROGRESSING;
+}
+
+/* Whether all of the waves before `wave` is healthy; false: *desired is what is waited for, *degraded that it will not be. */
+static bool are_healthy_before(struct run *run, int wave, const struct desired **waited, bool *degraded, const char **message)
+{
+	*degraded = false;
+	for (size_t i = 0; i < run->desired_count; i++) {
+		const struct desired *desired = &run->desired[i];
+		enum health health;
+
+		if (desired->wave >= wave || desired->unmanaged)
+			continue;
+		health = health_in(run, desired, message);
+		if (health == HEALTH_HEALTHY || health == HEALTH_SUSPENDED)
+			continue;
+		*waited = desired;
+		*degraded = health == HEALTH_DEGRADED;
+		return false;
+	}
+	return true;
+}
+
+/* A CRD serves its kind a moment after it was applied. */
+static bool are_definitions_ready(struct run *run, const struct action *next)
+{
+	for (size_t i = 0; i < run->desired_count; i++) {
+		const struct desired *desired = &run->desired[i];
+		const char *message;
+
+		if (!strcmp(desired->kind, "CustomResourceDefinition") && desired->wave <= next->wave && desired->rank < next->rank &&
+		    health_in(run, desired, &message) != HEALTH_HEALTHY)
+			return false;
+	}
+	return true;
+}
+
+static void on_wait(void *data)
+{
+	run_wake(data);
+}
+
+static enum step_result wait_a_little(struct run *run)
+{
+	if (!run->wait)
+		run->wait = timer_new(run->core->loop, on_wait, run);
+	timer_start(run->wait, 1000);
+	return STEP_WAIT;
+}
+
+/* A newer commit supersedes a sync that does not progress. */
+static bool is_superseded(struct run *run)
+{
+	struct error err = ERROR_INIT;
+	char commit[65];
+
+	return run->goal == GOAL_SYNC && !run->manual &&
+	       repos_resolve(run->core->repos, run->app, run->spec.repo_url, run->spec.target_revision, 0, commit, &err) == REPO_READY &&
+	       strcmp(commit, run->tip);
+}
+
+static enum step_result wait_for_health(struct run *run, const struct desired *desired, bool degraded, const char *message)
+{
+	struct error err = ERROR_INIT;
+
+	report_condition(run->app, CONDITION_SYNCED, TRUTH_UNKNOWN, "WaitingForHealth", "wave %d waits for %s %s/%s: %s",
+			 desired->wave, desired->kind, desired->namespace, desired->name, message);
+	if (is_superseded(run)) {
+		error_set(&err, ERROR_CANCELED, "Superseded", "a newer commit is there; this sync did not progress (%s %s/%s: %s)",
+			  desired->kind, desired->namespace, desired->name, message);
+		run->app->again = true;
+	} else if (degraded || clock_mono_ms() > run->deadline_ms) {
+		error_set(&err, ERROR_TRANSIENT, degraded ? "Degraded" : "HealthTimeout",
+			  "%s %s/%s (%s:%u) did not become healthy, so the later waves were not applied: %s", desired->kind,
+			  desired->namespace, desired->name, desired->file, desired->line, message);
+	} else {
+		return wait_a_little(run);
+	}
+	run->apply_failed = true;
+	run_fail(run, &err);
+	return STEP_NEXT;
+}
+
+/* --- the step ------------------------------------------------------------------------------------------------------- */
+
+/* What is left undone after a failure is told as not sent. */
+static enum step_result stop_here(struct run *run)
+{
+	return run->in_flight ? STEP_WAIT : STEP_NEXT;
+}
+
+static void on_discovered(void *data, const struct error *err)
+{
+	struct run *run = data;
+
+	(void)err; /* the action's own retries tell if the kind does not come */
+	run->discovering = false;
+	run_wake(run);
+	run_release(run);
+}
+
+/* Kinds that came with this revision are watched from now on. */
+static bool watch_new_kinds(struct run *run)
+{
+	struct error err = ERROR_INIT;
+
+	if (run->definitions_applied && !run->discovering) {
+		run->definitions_applied = false;
+		run->discovering = true;
+		run_hold(run);
+		discovery_refresh(run->core->discovery, on_discovered, run);
+	}
+	if (run->discovering)
+		return false;
+	for (size_t i = 0; i < run->desired_count; i++) {
+		const struct desired *desired = &run->desired[i];
+
+		if (desired->kind_later &&
+		    discovery_find(run->core->discovery, span_of(desired->group), desired->version, span_of(desired->kind)))
+			live_want(run->core->live, desired->kind_known, NULL, NULL, &err);
+	}
+	return true;
+}
+
+enum step_result step_apply(struct run *run)
+{
+	const struct action *busy = any_in_flight(run);
+	const struct desired *waited;
+	const char *message;
+	struct action *next = first_open(run);
+	bool degraded;
+
+	if (!run->intent_durable)
+		return STEP_NEXT;
+	run->applying = true;
+	if (run->apply_failed || run->canceled || run->core->stopping)
+		return stop_here(run);
+	for (; next; next = first_open(run)) {
+		if (busy && (!same_turn(busy, next) || run->in_flight >= IN_FLIGHT_MAX))
+			return STEP_WAIT;
+		if (!busy && next->act != ACT_DELETE && !are_definitions_ready(run, next))
+			return wait_a_little(run);
+		if (!busy && !watch_new_kinds(run))
+			return STEP_WAIT;
+		if (!busy && run->goal == GOAL_SYNC && next->act != ACT_DELETE &&
+		    !are_healthy_before(run, next->wave, &waited, &degraded, &message))
+			return wait_for_health(run, waited, degraded, message);
+		start(run, next);
+		if (run->apply_failed)
+			return stop_here(run);
+		busy = any_in_flight(run);
+	}
+	if (run->in_flight)
+		return STEP_WAIT;
+	watch_new_kinds(run);
+	return run->discovering ? STEP_WAIT : STEP_NEXT;
+}

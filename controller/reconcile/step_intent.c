@@ -1,0 +1,259 @@
+/*
+ * intent, settle: no write before its record is durable, no write without a
+ * record of how it went.
+ */
+#include "base/log.h"
+#include "diff/fields.h"
+#include "gate/images.h"
+#include "reconcile/live.h"
+#include "reconcile/records.h"
+#include "reconcile/report.h"
+#include "reconcile/steps.h"
+
+static size_t open_actions(struct run *run)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < run->action_count; i++) {
+		run->actions[i].in_plan = !run->actions[i].finished;
+		count += run->actions[i].in_plan;
+	}
+	return count;
+}
+
+static void on_durable(void *data, uint64_t seq, const struct error *err)
+{
+	struct run *run = data;
+
+	(void)seq;
+	if (err)
+		run_fail(run, err);
+	else
+		run->intent_durable = true;
+	run_wake(run);
+	run_release(run);
+}
+
+/* From here on the objects are this Application's, so that no other writes them meanwhile. */
+static void claim(struct run *run)
+{
+	for (size_t i = 0; i < run->desired_count; i++)
+		if (!run->desired[i].unmanaged)
+			map_set(&run->core->claims, span_of(run->desired[i].key), run->app);
+}
+
+enum step_result step_intent(struct run *run)
+{
+	struct error err = ERROR_INIT;
+
+	if (run->intent_asked)
+		return run->intent_durable ? STEP_NEXT : run->err.reason[0] && !run->prune_refused ? STEP_FAIL : STEP_WAIT;
+	if (!open_actions(run))
+		return STEP_NEXT;
+	if (!run->core->audit || !audit_log_ok(run->core->audit, &err)) {
+		if (!run->core->audit)
+			err = run->core->audit_error;
+		error_wrap(&err, "nothing is written that cannot be recorded");
+		return run_fail(run, &err);
+	}
+	claim(run);
+	run->intent_asked = true;
+	run->intent_seq = audit_log_next_seq(run->core->audit);
+	run_hold(run);
+	audit_log_append(run->core->audit, records_intent(run, run->intent_seq), on_durable, run);
+	return STEP_WAIT;
+}
+
+/* --- settle ----------------------------------------------------------------------------------------------------- */
+
+static struct inventory_item *push_item(struct run *run, struct inventory *inventory, size_t *capacity)
+{
+	return arena_push(run->arena, &inventory->items, &inventory->count, capacity, sizeof(struct inventory_item));
+}
+
+static const struct action *action_of(const struct run *run, const char *key)
+{
+	for (size_t i = 0; i < run->action_count; i++)
+		if (!strcmp(run->actions[i].key, key))
+			return &run->actions[i];
+	return NULL;
+}
+
+/* What is remembered of one desired object: as before, or as the last answer gave it. */
+static void keep_item(struct run *run, const struct desired *desired, struct inventory *out, size_t *capacity)
+{
+	const struct inventory_item *before =
+		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+	const struct action *action = action_of(run, desired->key);
+	const struct json *after = desired->found ? desired->found : action ? action->after : NULL;
+	const char *uid = json_text(json_path(after, "metadata", "uid", NULL));
+	struct inventory_item *item;
+
+	/* what may have been written, though no answer came, is remembered too */
+	if (!before && !after && (!action || !action->attempt_count))
+		return;
+	item = push_item(run, out, capacity);
+	if (before)
+		*item = *before;
+	else
+		*item = (struct inventory_item){ .group = desired->group, .kind = desired->kind, .namespace = desired->namespace,
+						 .name = desired->name, .uid = "" };
+	item->version = desired->version;
+	item->wave = desired->wave;
+	item->keep = desired->options.delete_disabled || desired->options.prune_disabled;
+	if (!uid)
+		return;
+	item->uid = uid;
+	item->desired = desired->digest;
+	item->owned = fields_digest(after);
+	item->images = gate_images_digest(after, run->arena);
+}
+
+/* Objects that Git no longer declares stay remembered until they are deleted for sure. */
+static void keep_rest(struct run *run, struct inventory *out, size_t *capacity)
+{
+	for (size_t i = 0; i < run->app->inventory.count; i++) {
+		const struct inventory_item *item = &run->app->inventory.items[i];
+		const char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
+		const struct action *action = action_of(run, key);
+
+		if (inventory_find(out, item->group, item->kind, item->namespace, item->name))
+			continue;
+		if (action && action->act == ACT_DELETE && action->in_plan && action->finished && !action->err.reason[0])
+			continue;
+		*push_item(run, out, capacity) = *item;
+	}
+}
+
+/* Whether everything the revision declares was written: then it is the applied one. */
+static bool is_whole(const struct run *run)
+{
+	for (size_t i = 0; i < run->action_count; i++)
+		if (run->actions[i].act != ACT_DELETE && (!run->actions[i].in_plan || run->actions[i].err.reason[0] || !run->actions[i].finished))
+			return false;
+	return !run->apply_failed;
+}
+
+static void set_applied(struct run *run, struct inventory *out)
+{
+	if (run->goal == GOAL_DELETE || !is_whole(run))
+		return;
+	out->revision = run->revision;
+	out->repo_url = run->spec.repo_url;
+	out->path = run->spec.path;
+	out->target_revision = run->spec.target_revision;
+	out->input = run->input;
+	out->applied = run->pins;
+	if (run->goal == GOAL_SYNC)
+		out->pending = (struct pins){ "", NULL, 0 };
+}
+
+static void update_live(struct run *run)
+{
+	for (size_t i = 0; i < run->action_count; i++) {
+		const struct action *action = &run->actions[i];
+
+		if (action->after)
+			live_take(run->core->live, action->after, action->group, action->kind);
+	}
+}
+
+static void remember(struct run *run)
+{
+	struct inventory next = run->app->inventory;
+	size_t capacity = 0;
+
+	next.items = NULL;
+	next.count = 0;
+	next.app = run->app->key;
+	next.uid = run->spec.uid;
+	if (run->goal != GOAL_DELETE) {
+		next.project = run->spec.project;
+		next.account = run->account;
+	}
+	for (size_t i = 0; i < run->desired_count; i++)
+		if (!run->desired[i].unmanaged)
+			keep_item(run, &run->desired[i], &next, &capacity);
+	keep_rest(run, &next, &capacity);
+	set_applied(run, &next);
+	app_set_inventory(run->app, &next, NULL);
+	update_live(run);
+	if (run->goal != GOAL_DELETE || next.count)
+		report_inventory(run->app);
+}
+
+static void on_result(void *data, uint64_t seq, const struct error *err)
+{
+	struct run *run = data;
+
+	(void)seq;
+	if (err)
+		log_error(LOG_ERROR, "the result of a sync is not in the audit log", err, "app", run->app->key, NULL);
+	run->result_durable = true;
+	run_wake(run);
+	run_release(run);
+}
+
+/* The tags of a revision that is not applied are remembered too: a restart never resolves them anew. */
+static void remember_pending(struct run *run)
+{
+	struct inventory next = run->app->inventory;
+
+	if (run->goal != GOAL_SYNC || !run->pins.count || !run->pins.revision)
+		return;
+	if (!strcmp(next.revision, run->pins.revision) && !run->hard) {
+		if (!*next.pending.revision)
+			return;
+		next.pending = (struct pins){ "", NULL, 0 };
+	} else if (!run->verified) {
+		if (!strcmp(next.pending.revision, run->pins.revision) && next.pending.count == run->pins.count)
+			return;
+		next.pending = run->pins;
+	} else {
+		return;
+	}
+	next.app = run->app->key;
+	app_set_inventory(run->app, &next, NULL);
+	report_inventory(run->app);
+}
+
+/* Nothing had to be written, but the revision is a newer one that says the same. */
+static void adopt_revision(struct run *run)
+{
+	struct inventory next = run->app->inventory;
+
+	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
+		return;
+	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard &&
+	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->spec.repo_url))
+		return;
+	next.app = run->app->key;
+	next.uid = run->spec.uid;
+	next.project = run->spec.project;
+	next.account = run->account;
+	set_applied(run, &next);
+	app_set_inventory(run->app, &next, NULL);
+	report_inventory(run->app);
+}
+
+enum step_result step_settle(struct run *run)
+{
+	if (!run->intent_durable) {
+		if (run->found_any && !run->err.reason[0])
+			remember(run);
+		remember_pending(run);
+		adopt_revision(run);
+		return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;
+	}
+	if (!run->result_asked) {
+		run->result_asked = true;
+		remember(run);
+		run_hold(run);
+		audit_log_append(run->core->audit, records_result(run), on_result, run);
+		return STEP_WAIT;
+	}
+	if (!run->result_durable)
+		return STEP_WAIT;
+	run->applying = false;
+	return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;
+}

@@ -1,0 +1,531 @@
+/*
+ * judge: every image of every object gets a verdict for the very digest that
+ * will be applied, and is pinned to it. One that is denied, or of which it
+ * could not be found out, stops the revision: nothing of it is sent.
+ */
+#include "base/clock.h"
+#include "base/encode.h"
+#include "reconcile/judging.h"
+#include "reconcile/live.h"
+#include "reconcile/objects.h"
+#include "reconcile/report.h"
+#include "reconcile/steps.h"
+
+#define MESSAGES_MAX 5
+
+/* --- policies ------------------------------------------------------------------------------------------------------ */
+
+/* A key from a Secret of the installation's namespace; what is wrong makes the policy invalid. */
+static const char *secret_key(struct judging *judging, struct image_policy *policy, const struct authority *authority)
+{
+	const struct json *secret = objects_secret(judging->run->core->objects, authority->secret_name);
+	const char *encoded = json_text(json_path(secret, "data", authority->secret_key, NULL));
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct error bad = ERROR_INIT;
+
+	if (encoded && !base64_decode(span_of(encoded), &text, &bad))
+		return arena_strndup(judging->run->arena, str_span(&text));
+	error_set(&policy->problem, ERROR_INVALID, "InvalidPolicy",
+		  "ImagePolicy %s: authority %s takes its key from Secret %s, key %s, in the installation's namespace, which %s", policy->name,
+		  authority->name, authority->secret_name, authority->secret_key, secret ? "has no such key" : "does not exist");
+	return NULL;
+}
+
+static void load_policies(struct judging *judging)
+{
+	struct arena *arena = judging->run->arena;
+	const struct map *copies = objects_policies(judging->run->core->objects);
+	struct image_policy *policies = arena_calloc(arena, copies->count, sizeof(*policies));
+	size_t keys = 0, count = 0;
+	struct trust_key *trusted;
+
+	MAP_EACH(entry, copies) {
+		const struct object_copy *copy = entry->value;
+
+		image_policy_decode(json_copy(arena, copy->object), arena, &policies[count]);
+		keys += policies[count++].authority_count;
+	}
+	trusted = arena_calloc(arena, keys + 1, sizeof(*trusted));
+	judging->trust.keys = trusted;
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < policies[i].authority_count && !policies[i].problem.reason[0]; k++) {
+			const struct authority *authority = &policies[i].authorities[k];
+			const char *pem = authority->key_pem ? authority->key_pem : secret_key(judging, &policies[i], authority);
+
+			if (pem)
+				trusted[judging->trust.key_count++] =
+					(struct trust_key){ verdict_key_id(&policies[i], k, arena), pem };
+		}
+	judging->policies = (struct policy_set){ policies, count };
+}
+
+static struct custom_paths custom_paths(struct judging *judging)
+{
+	struct arena *arena = judging->run->arena;
+	struct custom_path *paths = NULL;
+	size_t count = 0, capacity = 0;
+
+	for (size_t i = 0; i < judging->policies.count; i++) {
+		const struct image_policy *policy = &judging->policies.policies[i];
+
+		for (size_t k = 0; k < policy->custom_count; k++)
+			for (const char **path = policy->customs[k].image_paths; path && *path; path++) {
+				struct custom_path *one = arena_push(arena, &paths, &count, &capacity, sizeof(*one));
+
+				*one = (struct custom_path){ policy->customs[k].group, policy->customs[k].kind, *path };
+			}
+	}
+	return (struct custom_paths){ paths, count };
+}
+
+/* --- collecting ------------------------------------------------------------------------------------------------------ */
+
+static struct judged_image *image_get(struct judging *judging, const char *text, const char *namespace)
+{
+	struct run *run = judging->run;
+	struct judged_image *image;
+
+	for (size_t i = 0; i < judging->count; i++)
+		if (!strcmp(judging->images[i].text, text) && !strcmp(judging->images[i].namespace, namespace))
+			return &judging->images[i];
+	image = arena_push(run->arena, &judging->images, &judging->count, &judging->capacity, sizeof(*image));
+	image->text = text;
+	image->namespace = namespace;
+	image->login = CREDENTIAL_ANONYMOUS;
+	image->readable = !reference_parse(span_of(text), run->arena, &image->reference, &image->problem);
+	if (image->readable && image->reference.has_digest)
+		image->digest = image->reference.digest;
+	return image;
+}
+
+static void add_use(struct judging *judging, struct desired *desired, struct image_use *use, bool foreign)
+{
+	struct judged_image *image = image_get(judging, use->problem ? use->pointer : use->image, desired->namespace);
+	struct judged_use *entry =
+		arena_push(judging->run->arena, &image->uses, &image->use_count, &image->use_capacity, sizeof(*entry));
+
+	*entry = (struct judged_use){ desired, use, foreign };
+	if (!use->problem)
+		return;
+	image->readable = false;
+	error_set(&image->problem, ERROR_INVALID, "BadImageReference", "%s %s %s", use->position, use->container, use->problem);
+}
+
+/* Foreign images in a live object are judged like any other: a signed sidecar may stay. */
+static void add_foreign(struct judging *judging, struct desired *desired, struct image_use *own, size_t own_count)
+{
+	const struct live_object *live = live_find(judging->run->core->live, desired->key);
+	struct json *object;
+	struct image_use *uses;
+	size_t count;
+
+	if (!live || !live->drifted || json_parse(span_of(live->drifted), judging->run->arena, 0, &object, NULL))
+		return;
+	gate_find_images(object, NULL, judging->run->arena, &uses, &count);
+	for (size_t i = 0; i < count; i++) {
+		bool ours = uses[i].problem != NULL;
+
+		for (size_t k = 0; k < own_count && !ours; k++)
+			ours = !strcmp(own[k].container, uses[i].container) && !strcmp(own[k].position, uses[i].position);
+		if (!ours)
+			add_use(judging, desired, &uses[i], true);
+	}
+}
+
+static void collect(struct judging *judging)
+{
+	struct run *run = judging->run;
+	struct custom_paths custom;
+
+	load_policies(judging);
+	custom = custom_paths(judging);
+	for (size_t i = 0; i < run->desired_count; i++) {
+		struct desired *desired = &run->desired[i];
+		struct image_use *uses;
+		size_t count;
+
+		gate_find_images(desired->object, &custom, run->arena, &uses, &count);
+		desired->has_images = count != 0;
+		desired->images_allowed = count == 0;
+		for (size_t k = 0; k < count; k++)
+			add_use(judging, desired, &uses[k], false);
+		add_foreign(judging, desired, uses, count);
+	}
+}
+
+/* A tag that was resolved for this revision before keeps its digest, also after a restart. */
+static void use_pins(struct judging *judging)
+{
+	const struct run *run = judging->run;
+	const struct inventory *inventory = &run->app->inventory;
+	bool applied = !strcmp(inventory->applied.revision, run->revision), pending = !strcmp(inventory->pending.revision, run->revision);
+
+	for (size_t i = 0; i < judging->count; i++) {
+		struct judged_image *image = &judging->images[i];
+		const struct digest *digest = NULL;
+
+		if (!image->readable || image->reference.has_digest || run->hard)
+			continue;
+		if (pending)
+			digest = pins_find(&inventory->pending, span_of(image->text));
+		if (!digest && applied)
+			digest = pins_find(&inventory->applied, span_of(image->text));
+		if (digest)
+			image->digest = *digest;
+	}
+}
+
+/* --- asking ------------------------------------------------------------------------------------------------------------ */
+
+struct asking {
+	struct judging *judging;
+	size_t index;
+};
+
+static struct asking *ask(struct judging *judging, size_t index)
+{
+	struct asking *asking = mem_alloc(sizeof(*asking));
+
+	*asking = (struct asking){ judging, index };
+	judging->waiting++;
+	run_hold(judging->run);
+	return asking;
+}
+
+static void answered(struct asking *asking)
+{
+	struct run *run = asking->judging->run;
+
+	asking->judging->waiting--;
+	free(asking);
+	run_wake(run);
+	run_release(run);
+}
+
+static void on_resolved(void *data, const struct digest *digest, const struct error *err)
+{
+	struct asking *asking = data;
+	struct judged_image *image = &asking->judging->images[asking->index];
+
+	if (err)
+		image->problem = *err;
+	else
+		image->digest = *digest;
+	answered(asking);
+}
+
+static void resolve_all(struct judging *judging)
+{
+	for (size_t i = 0; i < judging->count; i++) {
+		struct judged_image *image = &judging->images[i];
+
+		if (image->readable && !image->problem.reason[0] && digest_is_zero(&image->digest))
+			vetting_resolve(judging->run->core->vetting, &image->reference, &image->login, on_resolved, ask(judging, i));
+	}
+}
+
+static void on_claims(void *data, const struct claims *claims, const struct error *err)
+{
+	struct asking *asking = data;
+	struct judged_image *image = &asking->judging->images[asking->index];
+	CLEANUP(str_release) struct str frame = STR_INIT;
+
+	if (err) {
+		image->problem = *err;
+	} else {
+		/* the claims are borrowed: a copy by way of their frame */
+		claims_encode(claims, &frame);
+		if (claims_decode(arena_span(asking->judging->run->arena, str_span(&frame)), asking->judging->run->arena, &image->claims,
+				  &image->problem) == 0)
+			image->known = true;
+	}
+	answered(asking);
+}
+
+static void claim_all(struct judging *judging)
+{
+	for (size_t i = 0; i < judging->count; i++) {
+		struct judged_image *image = &judging->images[i];
+
+		if (image->readable && !image->problem.reason[0] && judging->trust.key_count)
+			vetting_claims(judging->run->core->vetting, judging->run->spec.project, &image->reference, &image->digest, &image->login,
+				       &judging->trust, on_claims, ask(judging, i));
+	}
+}
+
+/* --- ruling --------------------------------------------------------------------------------------------------------------- */
+
+static void rule_one(struct judging *judging, struct judged_image *image, int64_t now_ns)
+{
+	static const struct claims none;
+	struct image_facts facts = { image->readable ? &image->reference : NULL, image->namespace, image->digest,
+				     image->known ? &image->claims : NULL, image->problem.reason[0] ? &image->problem : NULL };
+
+	/* no usable key anywhere: nothing was asked, and nothing is proved */
+	if (image->readable && !image->problem.reason[0] && !image->known)
+		facts.claims = &none;
+	verdict_judge(&judging->policies, &facts, now_ns, judging->run->arena, &image->detail);
+}
+
+static struct json *image_json(struct judging *judging, const struct judged_image *image)
+{
+	struct arena *arena = judging->run->arena;
+	const struct ruling_detail *detail = &image->detail;
+	CLEANUP(str_release) struct str pinned = STR_INIT;
+	struct json *one = json_object(arena);
+	char digest[DIGEST_TEXT];
+
+	json_set_string(arena, one, "ref", image->readable ? image->text : image->uses[0].use->image);
+	json_set_string(arena, one, "namespace", image->namespace);
+	json_set_string(arena, one, "verdict", ruling_name(detail->ruling));
+	json_set_string(arena, one, "policy", detail->policy);
+	json_set_string(arena, one, "identity", detail->authority);
+	if (*detail->reason)
+		json_set_string(arena, one, "reason", detail->reason);
+	if (*detail->exemption)
+		json_set_string(arena, one, "exemption", detail->exemption);
+	json_set(arena, one, "at", json_stringf(arena, "%s:%u", image->uses[0].desired->file, image->uses[0].use->line));
+	if (digest_is_zero(&image->digest))
+		return one;
+	digest_text(&image->digest, digest);
+	json_set_string(arena, one, "digest", digest);
+	reference_pin(&image->reference, &image->digest, &pinned);
+	json_set_string(arena, one, "pinned", str_c(&pinned));
+	return one;
+}
+
+static void pin(struct judging *judging, struct judged_image *image)
+{
+	CLEANUP(str_release) struct str pinned = STR_INIT;
+
+	reference_pin(&image->reference, &image->digest, &pinned);
+	for (size_t i = 0; i < image->use_count; i++) {
+		struct judged_use *use = &image->uses[i];
+
+		if (!use->foreign && use->use->value)
+			use->use->value->as.text = arena_span(judging->run->arena, str_span(&pinned));
+	}
+}
+
+/* Every object is allowed whose images all are; one foreign image more or less changes nothing in that. */
+static void allow_objects(struct judging *judging)
+{
+	struct run *run = judging->run;
+
+	for (size_t i = 0; i < run->desired_count; i++)
+		run->desired[i].images_allowed = true;
+	for (size_t i = 0; i < judging->count; i++) {
+		struct judged_image *image = &judging->images[i];
+
+		for (size_t k = 0; k < image->use_count; k++) {
+			struct desired *desired = image->uses[k].desired;
+
+			if (!image->uses[k].foreign && !ruling_permits(image->detail.ruling))
+				desired->images_allowed = false;
+			if (!image->uses[k].foreign || !ruling_permits(image->detail.ruling))
+				continue;
+			if (!desired->allowed)
+				desired->allowed = json_array(run->arena);
+			json_append_string(run->arena, (struct json *)(uintptr_t)desired->allowed, image->uses[k].use->image);
+		}
+	}
+}
+
+static bool is_foreign_only(const struct judged_image *image)
+{
+	for (size_t i = 0; i < image->use_count; i++)
+		if (!image->uses[i].foreign)
+			return false;
+	return true;
+}
+
+static void remember_pins(struct judging *judging)
+{
+	struct run *run = judging->run;
+	size_t capacity = 0;
+
+	run->pins = (struct pins){ run->revision, NULL, 0 };
+	for (size_t i = 0; i < judging->count; i++) {
+		const struct judged_image *image = &judging->images[i];
+		struct pin *pin;
+
+		if (!image->readable || digest_is_zero(&image->digest) || is_foreign_only(image) ||
+		    pins_find(&run->pins, span_of(image->text)))
+			continue;
+		pin = arena_push(run->arena, &run->pins.pins, &run->pins.count, &capacity, sizeof(*pin));
+		*pin = (struct pin){ image->text, image->digest };
+	}
+}
+
+static void where(const struct judged_image *image, struct str *out)
+{
+	const struct judged_use *use = &image->uses[0];
+
+	str_addf(out, "%s:%u: %s %s of %s %s%s%s, image %s", use->desired->file, use->use->line, use->use->position,
+		 *use->use->container ? use->use->container : use->use->pointer, use->desired->kind, use->desired->namespace,
+		 *use->desired->namespace ? "/" : "", use->desired->name, image->readable ? image->text : use->use->image);
+}
+
+/* The words of the condition: each refused image with file, line, reason and fix. Returns how many rule so. */
+static size_t describe(const struct judging *judging, enum ruling ruling, struct str *out, const char **reason)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < judging->count; i++) {
+		const struct judged_image *image = &judging->images[i];
+		char digest[DIGEST_TEXT] = "";
+
+		if (image->detail.ruling != ruling || is_foreign_only(image))
+			continue;
+		if (!count++)
+			*reason = image->detail.reason;
+		if (count > MESSAGES_MAX)
+			continue;
+		if (out->length)
+			str_addc(out, '\n');
+		where(image, out);
+		if (!digest_is_zero(&image->digest)) {
+			digest_text(&image->digest, digest);
+			str_addf(out, " (%s)", digest);
+		}
+		str_addf(out, ": %s%s%s: %s", *image->detail.policy ? "policy " : "", image->detail.policy,
+			 *image->detail.policy ? "" : "no policy", image->detail.reason);
+		str_addf(out, ": %s", image->detail.message);
+	}
+	if (count > MESSAGES_MAX)
+		str_addf(out, "\nand %zu more", count - MESSAGES_MAX);
+	return count;
+}
+
+static enum step_result refuse_revision(struct judging *judging, enum ruling ruling)
+{
+	struct run *run = judging->run;
+	CLEANUP(str_release) struct str text = STR_INIT;
+	const char *reason = "";
+	struct error err = ERROR_INIT;
+
+	describe(judging, ruling, &text, &reason);
+	error_set(&err, ruling == RULING_DENY ? ERROR_DENIED : ERROR_TRANSIENT, reason, "%s", str_c(&text));
+	run->judge_failed = true;
+	if (run->goal == GOAL_SYNC)
+		report_condition(run->app, CONDITION_VERIFIED, ruling == RULING_DENY ? TRUTH_FALSE : TRUTH_UNKNOWN, reason, "%s", str_c(&text));
+	return run_fail(run, &err);
+}
+
+static void tell_allowed(struct judging *judging)
+{
+	struct run *run = judging->run;
+	CLEANUP(str_release) struct str text = STR_INIT;
+	const char *reason = "";
+	size_t images = 0, exempted = 0;
+
+	for (size_t i = 0; i < judging->count; i++) {
+		images += !is_foreign_only(&judging->images[i]);
+		exempted += judging->images[i].detail.ruling == RULING_EXEMPT && !is_foreign_only(&judging->images[i]);
+	}
+	if (describe(judging, RULING_WARN, &text, &reason))
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_FALSE, "PolicyWarning", "%s", str_c(&text));
+	else if (!images)
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "NoImages", "the revision carries no image");
+	else if (exempted)
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Exempted", "%zu of %zu images run by an exemption of a policy",
+				 exempted, images);
+	else
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified", "%zu images are signed by whom policy says", images);
+}
+
+static void note_policies(struct judging *judging)
+{
+	struct arena *arena = judging->run->arena;
+	struct json *policy = json_object(arena), *rules = json_array(arena), *exemptions = json_array(arena);
+
+	for (size_t i = 0; i < judging->policies.count; i++)
+		json_append(arena, rules, json_stringf(arena, "%s@%lld", judging->policies.policies[i].name,
+						       (long long)judging->policies.policies[i].generation));
+	for (size_t i = 0; i < judging->count; i++)
+		if (*judging->images[i].detail.exemption)
+			json_append(arena, exemptions,
+				    json_stringf(arena, "%s: %s", judging->images[i].text, judging->images[i].detail.exemption));
+	json_set(arena, policy, "rules", rules);
+	json_set(arena, policy, "exemptions", exemptions);
+	judging->run->policy = policy;
+}
+
+static enum step_result rule(struct judging *judging)
+{
+	struct run *run = judging->run;
+	int64_t now_ns = clock_wall_ns();
+	bool denied = false, unknown = false;
+
+	run->judged = true;
+	run->images = json_array(run->arena);
+	for (size_t i = 0; i < judging->count; i++) {
+		struct judged_image *image = &judging->images[i];
+
+		rule_one(judging, image, now_ns);
+		json_append(run->arena, run->images, image_json(judging, image));
+		if (is_foreign_only(image))
+			continue;
+		denied |= image->detail.ruling == RULING_DENY;
+		unknown |= image->detail.ruling == RULING_UNKNOWN;
+	}
+	note_policies(judging);
+	remember_pins(judging);
+	if (denied || unknown)
+		return refuse_revision(judging, denied ? RULING_DENY : RULING_UNKNOWN);
+	for (size_t i = 0; i < judging->count; i++)
+		if (!is_foreign_only(&judging->images[i]))
+			pin(judging, &judging->images[i]);
+	allow_objects(judging);
+	run->verified = true;
+	if (run->goal == GOAL_SYNC)
+		tell_allowed(judging);
+	return STEP_NEXT;
+}
+
+/* --- the step ----------------------------------------------------------------------------------------------------------- */
+
+/* Sends the phase's requests once; true when it is over. */
+static bool phase_over(struct judging *judging, void (*send)(struct judging *))
+{
+	if (!judging->asked) {
+		judging->asked = true;
+		send(judging);
+	}
+	if (judging->waiting)
+		return false;
+	judging->asked = false;
+	judging->phase++;
+	return true;
+}
+
+static void judging_release(void *data)
+{
+	map_release(&((struct judging *)data)->documents);
+}
+
+enum step_result step_judge(struct run *run)
+{
+	struct judging *judging = run->judging;
+
+	if (run->goal == GOAL_DELETE)
+		return STEP_NEXT;
+	if (!judging) {
+		judging = run->judging = ARENA_NEW(run->arena, struct judging);
+		judging->run = run;
+		arena_defer(run->arena, judging_release, judging);
+		collect(judging);
+		use_pins(judging);
+		judging->phase = JUDGE_LOGIN;
+	}
+	if (judging->phase == JUDGE_LOGIN) {
+		if (!logins_find(judging))
+			return STEP_WAIT;
+		judging->phase = JUDGE_RESOLVE;
+	}
+	if (judging->phase == JUDGE_RESOLVE && !phase_over(judging, resolve_all))
+		return STEP_WAIT;
+	if (judging->phase == JUDGE_CLAIMS && !phase_over(judging, claim_all))
+		return STEP_WAIT;
+	return rule(judging);
+}

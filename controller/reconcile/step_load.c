@@ -1,0 +1,101 @@
+/* load: the Application as it is now, what asks for this run, and what its Project allows. */
+#include "reconcile/objects.h"
+#include "reconcile/repos.h"
+#include "reconcile/report.h"
+#include "reconcile/steps.h"
+
+/* The top-level `operation` of Argo CD: a person or a tool asks for a sync now. */
+static int read_operation(struct run *run, struct error *err)
+{
+	const struct json *operation = run->spec.operation, *sync = json_get(operation, "sync");
+	const struct json *options = json_get(sync, "syncOptions");
+
+	if (!operation)
+		return 0;
+	run->operation = operation;
+	run->manual = true;
+	run->initiated_by = json_text(json_path(operation, "initiatedBy", "username", NULL));
+	if (!json_is(sync, JSON_OBJECT))
+		return error_set(err, ERROR_INVALID, "NotSupported", "operation without sync is not built: only operation.sync is");
+	if (json_count(json_get(sync, "resources")) || json_get(sync, "manifests") || json_get(sync, "source") || json_get(sync, "sources"))
+		return error_set(err, ERROR_INVALID, "NotSupported",
+				 "operation.sync.resources, manifests and source(s) are not built yet: sync the whole Application");
+	run->operation_revision = json_get_text(sync, "revision");
+	run->operation_prune = json_get_bool(sync, "prune", false);
+	run->operation_dry_run = json_get_bool(sync, "dryRun", false);
+	for (size_t i = 0; i < json_count(options); i++)
+		if (sync_option_read(json_text_span(json_at(options, i)), &run->spec.options, err))
+			return -1;
+	return 0;
+}
+
+static void take_up(struct run *run)
+{
+	struct app *app = run->app;
+
+	run->refreshed = app->force || run->spec.refresh != REFRESH_NONE || run->spec.operation;
+	run->hard = app->hard || run->spec.refresh == REFRESH_HARD;
+	run->dirty = app->dirty;
+	app->force = app->hard = app->dirty = false;
+	if (run->spec.refresh != REFRESH_NONE || run->spec.operation)
+		report_taken_up(app, run->spec.refresh != REFRESH_NONE, run->spec.operation != NULL);
+	/* taken up once, also if the object is not read again before the next run */
+	app->spec.refresh = REFRESH_NONE;
+	app->spec.operation = NULL;
+}
+
+static enum step_result permit(struct run *run)
+{
+	const struct application *spec = &run->spec;
+	struct error err = ERROR_INIT;
+
+	if (objects_project(run->core->objects, spec->project, run->arena, &run->project, &err))
+		return run_fail(run, &err);
+	if (!project_allows_repo(&run->project, spec->repo_url)) {
+		error_set(&err, ERROR_DENIED, "RepositoryNotPermitted",
+			  "Project %s does not allow the repository %s; it was not contacted: add it to spec.sourceRepos of the Project",
+			  spec->project, spec->repo_url);
+		return run_fail(run, &err);
+	}
+	if (!project_allows_destination(&run->project, spec->destination_server, spec->destination_namespace)) {
+		error_set(&err, ERROR_DENIED, "DestinationNotPermitted",
+			  "Project %s does not allow the destination %s, namespace \"%s\": add it to spec.destinations of the Project",
+			  spec->project, spec->destination_server, spec->destination_namespace);
+		return run_fail(run, &err);
+	}
+	run->account = project_account(&run->project, spec->destination_server, spec->destination_namespace, run->arena);
+	if (!run->account) {
+		error_set(&err, ERROR_DENIED, "NoServiceAccount",
+			  "Project %s names no account that writes to namespace \"%s\": add it to spec.destinationServiceAccounts of the "
+			  "Project (nothing is written as countersign itself)", spec->project, spec->destination_namespace);
+		return run_fail(run, &err);
+	}
+	return STEP_NEXT;
+}
+
+enum step_result step_load(struct run *run)
+{
+	struct app *app = run->app;
+	struct error err = ERROR_INIT;
+
+	if (!app->present) {
+		repos_leave(run->core->repos, app);
+		run->goal = GOAL_FORGET;
+		return STEP_STOP;
+	}
+	/* the app's copy may be replaced while the run is under way */
+	application_decode(json_copy(run->arena, app->spec.object), run->arena, &run->spec, &err);
+	run->spec.operation = app->spec.operation ? run->spec.operation : NULL;
+	run->spec.refresh = app->spec.refresh;
+	if (run->spec.deleting) {
+		repos_leave(run->core->repos, app);
+		run->goal = run->spec.finalizer ? GOAL_DELETE : GOAL_FORGET;
+		return run->goal == GOAL_DELETE ? STEP_NEXT : STEP_STOP;
+	}
+	take_up(run);
+	if (err.reason[0])
+		return run_fail(run, &err);
+	if (read_operation(run, &err))
+		return run_fail(run, &err);
+	return permit(run);
+}

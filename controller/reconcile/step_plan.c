@@ -1,0 +1,435 @@
+/*
+ * plan: desired, live and inventory become actions. Nothing is sent to find
+ * out whether something differs: an object is in order when it exists under
+ * the uid we made it with, what we last applied is what Git says now, and D1
+ * and its images are as we left them.
+ */
+#include <stdlib.h>
+
+#include "api/tracking.h"
+#include "base/limits.h"
+#include "diff/fields.h"
+#include "diff/ignore.h"
+#include "diff/compare.h"
+#include "diff/extras.h"
+#include "diff/order.h"
+#include "diff/patch.h"
+#include "reconcile/live.h"
+#include "reconcile/records.h"
+#include "reconcile/steps.h"
+
+/* Fewer objects than this may all go in one commit; see controller/decisions/0003. */
+#define PRUNE_GUARD_MIN 10
+
+static struct action *add(struct run *run, enum act act, struct desired *desired, const char *why)
+{
+	struct action *action =
+		arena_push(run->arena, &run->actions, &run->action_count, &run->action_capacity, sizeof(*action));
+
+	*action = (struct action){ .act = act, .why = why, .released = "" };
+	if (!desired)
+		return action;
+	action->resource = desired->kind_known;
+	action->kind_later = desired->kind_later;
+	action->object = desired->object;
+	action->full = desired->full;
+	action->released = desired->released;
+	action->allowed = desired->allowed;
+	action->adopt_any = desired->options.adopt == ADOPT_ANY;
+	action->validate = desired->options.validate;
+	action->title = arena_printf(run->arena, "%s %s%s%s (%s:%u)", desired->kind, desired->namespace, *desired->namespace ? "/" : "",
+				     desired->name, desired->file, desired->line);
+	action->permit.account = kube_account(run->arena, desired->account);
+	action->permit.images_allowed = desired->images_allowed;
+	action->group = desired->group;
+	action->version = desired->version;
+	action->kind = desired->kind;
+	action->namespace = desired->namespace;
+	action->name = desired->name;
+	action->key = desired->key;
+	action->wave = desired->wave;
+	action->rank = desired->rank;
+	return action;
+}
+
+/* Something that is not in order, for status.resources. */
+static void differs(struct run *run, const struct action *action, const char *status, const char *message)
+{
+	struct json *one = json_object(run->arena);
+
+	run->out_of_sync = true;
+	json_set_string(run->arena, one, "group", action->group);
+	json_set_string(run->arena, one, "version", action->version);
+	json_set_string(run->arena, one, "kind", action->kind);
+	json_set_string(run->arena, one, "namespace", action->namespace);
+	json_set_string(run->arena, one, "name", action->name);
+	json_set_string(run->arena, one, "status", status);
+	json_set_string(run->arena, one, "message", message);
+	if (action->act == ACT_DELETE)
+		json_set_bool(run->arena, one, "requiresPruning", true);
+	if (json_count(run->differences) < LIMIT_STATUS_RESOURCES)
+		json_append(run->arena, run->differences, one);
+}
+
+static const struct json *read_of(const struct run *run, const char *key)
+{
+	const struct json *object = map_get(&run->reads, span_of(key));
+
+	return json_is(object, JSON_OBJECT) ? object : NULL;
+}
+
+/* --- somebody else's object ------------------------------------------------------------------------------------ */
+
+static const char *tracked_by_others(const struct json *live, struct arena *arena)
+{
+	const struct json *metadata = json_get(live, "metadata"), *labels = json_get(metadata, "labels");
+	const char *argo = json_text(json_path(metadata, "annotations", "argocd.argoproj.io/tracking-id", NULL));
+	const char *flux = json_get_text(labels, "kustomize.toolkit.fluxcd.io/name");
+
+	if (!flux)
+		flux = json_get_text(labels, "helm.toolkit.fluxcd.io/name");
+	if (argo)
+		return arena_printf(arena, "Argo CD (%s)", argo);
+	return flux ? arena_printf(arena, "Flux (%s)", flux) : NULL;
+}
+
+static int may_adopt(struct run *run, const struct desired *desired, const struct json *live, struct error *err)
+{
+	const char *other_app = tracking_app(run->arena, live), *tool = tracked_by_others(live, run->arena);
+
+	if (other_app)
+		return error_set(err, ERROR_CONFLICT, "OwnedByAnother",
+				 "%s %s/%s (%s:%u) exists and belongs to Application %s: one object has one Application", desired->kind,
+				 desired->namespace, desired->name, desired->file, desired->line, other_app);
+	if (desired->options.adopt == ADOPT_NEVER)
+		return error_set(err, ERROR_CONFLICT, "NotAdopted",
+				 "%s %s/%s (%s:%u) exists already and syncOptions say Adopt=never: delete it, or allow Adopt=kubectl",
+				 desired->kind, desired->namespace, desired->name, desired->file, desired->line);
+	if (tool && desired->options.adopt != ADOPT_ANY)
+		return error_set(err, ERROR_CONFLICT, "OwnedByAnother",
+				 "%s %s/%s (%s:%u) exists and is tracked by %s: take it out there, or say syncOptions: [Adopt=any]",
+				 desired->kind, desired->namespace, desired->name, desired->file, desired->line, tool);
+	return 0;
+}
+
+static int plan_existing(struct run *run, struct desired *desired, const struct json *live, struct error *err)
+{
+	const char *mine = tracking_app(run->arena, live);
+	struct action *action;
+
+	/* made by us before a crash, or under an inventory that was lost: its own annotation says so */
+	if (mine && !strcmp(mine, run->app->key) && compare_is_applied(desired->object, live)) {
+		desired->found = live;
+		run->found_any = true;
+		return 0;
+	}
+	if (mine && !strcmp(mine, run->app->key)) {
+		action = add(run, ACT_UPDATE, desired, "ours by its tracking id, but not in the inventory");
+		action->stage = STAGE_APPLY;
+		action->force = true;
+	} else {
+		if (may_adopt(run, desired, live, err))
+			return -1;
+		action = add(run, ACT_ADOPT, desired, "exists and is adopted");
+		action->stage = STAGE_CHECK;
+	}
+	action->live = live;
+	action->uid = json_text(json_path(live, "metadata", "uid", NULL));
+	differs(run, action, "OutOfSync", action->why);
+	return 0;
+}
+
+/* --- our own object -------------------------------------------------------------------------------------------- */
+
+/* Who changed what, for people: "spec.replicas changed by kubectl-edit at ...". */
+static const char *drift_text(struct run *run, const struct desired *desired, const struct live_object *live,
+			      const struct inventory_item *item, struct extra *who)
+{
+	struct json *object;
+
+	*who = (struct extra){ "", "", "" };
+	if (!live->drifted || json_parse(span_of(live->drifted), run->arena, 0, &object, NULL))
+		return digest_equal(&live->images, &item->images) ? "a declared field was changed" : "its images were changed";
+	drift_attribution(object, desired->object, run->arena, who);
+	if (!*who->path && !digest_equal(&live->images, &item->images))
+		who->path = patch_foreign_pointer(object, desired->object, run->arena);
+	return arena_printf(run->arena, "%s changed by %s%s%s", *who->path ? who->path : "a declared field",
+			    *who->manager ? who->manager : "an unknown manager", *who->time ? " at " : "", who->time);
+}
+
+static void plan_drift(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
+{
+	struct extra who;
+	const char *why = drift_text(run, desired, live, item, &who);
+	struct action *action = add(run, ACT_HEAL, desired, why);
+	struct json *object = NULL;
+
+	if (live->drifted)
+		json_parse(span_of(live->drifted), run->arena, 0, &object, NULL);
+	action->live = object;
+	action->uid = live->uid;
+	action->force = true;
+	action->stage = digest_equal(&live->owned, &item->owned) ? STAGE_STRIP : STAGE_APPLY;
+	differs(run, action, "OutOfSync", why);
+	records_drift(run, action, &who);
+	if (run->goal == GOAL_SYNC && !run->manual && !run->spec.self_heal && run->same_revision) {
+		action->finished = true;  /* reported, not mended */
+		run->holds_back = true;
+	}
+}
+
+static void plan_update(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
+{
+	struct action *action = add(run, ACT_UPDATE, desired, "differs from what Git declares");
+
+	action->uid = live->uid;
+	action->live = read;
+	action->force = true;
+	action->stage = STAGE_APPLY;
+	/* a field that is ignored from now on: its live value must outlive our giving it up */
+	if (*desired->released && patch_holds(read, desired->released))
+		action->stage = STAGE_RELEASE;
+	differs(run, action, "OutOfSync", action->why);
+}
+
+static void plan_missing(struct run *run, struct desired *desired, const struct inventory_item *item)
+{
+	struct action *action = add(run, item ? ACT_HEAL : ACT_CREATE, desired,
+				    item ? "was deleted by somebody" : "does not exist yet");
+	struct extra nobody = { "", "", "" };
+
+	action->stage = *desired->released ? STAGE_FULL : STAGE_APPLY;
+	differs(run, action, "OutOfSync", action->why);
+	if (!item || !*item->uid)
+		return;
+	action->force = true;
+	records_drift(run, action, &nobody);
+	if (run->goal == GOAL_SYNC && !run->manual && !run->spec.self_heal && run->same_revision) {
+		action->finished = true;
+		run->holds_back = true;
+	}
+}
+
+static int plan_one(struct run *run, struct desired *desired, struct error *err)
+{
+	const struct live_object *live = live_find(run->core->live, desired->key);
+	const struct json *read = read_of(run, desired->key);
+	const struct inventory_item *item =
+		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+	CLEANUP(str_release) struct str removed = STR_INIT, text = STR_INIT;
+	bool same_uid = item && live && *item->uid && !strcmp(item->uid, live->uid);
+
+	if (ignore_concerns(&run->spec, desired->object)) {
+		desired->full = json_copy(run->arena, desired->object);
+		ignore_apply(&run->spec, desired->object, read, &removed);
+		desired->released = arena_strndup(run->arena, str_span(&removed));
+	}
+	json_write(desired->object, JSON_SORTED, &text);
+	desired->digest = digest_of(str_span(&text));
+	if (text.length > LIMIT_OBJECT_BYTES)
+		return error_set(err, ERROR_LIMIT, "TooLarge", "%s %s/%s (%s:%u) has %zu bytes; etcd takes at most %u", desired->kind,
+				 desired->namespace, desired->name, desired->file, desired->line, text.length, LIMIT_OBJECT_BYTES);
+	if (same_uid && !digest_equal(&item->desired, &desired->digest))
+		plan_update(run, desired, live, read);
+	else if (same_uid && !live->metadata_only &&
+		 (!digest_equal(&live->owned, &item->owned) || !digest_equal(&live->images, &item->images)))
+		plan_drift(run, desired, live, item);
+	else if (!same_uid && read)
+		return plan_existing(run, desired, read, err);
+	else if (!same_uid)
+		plan_missing(run, desired, item);
+	return 0;
+}
+
+/* CreateNamespace=true: the destination, where neither Git nor the cluster has it. Not in the inventory, so never pruned. */
+static void plan_namespace(struct run *run)
+{
+	const char *name = run->spec.destination_namespace;
+	char *key = live_key(run->arena, "", "Namespace", "", name);
+	const struct json *read = map_get(&run->reads, span_of(key));
+	struct desired *desired;
+	struct kube_kind *kind;
+	struct json *metadata;
+
+	if (!run->spec.options.create_namespace || !*name || live_find(run->core->live, key) || !json_is(read, JSON_NULL))
+		return;
+	for (size_t i = 0; i < run->desired_count; i++)
+		if (!strcmp(run->desired[i].key, key))
+			return;
+	kind = ARENA_NEW(run->arena, struct kube_kind);
+	*kind = (struct kube_kind){ "", "v1", "Namespace", "namespaces", false, true, true, true };
+	desired = ARENA_NEW(run->arena, struct desired);
+	*desired = (struct desired){ .object = json_object(run->arena), .kind_known = kind, .group = "", .version = "v1",
+				     .kind = "Namespace", .namespace = "", .name = name, .key = key, .file = "syncOptions",
+				     .account = run->account, .wave = -1000001, .released = "", .unmanaged = true };
+	json_set_string(run->arena, desired->object, "apiVersion", "v1");
+	json_set_string(run->arena, desired->object, "kind", "Namespace");
+	metadata = json_set(run->arena, desired->object, "metadata", json_object(run->arena));
+	json_set_string(run->arena, metadata, "name", name);
+	add(run, ACT_CREATE, desired, "CreateNamespace=true")->stage = STAGE_APPLY;
+	run->out_of_sync = true;
+}
+
+/* --- what Git no longer declares -------------------------------------------------------------------------------- */
+
+static bool is_desired(const struct map *keys, const char *key)
+{
+	return map_has(keys, span_of(key));
+}
+
+static struct action *plan_delete(struct run *run, const struct inventory_item *item, const char *key, const char *why)
+{
+	struct action *action = add(run, ACT_DELETE, NULL, why);
+	const struct kube_kind *kind;
+
+	action->stage = STAGE_DELETE;
+	action->group = item->group;
+	action->version = item->version;
+	action->kind = item->kind;
+	action->namespace = item->namespace;
+	action->name = item->name;
+	action->uid = item->uid;
+	action->key = key;
+	action->title = arena_printf(run->arena, "%s %s%s%s", item->kind, item->namespace, *item->namespace ? "/" : "", item->name);
+	action->permit.account = kube_account(run->arena, run->app->inventory.account);
+	action->permit.images_allowed = true;  /* a delete carries none */
+	kind = discovery_find(run->core->discovery, span_of(item->group), NULL, span_of(item->kind));
+	if (kind) {
+		struct kube_kind *copy = ARENA_NEW(run->arena, struct kube_kind);
+
+		*copy = (struct kube_kind){ item->group, arena_strdup(run->arena, kind->version), item->kind,
+					    arena_strdup(run->arena, kind->resource), kind->namespaced, false, false, true };
+		action->resource = copy;
+	}
+	action->wave = item->wave;
+	action->rank = order_rank(span_of(item->kind));
+	return action;
+}
+
+static bool may_prune(const struct run *run)
+{
+	return run->spec.options.prune_disabled ? false : run->manual ? run->operation_prune || run->spec.prune : run->spec.prune;
+}
+
+/* 0, or why so much may not go at once. */
+static int guard(struct run *run, size_t going, struct error *err)
+{
+	size_t all = run->app->inventory.count;
+
+	if (!going || run->spec.allow_empty || run->operation_prune)
+		return 0;
+	if (!run->desired_count)
+		return error_set(err, ERROR_DENIED, "PruneRefused",
+				 "the revision declares nothing, and all %zu objects would be deleted; refused: if that is meant, set "
+				 "spec.syncPolicy.automated.allowEmpty, or sync by hand with pruning", all);
+	if (all >= PRUNE_GUARD_MIN && going * 2 > all)
+		return error_set(err, ERROR_DENIED, "PruneRefused",
+				 "%zu of %zu objects would be deleted at once; refused: if that is meant, set "
+				 "spec.syncPolicy.automated.allowEmpty, or sync by hand with pruning", going, all);
+	return 0;
+}
+
+static int plan_prune(struct run *run, struct error *err)
+{
+	CLEANUP(map_release) struct map keys = MAP_INIT;
+	size_t going = 0, first = run->action_count;
+
+	for (size_t i = 0; i < run->desired_count; i++)
+		map_set(&keys, span_of(run->desired[i].key), run);
+	for (size_t i = 0; i < run->app->inventory.count; i++) {
+		const struct inventory_item *item = &run->app->inventory.items[i];
+		char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
+		struct action *action;
+
+		if (is_desired(&keys, key) || item->keep)
+			continue;
+		action = plan_delete(run, item, key, "Git no longer declares it");
+		going++;
+		differs(run, action, "OutOfSync", may_prune(run) ? action->why : "Git no longer declares it; pruning is off");
+		/* nothing is deleted while its group's server does not answer */
+		if (!may_prune(run) || discovery_stale(run->core->discovery, span_of(item->group))) {
+			action->finished = true;
+			run->holds_back = true;
+		}
+	}
+	if (!may_prune(run) || !guard(run, going, err))
+		return 0;
+	for (size_t i = first; i < run->action_count; i++)
+		run->actions[i].finished = true;
+	run->holds_back = true;
+	return -1;
+}
+
+static void plan_deletion(struct run *run)
+{
+	for (size_t i = 0; i < run->app->inventory.count; i++) {
+		const struct inventory_item *item = &run->app->inventory.items[i];
+
+		if (!item->keep)
+			plan_delete(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name),
+				    "its Application is being deleted");
+	}
+}
+
+/* Applies first, in order; then deletes, last made first. */
+static int by_turn(const void *a, const void *b)
+{
+	const struct action *x = a, *y = b;
+	bool dx = x->act == ACT_DELETE, dy = y->act == ACT_DELETE;
+	int sign = dx ? -1 : 1;
+
+	if (dx != dy)
+		return dx ? 1 : -1;
+	if (x->wave != y->wave)
+		return x->wave < y->wave ? -sign : sign;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -sign : sign;
+	return strcmp(x->key, y->key);
+}
+
+/* Whether this run may change the cluster at all. */
+static bool may_write(const struct run *run)
+{
+	return run->goal == GOAL_DELETE || run->goal == GOAL_HEAL || run->manual || run->spec.automated;
+}
+
+static void number(struct run *run)
+{
+	uint32_t ordinal = 0;
+
+	qsort(run->actions, run->action_count, sizeof(struct action), by_turn);
+	for (size_t i = 0; i < run->action_count; i++) {
+		struct action *action = &run->actions[i];
+
+		if (!may_write(run) || run->operation_dry_run || !run->verified) {
+			run->holds_back |= !action->finished;
+			action->finished = true;
+		}
+		if (!action->finished)
+			action->ordinal = ordinal++;
+	}
+}
+
+enum step_result step_plan(struct run *run)
+{
+	struct error err = ERROR_INIT, refused = ERROR_INIT;
+
+	run->differences = json_array(run->arena);
+	run->same_revision = run->revision && !strcmp(run->app->inventory.revision, run->revision);
+	if (run->goal == GOAL_DELETE) {
+		plan_deletion(run);
+		run->verified = true;
+		number(run);
+		return STEP_NEXT;
+	}
+	plan_namespace(run);
+	for (size_t i = 0; i < run->desired_count; i++)
+		if (plan_one(run, &run->desired[i], &err))
+			return run_fail(run, &err);
+	if (plan_prune(run, &refused)) {
+		run->err = refused;   /* told, but the rest of the plan goes on */
+		run->prune_refused = true;
+	}
+	number(run);
+	return STEP_NEXT;
+}

@@ -1,0 +1,194 @@
+/*
+ * read: what the cluster has of the revision. Every kind in use is watched
+ * (and may be read at all: what we cannot see we do not write). An object
+ * that is not known as managed is read once, so that nothing of others is
+ * taken over in silence; so is one of which fields are ignored.
+ */
+#include "api/tracking.h"
+#include "diff/ignore.h"
+#include "reconcile/live.h"
+#include "reconcile/steps.h"
+
+struct reading {
+	struct run *run;
+	const char *key;
+	const struct desired *desired;
+};
+
+static void on_read(void *data, const struct kube_answer *answer)
+{
+	struct reading *reading = data;
+	struct run *run = reading->run;
+
+	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
+		struct error err = *answer->err;
+
+		error_wrap(&err, "read %s %s/%s (%s:%u)", reading->desired->kind, reading->desired->namespace, reading->desired->name,
+			   reading->desired->file, reading->desired->line);
+		run_fail(run, &err);
+	} else {
+		/* the answer's arena goes: absent objects are remembered as JSON null */
+		map_set(&run->reads, span_of(reading->key),
+			answer->err ? json_null(run->arena) : json_copy(run->arena, answer->object));
+	}
+	free(reading);
+	run->reading--;
+	run_wake(run);
+	run_release(run);
+}
+
+static bool is_secret(const struct desired *desired)
+{
+	return !*desired->group && !strcmp(desired->kind, "Secret");
+}
+
+static void read_object(struct run *run, const struct desired *desired)
+{
+	struct reading *reading = mem_alloc(sizeof(*reading));
+	const char *as = is_secret(desired) ? kube_account(run->arena, desired->account) : NULL;
+
+	*reading = (struct reading){ run, desired->key, desired };
+	map_set(&run->reads, span_of(desired->key), NULL);
+	run->reading++;
+	run_hold(run);
+	kube_get(run->core->kube, kube_path(run->arena, desired->kind_known, desired->namespace, desired->name), KUBE_JSON, as, on_read,
+		 reading);
+}
+
+enum namespace_state { NAMESPACE_UNKNOWN, NAMESPACE_THERE, NAMESPACE_ABSENT };
+
+/* The Namespace as something to read, whether the revision declares it or not. */
+static const struct desired *namespace_desired(struct run *run, const char *namespace, const char *key)
+{
+	struct desired *wanted = ARENA_NEW(run->arena, struct desired);
+	struct kube_kind *kind = ARENA_NEW(run->arena, struct kube_kind);
+
+	*kind = (struct kube_kind){ "", "v1", "Namespace", "namespaces", false, true, true, true };
+	*wanted = (struct desired){ .kind_known = kind, .group = "", .version = "v1", .kind = "Namespace", .namespace = "",
+				    .name = namespace, .key = key, .file = run->spec.path, .account = run->account };
+	return wanted;
+}
+
+/* Whether the namespace exists; asked once a run and namespace. */
+static enum namespace_state namespace_state(struct run *run, const char *namespace)
+{
+	const char *key = live_key(run->arena, "", "Namespace", "", namespace);
+	const struct json *object = map_get(&run->reads, span_of(key));
+
+	if (live_find(run->core->live, key))
+		return NAMESPACE_THERE;
+	if (object)
+		return json_is(object, JSON_NULL) ? NAMESPACE_ABSENT : NAMESPACE_THERE;
+	if (!map_has(&run->reads, span_of(key)))
+		read_object(run, namespace_desired(run, namespace, key));
+	return NAMESPACE_UNKNOWN;
+}
+
+/* SelfSubjectAccessReview: a kind whose CRD is still to come cannot be listed, but the right to can be asked for. */
+static void on_review(void *data, const struct kube_answer *answer)
+{
+	struct reading *reading = data;
+	struct run *run = reading->run;
+	const struct kube_kind *kind = reading->desired->kind_known;
+	struct error err = ERROR_INIT;
+
+	if (answer->err) {
+		run_fail(run, answer->err);
+	} else if (!json_get_bool(json_get(answer->object, "status"), "allowed", false)) {
+		error_set(&err, ERROR_FORBIDDEN, "CannotRead",
+			  "countersign may not read %s.%s, which this revision defines (%s:%u): add a ClusterRole labelled "
+			  "countersign.dev/aggregate-to-reader: \"true\" with {apiGroups: [\"%s\"], resources: [%s], verbs: [get, list, "
+			  "watch]}; nothing of the revision was applied", kind->resource, kind->group, reading->desired->file,
+			  reading->desired->line, kind->group, kind->resource);
+		run_fail(run, &err);
+	}
+	free(reading);
+	run->reading--;
+	run_wake(run);
+	run_release(run);
+}
+
+static void ask_right(struct run *run, const struct desired *desired)
+{
+	CLEANUP(str_release) struct str body = STR_INIT;
+	const struct kube_kind *kind = desired->kind_known;
+	struct reading *reading;
+	char *key = arena_printf(run->arena, "right/%s/%s", kind->group, kind->kind);
+
+	if (map_has(&run->reads, span_of(key)))
+		return;
+	map_set(&run->reads, span_of(key), json_null(run->arena));
+	str_addf(&body, "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectAccessReview\",\"spec\":{\"resourceAttributes\":"
+		 "{\"verb\":\"watch\",\"group\":\"%s\",\"version\":\"%s\",\"resource\":\"%s\"}}}", kind->group, kind->version, kind->resource);
+	reading = mem_alloc(sizeof(*reading));
+	*reading = (struct reading){ run, key, desired };
+	run->reading++;
+	run_hold(run);
+	kube_bookkeep(run->core->kube, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", KUBE_JSON, str_span(&body),
+		      on_review, reading);
+}
+
+/* 0: known or asked for; *waiting is raised while something is still to come. */
+static int watch_kind(struct run *run, const struct desired *desired, bool *waiting, struct error *err)
+{
+	const char *namespace = NULL;
+
+	if (desired->kind_later) {
+		ask_right(run, desired);
+		return 0;
+	}
+	if (is_secret(desired)) {
+		enum namespace_state state = namespace_state(run, desired->namespace);
+
+		/* Secrets are watched per namespace, as its account; one that is still to come has none */
+		*waiting |= state == NAMESPACE_UNKNOWN;
+		if (state != NAMESPACE_THERE)
+			return 0;
+		namespace = desired->namespace;
+	}
+	switch (live_want(run->core->live, desired->kind_known, namespace, desired->account, err)) {
+	case LIVE_LISTED:
+		return 0;
+	case LIVE_WAITING:
+		*waiting = true;
+		return 0;
+	default:
+		return error_wrap(err, "%s %s (%s:%u)", desired->kind, desired->name, desired->file, desired->line);
+	}
+}
+
+/* Not known as ours, or not the one we made, or with fields that are left to others. */
+static bool needs_reading(struct run *run, const struct desired *desired)
+{
+	const struct live_object *live = live_find(run->core->live, desired->key);
+	const struct inventory_item *item =
+		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+
+	if (desired->kind_later || map_has(&run->reads, span_of(desired->key)))
+		return false;
+	if (!item || !*item->uid)
+		return true;
+	if (live && strcmp(live->uid, item->uid))
+		return true;
+	return ignore_concerns(&run->spec, desired->object);
+}
+
+enum step_result step_read(struct run *run)
+{
+	struct error err = ERROR_INIT;
+	bool waiting = false;
+
+	if (run->err.reason[0])
+		return run->reading ? STEP_WAIT : STEP_FAIL;
+	if (run->goal == GOAL_DELETE)
+		return STEP_NEXT;
+	for (size_t i = 0; i < run->desired_count; i++)
+		if (watch_kind(run, &run->desired[i], &waiting, &err))
+			return run_fail(run, &err);
+	if (run->spec.options.create_namespace && *run->spec.destination_namespace)
+		waiting |= namespace_state(run, run->spec.destination_namespace) == NAMESPACE_UNKNOWN;
+	for (size_t i = 0; i < run->desired_count && !waiting; i++)
+		if (needs_reading(run, &run->desired[i]))
+			read_object(run, &run->desired[i]);
+	return waiting || run->reading ? STEP_WAIT : STEP_NEXT;
+}

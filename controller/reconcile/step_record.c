@@ -1,0 +1,348 @@
+/*
+ * record: on every path, what came of the run: conditions, status, events, and
+ * when the Application is looked at again. How a run ends (done, later, retry,
+ * never) is decided here, by the kind of the error.
+ */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "reconcile/live.h"
+#include "reconcile/records.h"
+#include "reconcile/report.h"
+#include "reconcile/steps.h"
+
+#define DENIED_FIRST_MS 5000
+#define DENIED_MOST_MS 60000
+#define RETRY_FIRST_MS 5000
+#define RETRY_MOST_MS 60000
+#define KIND_RETRY_MS 15000
+#define GONE_POLL_MS 1000
+
+/* --- when to look again ------------------------------------------------------------------------------------------- */
+
+static int64_t doubled(int64_t before, int64_t first, int64_t most)
+{
+	int64_t next = before ? before * 2 : first;
+
+	return next > most ? most : next;
+}
+
+/* By spec.syncPolicy.retry, as Argo CD counts it; -1: no more. */
+static int64_t sync_retry(struct run *run)
+{
+	const struct retry *retry = &run->spec.retry;
+	int64_t wait = retry->duration_ms;
+
+	if (retry->limit >= 0 && run->app->retry_count >= retry->limit)
+		return -1;
+	for (int64_t i = 0; i < run->app->retry_count && wait < retry->duration_max_ms; i++)
+		wait *= retry->factor;
+	run->app->retry_count++;
+	return wait > retry->duration_max_ms ? retry->duration_max_ms : wait;
+}
+
+/* Milliseconds until the next try; -1: not before something changes. */
+static int64_t next_try(struct run *run)
+{
+	const struct error *err = &run->err;
+
+	if (run->apply_failed)
+		return err->kind == ERROR_CANCELED ? 0 : sync_retry(run);
+	if (!strcmp(err->reason, "UnknownKind") || !strcmp(err->reason, "CannotRead"))
+		return KIND_RETRY_MS;
+	if (err->kind == ERROR_INVALID || err->kind == ERROR_LIMIT || err->kind == ERROR_DENIED)
+		return -1;
+	run->app->error_wait_ms = doubled(run->app->error_wait_ms, RETRY_FIRST_MS, RETRY_MOST_MS);
+	return run->app->error_wait_ms;
+}
+
+static void plan_next(struct run *run)
+{
+	struct app *app = run->app;
+	int64_t now = clock_mono_ms(), wait;
+
+	app->denied_until_ms = app->retry_until_ms = 0;
+	if (run->judge_failed) {
+		app->denied_wait_ms = doubled(app->denied_wait_ms, DENIED_FIRST_MS, DENIED_MOST_MS);
+		app->denied_until_ms = now + app->denied_wait_ms;
+		app_enqueue(app, app->denied_wait_ms);
+		return;
+	}
+	app->denied_wait_ms = 0;
+	if (!run->err.reason[0] || run->prune_refused) {
+		app->retry_count = app->error_wait_ms = 0;
+		return;
+	}
+	wait = next_try(run);
+	app->retry_until_ms = wait < 0 ? INT64_MAX : now + wait;
+	if (wait >= 0)
+		app_enqueue(app, wait);
+}
+
+/* --- conditions ------------------------------------------------------------------------------------------------------ */
+
+static void tell_synced(struct run *run)
+{
+	struct app *app = run->app;
+	struct report *report = report_of(app);
+
+	if (run->err.reason[0]) {
+		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->judge_failed ? "VerificationFailed" : run->err.reason, "%s",
+				 run->err.text);
+		report->sync_status = run->differences || run->judge_failed ? "OutOfSync" : "Unknown";
+		return;
+	}
+	if (run->holds_back) {
+		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, "OutOfSync", "%zu objects differ from revision %.12s%s",
+				 json_count(run->differences), run->revision,
+				 run->spec.automated ? "; self-heal or pruning is off" : "; automated sync is off");
+		report->sync_status = "OutOfSync";
+		return;
+	}
+	report_condition(app, CONDITION_SYNCED, TRUTH_TRUE, "Synced", "the cluster is as revision %.12s says", run->revision);
+	report->sync_status = "Synced";
+}
+
+static void tell_verified(struct run *run)
+{
+	if (run->judged)
+		return; /* judge told it */
+	report_condition(run->app, CONDITION_VERIFIED, TRUTH_UNKNOWN, "NotEvaluated", "%s",
+			 run->err.reason[0] ? "refused before images were looked at" : "not looked at yet");
+}
+
+static void tell_resources(struct run *run)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct report *report = report_of(run->app);
+
+	if (!run->differences)
+		return;
+	if (run->holds_back || run->err.reason[0])
+		json_write(run->differences, JSON_PLAIN, &text);
+	report_text(&report->resources, str_c(&text));
+}
+
+static void tell_images(struct run *run)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct json *list = json_array(run->arena);
+
+	if (!run->images || run->err.reason[0])
+		return;
+	for (size_t i = 0; i < json_count(run->images); i++)
+		if (json_get_text(json_at(run->images, i), "pinned"))
+			json_append_string(run->arena, list, json_get_text(json_at(run->images, i), "pinned"));
+	json_write(list, JSON_PLAIN, &text);
+	report_text(&report_of(run->app)->images, str_c(&text));
+}
+
+/* --- status.operationState, as Argo CD has it ------------------------------------------------------------------------ */
+
+static struct json *result_json(struct run *run)
+{
+	struct json *result = json_object(run->arena), *resources = json_array(run->arena);
+
+	json_set_string(run->arena, result, "revision", run->revision ? run->revision : "");
+	for (size_t i = 0; i < run->action_count && json_count(resources) < LIMIT_STATUS_RESOURCES; i++) {
+		const struct action *action = &run->actions[i];
+		struct json *one;
+
+		if (!action->in_plan)
+			continue;
+		one = json_append(run->arena, resources, json_object(run->arena));
+		json_set_string(run->arena, one, "group", action->group);
+		json_set_string(run->arena, one, "version", action->version);
+		json_set_string(run->arena, one, "kind", action->kind);
+		json_set_string(run->arena, one, "namespace", action->namespace);
+		json_set_string(run->arena, one, "name", action->name);
+		json_set_string(run->arena, one, "status",
+				action->err.reason[0] || !action->attempt_count ? "SyncFailed" : action->act == ACT_DELETE ? "Pruned" : "Synced");
+		json_set_string(run->arena, one, "message",
+				action->err.reason[0] ? action->err.text : !action->attempt_count ? "not sent" : action->why ? action->why : "");
+	}
+	json_set(run->arena, result, "resources", resources);
+	return result;
+}
+
+static void tell_operation(struct run *run)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct json *state = json_object(run->arena), *operation = json_object(run->arena), *by = json_object(run->arena);
+	char started[TIME_TEXT], finished[TIME_TEXT];
+
+	if (!run->intent_durable && !run->manual)
+		return;
+	time_format_s(run->started_ns, started);
+	time_format_s(clock_wall_ns(), finished);
+	if (run->operation)
+		operation = json_copy(run->arena, run->operation);
+	else
+		json_set_bool(run->arena, by, "automated", true);
+	if (!run->operation)
+		json_set(run->arena, operation, "initiatedBy", by);
+	json_set(run->arena, state, "operation", operation);
+	json_set_string(run->arena, state, "phase", run->err.reason[0] ? run->apply_failed ? "Failed" : "Error" : "Succeeded");
+	json_set_string(run->arena, state, "message",
+			run->err.reason[0] ? run->err.text : run->intent_durable ? "successfully synced" : "nothing to do");
+	json_set_string(run->arena, state, "startedAt", started);
+	json_set_string(run->arena, state, "finishedAt", finished);
+	json_set_int(run->arena, state, "retryCount", run->app->retry_count);
+	json_set(run->arena, state, "syncResult", result_json(run));
+	json_write(state, JSON_PLAIN, &text);
+	report_text(&report_of(run->app)->operation, str_c(&text));
+}
+
+static void tell_events(struct run *run)
+{
+	CLEANUP(str_release) struct str note = STR_INIT;
+	size_t applied = 0, pruned = 0, healed = 0;
+
+	if (run->err.reason[0]) {
+		/* once for each cause, not for each try */
+		if (run->app->event_told && !strcmp(run->app->event_told, run->err.text))
+			return;
+		report_text(&run->app->event_told, run->err.text);
+		report_event(run->app, true, run->err.reason, run->err.text);
+		return;
+	}
+	report_text(&run->app->event_told, NULL);
+	for (size_t i = 0; i < run->action_count; i++) {
+		const struct action *action = &run->actions[i];
+
+		applied += action->in_plan && action->act != ACT_DELETE && action->act != ACT_HEAL;
+		healed += action->in_plan && action->act == ACT_HEAL;
+		pruned += action->in_plan && action->act == ACT_DELETE;
+		if (action->in_plan && action->act == ACT_HEAL)
+			report_event(run->app, true, "DriftHealed", arena_printf(run->arena, "%s: %s", action->title, action->why));
+	}
+	if (!run->intent_durable || !(applied + pruned))
+		return;
+	str_addf(&note, "revision %.12s: %zu applied, %zu healed, %zu pruned", run->revision ? run->revision : "", applied, healed, pruned);
+	report_event(run->app, false, "Synced", str_c(&note));
+	log_line(LOG_INFO, "synced", "app", run->app->key, "revision", run->revision, "what", str_c(&note), NULL);
+}
+
+/* --- ends of each goal ------------------------------------------------------------------------------------------------- */
+
+static enum step_result record_forget(struct run *run)
+{
+	struct app *app = run->app;
+	struct inventory none = { .app = app->key, .uid = "", .project = "", .account = "", .revision = "", .repo_url = "", .path = "",
+				  .target_revision = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
+
+	/* without our finalizer its objects stay, as with Argo CD; only what we remember goes */
+	if (app->inventory.count || *app->inventory.revision)
+		report_finalized(app);
+	app_set_inventory(app, &none, NULL);
+	return STEP_NEXT;
+}
+
+static bool is_still_there(struct app *app)
+{
+	for (size_t i = 0; i < app->inventory.count; i++) {
+		const struct inventory_item *item = &app->inventory.items[i];
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+
+		if (!item->keep && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
+			return true;
+	}
+	return false;
+}
+
+static enum step_result record_delete(struct run *run)
+{
+	struct app *app = run->app;
+	bool left = false;
+
+	for (size_t i = 0; i < app->inventory.count; i++)
+		left |= !app->inventory.items[i].keep;
+	if (run->err.reason[0] || left || is_still_there(app)) {
+		if (run->err.reason[0])
+			report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->err.reason, "deleting: %s", run->err.text);
+		report_health(app);
+		report_write(app);
+		app->error_wait_ms = doubled(app->error_wait_ms, GONE_POLL_MS, RETRY_MOST_MS);
+		app_enqueue(app, app->error_wait_ms);
+		return STEP_NEXT;
+	}
+	log_line(LOG_INFO, "deleted with all its objects", "app", app->key, NULL);
+	return record_forget(run);
+}
+
+static enum step_result record_quietly(struct run *run)
+{
+	struct app *app = run->app;
+	int64_t now = clock_mono_ms(), next = app->denied_until_ms ? app->denied_until_ms : app->retry_until_ms;
+
+	report_health(app);
+	report_write(app);
+	if (next && next < INT64_MAX)
+		app_enqueue(app, next - now);
+	return STEP_NEXT;
+}
+
+static enum step_result record_sync(struct run *run)
+{
+	struct app *app = run->app;
+
+	if (run->err.kind == ERROR_CANCELED && run->err.reason[0] && !run->apply_failed)
+		return STEP_NEXT;
+	if (run->tip)
+		report_text(&app->seen_tip, run->tip);
+	if (run->revision) {
+		report_text(&app->tried_revision, run->revision);
+		report_text(&report_of(app)->compared_revision, run->revision);
+	}
+	app->settled = !run->err.reason[0] && !run->holds_back;
+	plan_next(run);
+	if (run->err.reason[0] && (run->err.kind == ERROR_DENIED || run->judge_failed || run->prune_refused))
+		records_denied(run, &run->err);
+	if (!run->err.reason[0])
+		app->denied_told = (struct digest){ { 0 } };
+	tell_verified(run);
+	tell_synced(run);
+	tell_resources(run);
+	tell_images(run);
+	tell_operation(run);
+	report_health(app);
+	tell_events(run);
+	report_write(app);
+	/* while the new revision may not be applied, what runs is kept as it was */
+	if (run->err.reason[0] && run->dirty && *app->inventory.revision) {
+		app->dirty = true;
+		app->again = true;
+	}
+	return STEP_NEXT;
+}
+
+static enum step_result record_heal(struct run *run)
+{
+	if (run->err.reason[0]) {
+		run->app->dirty = true;
+		run->app->error_wait_ms = doubled(run->app->error_wait_ms, RETRY_FIRST_MS, RETRY_MOST_MS);
+		app_enqueue(run->app, run->app->error_wait_ms);
+	}
+	tell_events(run);
+	return record_quietly(run);
+}
+
+enum step_result step_record(struct run *run)
+{
+	if (run->canceled && !run->applying && run->goal != GOAL_DELETE && run->goal != GOAL_FORGET) {
+		run->app->again = true;
+		run->app->force |= run->refreshed;
+		run->app->dirty |= run->dirty;
+		run->app->hard |= run->hard;
+		return STEP_NEXT;
+	}
+	switch (run->goal) {
+	case GOAL_FORGET: return record_forget(run);
+	case GOAL_DELETE: return record_delete(run);
+	case GOAL_HEAL: return record_heal(run);
+	default: break;
+	}
+	if (run->quiet || run->early)
+		return record_quietly(run);
+	return record_sync(run);
+}

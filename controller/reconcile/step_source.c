@@ -1,0 +1,163 @@
+/* resolve, tree, render: from the target revision to the objects in its files. */
+#include "base/clock.h"
+#include "reconcile/repos.h"
+#include "reconcile/report.h"
+#include "reconcile/steps.h"
+#include "render/render.h"
+
+/* Whether this very commit was judged before and is not to be judged again yet. */
+static bool is_too_early(const struct run *run)
+{
+	const struct app *app = run->app;
+	int64_t now = clock_mono_ms();
+
+	return !run->refreshed && (now < app->denied_until_ms || now < app->retry_until_ms);
+}
+
+/* While the newer revision may not be applied, what runs is kept as it was left. */
+static enum step_result heal_instead(struct run *run)
+{
+	struct app *app = run->app;
+
+	if (!run->dirty || !*app->inventory.revision || !run->spec.automated)
+		return STEP_STOP;
+	run->goal = GOAL_HEAL;
+	run->tip = app->inventory.revision;
+	return STEP_NEXT;
+}
+
+enum step_result step_resolve(struct run *run)
+{
+	struct app *app = run->app;
+	const char *target = run->operation_revision ? run->operation_revision : run->spec.target_revision;
+	struct error err = ERROR_INIT;
+	char commit[65];
+
+	if (run->goal == GOAL_DELETE)
+		return STEP_NEXT;
+	if (!run->resolve_since_ms && (run->refreshed || run->manual))
+		run->resolve_since_ms = clock_mono_ms();
+	switch (repos_resolve(run->core->repos, app, run->spec.repo_url, target, run->resolve_since_ms, commit, &err)) {
+	case REPO_WAITING:
+		return STEP_WAIT;
+	case REPO_FAILED:
+		if (heal_instead(run) == STEP_NEXT)
+			return STEP_NEXT;
+		return run_fail(run, &err);
+	default:
+		break;
+	}
+	run->tip = arena_strdup(run->arena, commit);
+	if (!app->seen_tip || strcmp(app->seen_tip, commit) || run->refreshed || run->hard)
+		return STEP_NEXT;
+	if (is_too_early(run)) {
+		run->early = true;
+		return heal_instead(run);
+	}
+	/* nothing new in Git, nothing touched in the cluster, nothing owed: only health is told anew */
+	if (!run->dirty && !app->denied_until_ms && !app->retry_until_ms) {
+		run->quiet = true;
+		return STEP_STOP;
+	}
+	return STEP_NEXT;
+}
+
+static void on_tree(void *data, const struct tree_answer *answer, const struct error *err)
+{
+	struct run *run = data;
+
+	run->tree_done = true;
+	if (err) {
+		run_fail(run, err);
+	} else {
+		run->input = answer->input;
+		run->revision = arena_strdup(run->arena, answer->revision);
+		run->commit_author = arena_strdup(run->arena, answer->author ? answer->author : "");
+		run->commit_subject = arena_strdup(run->arena, answer->subject ? answer->subject : "");
+		run->unchanged = answer->unchanged;
+		run->tree_fd = answer->fd;
+	}
+	run_wake(run);
+	run_release(run);
+}
+
+/* Whether equal files mean that there is nothing to do. */
+static bool is_settled(const struct run *run)
+{
+	const struct app *app = run->app;
+	const struct inventory *inventory = &app->inventory;
+
+	return run->goal == GOAL_SYNC && !run->dirty && !run->hard && !run->refreshed && !run->manual && app->settled &&
+	       *inventory->revision && !strcmp(inventory->path, run->spec.path) && !strcmp(inventory->repo_url, run->spec.repo_url);
+}
+
+enum step_result step_tree(struct run *run)
+{
+	struct app *app = run->app;
+
+	if (run->goal == GOAL_DELETE)
+		return STEP_NEXT;
+	if (!run->tree_asked) {
+		struct tree_request request = { run->spec.repo_url, run->tip, run->spec.path, run->spec.recurse, run->spec.include,
+						run->spec.exclude, { { 0 } } };
+
+		if (is_settled(run))
+			request.previous = app->inventory.input;
+		run->tree_asked = true;
+		run_hold(run);
+		repos_tree(run->core->repos, &request, on_tree, run);
+		return STEP_WAIT;
+	}
+	if (!run->tree_done)
+		return STEP_WAIT;
+	if (run->err.reason[0])
+		return STEP_FAIL;
+	if (run->unchanged) {
+		/* a commit that changes nothing it reads: no work, no word */
+		report_text(&app->seen_tip, run->tip);
+		run->quiet = true;
+		return STEP_STOP;
+	}
+	if (run->goal == GOAL_SYNC && app->tried_revision && !strcmp(app->tried_revision, run->revision) && is_too_early(run)) {
+		report_text(&app->seen_tip, run->tip);
+		run->early = true;
+		return STEP_STOP;
+	}
+	return STEP_NEXT;
+}
+
+static void on_rendered(void *data, struct span answer, int fd, const struct error *err)
+{
+	struct run *run = data;
+	struct rendered rendered;
+	struct error bad = ERROR_INIT;
+
+	fd_cleanup(&fd);
+	run->render_done = true;
+	if (err) {
+		run_fail(run, err);
+	} else if (render_reply_decode(answer, run->arena, &rendered, NULL, &bad)) {
+		run_fail(run, &bad);
+	} else {
+		run->rendered = rendered.objects;
+		run->rendered_count = rendered.count;
+	}
+	run_wake(run);
+	run_release(run);
+}
+
+enum step_result step_render(struct run *run)
+{
+	if (run->goal == GOAL_DELETE)
+		return STEP_NEXT;
+	if (!run->render_asked) {
+		run->render_asked = true;
+		run_hold(run);
+		worker_submit(run->core->render, SPAN0, run->tree_fd, 0, on_rendered, run);
+		return STEP_WAIT;
+	}
+	if (!run->render_done)
+		return STEP_WAIT;
+	fd_cleanup(&run->tree_fd);
+	return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;
+}

@@ -1,0 +1,349 @@
+/* Fetch and verify jobs, shared and remembered; see vetting.h. */
+#include "reconcile/vetting.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "oci/fetch.h"
+#include "reconcile/objects.h"
+
+#define FETCH_WORKERS 4
+#define VERIFY_JOBS_MAX 100
+#define FETCH_JOB_MS ((LIMIT_EVIDENCE_SECONDS + 5) * 1000)
+#define REMEMBERED_MAX 20000
+
+struct waiter {
+	struct waiter *next;
+	void (*on_digest)(void *, const struct digest *, const struct error *);
+	void (*on_claims)(void *, const struct claims *, const struct error *);
+	void *data;
+};
+
+/* One question under way: a resolution, or evidence and claims of one digest. */
+struct question {
+	struct vetting *vetting;
+	char *key;
+	struct waiter *waiters;
+	struct arena *arena;          /* of the trust, the project's name and the digest */
+	struct trust trust;
+	const char *project;
+	struct digest digest;
+};
+
+struct remembered {
+	struct arena *arena;
+	struct claims claims;
+};
+
+struct vetting {
+	struct core *core;
+	struct worker_pool *fetch;
+	struct map verify;            /* project -> struct worker_pool: a worker serves one project */
+	struct map questions;         /* key -> struct question */
+	struct map remembered;        /* key -> struct remembered */
+};
+
+struct vetting *vetting_new(struct core *core)
+{
+	struct vetting *vetting = mem_alloc(sizeof(*vetting));
+
+	vetting->core = core;
+	vetting->fetch = worker_pool_new(core->workers, ROLE_FETCH, FETCH_WORKERS, 0, false);
+	return vetting;
+}
+
+static void question_free(struct question *question)
+{
+	while (question->waiters) {
+		struct waiter *waiter = question->waiters;
+
+		question->waiters = waiter->next;
+		free(waiter);
+	}
+	arena_free(question->arena);
+	free(question->key);
+	free(question);
+}
+
+void vetting_free(struct vetting *vetting)
+{
+	if (!vetting)
+		return;
+	worker_pool_free(vetting->fetch);
+	MAP_EACH(entry, &vetting->verify)
+		worker_pool_free(entry->value);
+	MAP_EACH(entry, &vetting->questions)
+		question_free(entry->value);
+	MAP_EACH(entry, &vetting->remembered) {
+		arena_free(((struct remembered *)entry->value)->arena);
+		free(entry->value);
+	}
+	map_release(&vetting->verify);
+	map_release(&vetting->questions);
+	map_release(&vetting->remembered);
+	free(vetting);
+}
+
+/* --- questions --------------------------------------------------------------------------------------------------- */
+
+static struct waiter *wait_for(struct question *question, void *data)
+{
+	struct waiter *waiter = mem_alloc(sizeof(*waiter));
+
+	waiter->next = question->waiters;
+	waiter->data = data;
+	question->waiters = waiter;
+	return waiter;
+}
+
+static struct question *question_get(struct vetting *vetting, const char *key, bool *is_new)
+{
+	struct question *question = map_get(&vetting->questions, span_of(key));
+
+	*is_new = !question;
+	if (question)
+		return question;
+	question = mem_alloc(sizeof(*question));
+	question->vetting = vetting;
+	question->key = mem_strdup(key);
+	question->arena = arena_new(0);
+	map_set(&vetting->questions, span_of(key), question);
+	return question;
+}
+
+/* Tells all that wait. A completion may ask again at once, which is another question. */
+static void answer(struct question *question, const struct digest *digest, const struct claims *claims, const struct error *err)
+{
+	struct waiter *waiter = TAKE(question->waiters);
+
+	map_remove(&question->vetting->questions, span_of(question->key));
+	while (waiter) {
+		struct waiter *next = waiter->next;
+
+		if (waiter->on_digest)
+			waiter->on_digest(waiter->data, err ? NULL : digest, err);
+		else
+			waiter->on_claims(waiter->data, err ? NULL : claims, err);
+		free(waiter);
+		waiter = next;
+	}
+	question_free(question);
+}
+
+static bool is_plain(const struct vetting *vetting, const char *host)
+{
+	for (const char **plain = vetting->core->options->plain_http; *plain; plain++)
+		if (!strcmp(*plain, host))
+			return true;
+	return false;
+}
+
+static void login_key(const struct credential *login, struct str *key)
+{
+	struct digest digest;
+	CLEANUP(str_release) struct str text = STR_INIT;
+	char hex[DIGEST_HEX];
+
+	str_addf(&text, "%s\n%s\n%s\n%s", login->username, login->password, login->identity_token, login->registry_token);
+	digest = digest_of(str_span(&text));
+	digest_hex(&digest, hex);
+	str_addf(key, "|%s", hex);
+}
+
+static void submit_fetch(struct vetting *vetting, const struct reference *reference, const struct digest *digest,
+			 const struct credential *login, worker_done *on_done, void *data)
+{
+	CLEANUP(str_release) struct str request = STR_INIT;
+	struct fetch_request fetch = {
+		.reference = *reference,
+		.evidence = digest != NULL,
+		.credential = *login,
+		.ca_pem = objects_ca(vetting->core->objects, span_of(reference->host)),
+		.plain_http = is_plain(vetting, reference->host),
+	};
+
+	if (digest) {
+		fetch.reference.has_digest = true;
+		fetch.reference.digest = *digest;
+	}
+	fetch_request_encode(&fetch, &request);
+	worker_submit(vetting->fetch, str_span(&request), -1, FETCH_JOB_MS, on_done, data);
+}
+
+/* --- tags ---------------------------------------------------------------------------------------------------------- */
+
+static void on_resolved(void *data, struct span bytes, int fd, const struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct fetch_reply reply;
+	struct error bad = ERROR_INIT;
+
+	fd_cleanup(&fd);
+	if (!err && fetch_reply_decode(bytes, arena, &reply, &bad))
+		err = &bad;
+	answer(data, err ? NULL : &reply.digest, NULL, err);
+}
+
+void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct credential *login,
+		     void (*on_done)(void *data, const struct digest *digest, const struct error *err), void *data)
+{
+	CLEANUP(str_release) struct str key = STR_INIT;
+	struct question *question;
+	bool is_new;
+
+	str_adds(&key, "tag ");
+	reference_write(reference, &key);
+	login_key(login, &key);
+	question = question_get(vetting, str_c(&key), &is_new);
+	wait_for(question, data)->on_digest = on_done;
+	if (is_new)
+		submit_fetch(vetting, reference, NULL, login, on_resolved, question);
+}
+
+/* --- claims ---------------------------------------------------------------------------------------------------------- */
+
+static struct digest digest_of_trust(const struct trust *trust)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	for (size_t i = 0; i < trust->key_count; i++)
+		str_addf(&text, "%s\n%s\n", trust->keys[i].id, trust->keys[i].pem);
+	return digest_of(str_span(&text));
+}
+
+static void claims_key(const struct reference *reference, const struct digest *digest, const struct digest *trust, struct str *key)
+{
+	char hex[DIGEST_HEX];
+
+	digest_hex(digest, hex);
+	str_addf(key, "claims %s %s ", reference->name, hex);
+	digest_hex(trust, hex);
+	str_adds(key, hex);
+}
+
+static bool proves_something(const struct claims *claims)
+{
+	for (size_t i = 0; i < claims->count; i++)
+		if (claims->items[i].proves == CLAIM_SIGNATURE)
+			return true;
+	return false;
+}
+
+/* Only proofs are kept: a missing signature may come the next moment. */
+static void remember(struct question *question, struct span frame)
+{
+	struct vetting *vetting = question->vetting;
+	struct remembered *one = mem_alloc(sizeof(*one)), *former;
+
+	one->arena = arena_new(0);
+	if (vetting->remembered.count >= REMEMBERED_MAX || claims_decode(frame, one->arena, &one->claims, NULL)) {
+		arena_free(one->arena);
+		free(one);
+		return;
+	}
+	former = map_set(&vetting->remembered, span_of(question->key), one);
+	if (former) {
+		arena_free(former->arena);
+		free(former);
+	}
+}
+
+static void on_verified(void *data, struct span bytes, int fd, const struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct question *question = data;
+	struct claims claims;
+	struct error bad = ERROR_INIT;
+
+	fd_cleanup(&fd);
+	if (!err && verify_reply_decode(bytes, &question->digest, arena, &claims, &bad))
+		err = &bad;
+	if (!err && proves_something(&claims))
+		remember(question, bytes);
+	answer(question, NULL, err ? NULL : &claims, err);
+}
+
+static struct worker_pool *verify_pool(struct vetting *vetting, const char *project)
+{
+	struct worker_pool *pool = map_get(&vetting->verify, span_of(project));
+
+	if (!pool) {
+		pool = worker_pool_new(vetting->core->workers, ROLE_VERIFY, 1, VERIFY_JOBS_MAX, true);
+		map_set(&vetting->verify, span_of(project), pool);
+	}
+	return pool;
+}
+
+static void on_evidence(void *data, struct span bytes, int fd, const struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str request = STR_INIT;
+	struct question *question = data;
+	struct fetch_reply reply;
+	struct error bad = ERROR_INIT;
+
+	fd_cleanup(&fd);
+	if (!err && fetch_reply_decode(bytes, arena, &reply, &bad))
+		err = &bad;
+	if (err) {
+		answer(question, NULL, NULL, err);
+		return;
+	}
+	verify_request_encode(&reply.evidence, &question->trust, clock_wall_ns(), &question->digest, &request);
+	worker_submit(verify_pool(question->vetting, question->project), str_span(&request), -1, 0, on_verified, question);
+}
+
+static void copy_trust(struct question *question, const struct trust *trust)
+{
+	struct trust_key *keys = arena_calloc(question->arena, trust->key_count + 1, sizeof(*keys));
+
+	for (size_t i = 0; i < trust->key_count; i++)
+		keys[i] = (struct trust_key){ arena_strdup(question->arena, trust->keys[i].id),
+					      arena_strdup(question->arena, trust->keys[i].pem) };
+	question->trust = *trust;
+	question->trust.keys = keys;
+}
+
+struct told {
+	struct vetting *vetting;
+	char *key;
+	void (*on_done)(void *, const struct claims *, const struct error *);
+	void *data;
+};
+
+/* From memory, but never from inside the call that asked. */
+static void tell_remembered(void *data)
+{
+	struct told *told = data;
+	const struct remembered *one = map_get(&told->vetting->remembered, span_of(told->key));
+
+	told->on_done(told->data, &one->claims, NULL);
+	free(told->key);
+	free(told);
+}
+
+void vetting_claims(struct vetting *vetting, const char *project, const struct reference *reference, const struct digest *digest,
+		    const struct credential *login, const struct trust *trust,
+		    void (*on_done)(void *data, const struct claims *claims, const struct error *err), void *data)
+{
+	CLEANUP(str_release) struct str key = STR_INIT;
+	struct digest trust_digest = digest_of_trust(trust);
+	struct question *question;
+	bool is_new;
+
+	claims_key(reference, digest, &trust_digest, &key);
+	if (map_has(&vetting->remembered, str_span(&key))) {
+		struct told *told = mem_alloc(sizeof(*told));
+
+		*told = (struct told){ vetting, str_take(&key), on_done, data };
+		loop_defer(vetting->core->loop, tell_remembered, told);
+		return;
+	}
+	question = question_get(vetting, str_c(&key), &is_new);
+	wait_for(question, data)->on_claims = on_done;
+	if (!is_new)
+		return;
+	question->project = arena_strdup(question->arena, project);
+	question->digest = *digest;
+	copy_trust(question, trust);
+	submit_fetch(vetting, reference, digest, login, on_evidence, question);
+}

@@ -1,0 +1,188 @@
+"""The audit log as a reviewer uses it: what was done, why it might be, and proof of both."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+
+import pytest
+
+from harness.auditlog import AUDIT_ID
+from harness.controller import cli
+from harness.manifests import config_map, deployment, text
+from harness.stack import ROOT, run
+from harness.tenant import obj
+from harness.wait import until
+
+FIELDS = {"v", "id", "seq", "t", "boot", "kind", "outcome", "ver"}
+KINDS = {"log.start", "log.stop", "term.start", "term.end", "sync.intent", "sync.result", "sync.denied", "drift", "config.change", "log.lost"}
+
+
+@pytest.fixture
+def busy(site):
+    """A site with some history: a sync, a denial, drift and a prune."""
+    image = site.image("web")
+    repo = site.deploy({"app/web.yaml": text(deployment("web", image.ref)), "app/a.yaml": text(config_map("a"), config_map("b"), config_map("c"))})
+    repo.push("denied", {"app/evil.yaml": text(deployment("evil", site.image("evil", signed=False).ref))})
+    site.wait_condition("Verified", "False", "app", said="evil")
+    commit = repo.push("pruned", {"app/evil.yaml": None, "app/a.yaml": text(config_map("a"), config_map("b"))})
+    site.synced_at(commit, "app", seconds=30)
+    site.kube.delete("v1", "ConfigMap", site.namespace, "a")
+    until("the deleted object to be healed", lambda: site.find("v1", "ConfigMap", "a"))
+    return site
+
+
+def tlogcheck(*arguments):
+    run(ROOT / "hack/stack/build", "tlogcheck", seconds=300)
+    return run(run(ROOT / "hack/stack/build", "--path", "tlogcheck").stdout.strip(), *arguments, check=False)
+
+
+def test_every_record_has_the_common_fields_and_is_canonical(busy):
+    lines = cli("audit", "log", busy.log.folder, "-o", "json", check=True).stdout.splitlines()
+    for seq, line in enumerate(lines):
+        record = json.loads(line)
+        assert FIELDS <= set(record) and record["kind"] in KINDS and record["seq"] == seq, line
+        assert line == json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False), "not canonical JSON"
+        assert not re.search(r"[:\[,]-?\d+\.\d", line), f"a float: {line}"
+    kinds = {json.loads(line)["kind"] for line in lines}
+    assert {"log.start", "term.start", "sync.intent", "sync.result", "sync.denied", "drift"} <= kinds, kinds
+
+
+def test_every_intent_has_its_result_and_every_attempt_its_request(busy):
+    records = busy.log.records()
+    results = {r["intent"]: r for r in records if r["kind"] == "sync.result"}
+    sent = {e["auditID"]: e["responseStatus"]["code"] for e in busy.requests.governed()}
+    intents = [r for r in records if r["kind"] == "sync.intent"]
+    assert intents
+    for intent in intents:
+        result = results[intent["seq"]]
+        assert result["seq"] > intent["seq"] and len(result["objects"]) == len(intent["objects"])
+        for ordinal, (planned, done) in enumerate(zip(intent["objects"], result["objects"])):
+            assert planned["audit_id"].split(".")[1:] == [str(intent["seq"]), str(ordinal)], planned
+            for number, attempt in enumerate(done["attempts"], 1):
+                assert attempt["audit_id"] == f"{planned['audit_id']}.{number}" and AUDIT_ID.match(attempt["audit_id"])
+                assert sent.pop(attempt["audit_id"]) == attempt["code"]
+    assert sent == {}, f"requests without a record: {sent}"
+
+
+def test_intent_is_durable_before_the_request_is_answered(busy):
+    for intent in busy.records("sync.intent", 0, "app"):
+        for event in busy.requests.governed():
+            if event["auditID"].split(".")[1] == str(intent["seq"]):
+                assert intent["t"][:23] <= event["stageTimestamp"][:23], (intent["t"], event["stageTimestamp"])
+
+
+def test_heal_names_itself_and_follows_its_drift(busy):
+    drift = busy.records("drift", 0, "app")
+    heal = [r for r in busy.records("sync.intent", drift[0]["seq"], "app") if r["actor"]["type"] == "self-heal"]
+    assert drift and heal and heal[0]["seq"] > drift[0]["seq"]
+
+
+def test_join_matches_every_write_both_ways(busy):
+    done, counts = busy.log.join(busy.stack.audit_log)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts["writes"] == counts["matched"] == len(busy.requests.governed(user=f":{busy.system}:countersign-controller"))
+    assert counts["unrecorded"] == counts["unsent"] == counts["foreign"] == 0
+
+
+def test_join_finds_a_write_without_a_record_and_a_record_without_a_write(busy, tmp_path):
+    lines = [line for line in open(busy.stack.audit_log) if '"countersign-controller' in line or busy.system in line]
+    governed = [line for line in lines if AUDIT_ID.match(json.loads(line)["auditID"])]
+    assert len(governed) > 2
+    without = tmp_path / "without.log"
+    without.write_text("".join(line for line in lines if line != governed[0]))
+    done, counts = busy.log.join(without)
+    assert done.returncode == 3 and counts["unrecorded"] == 1, (done.returncode, counts)
+    invented = json.loads(governed[0])
+    invented["auditID"] = re.sub(r"\.\d+$", ".99", invented["auditID"])
+    more = tmp_path / "more.log"
+    more.write_text("".join(lines) + json.dumps(invented) + "\n")
+    done, counts = busy.log.join(more)
+    assert done.returncode == 3 and counts["unrecorded"] == 1, (done.returncode, counts)
+
+
+def test_our_id_used_by_another_is_foreign(busy):
+    stolen = busy.requests.governed(user=f":{busy.system}:countersign-controller")[0]["auditID"]
+    path = busy.kube.path("v1", "ConfigMap", busy.namespace)
+    busy.kube.request("POST", path, config_map("forged", busy.namespace), headers={"Audit-ID": stolen})
+    done, counts = busy.log.join(busy.stack.audit_log)
+    assert done.returncode == 3 and counts["foreign"] == 1, (done.returncode, counts)
+
+
+def test_prove_writes_a_proof_that_the_second_verifier_accepts(busy, tmp_path):
+    denied = busy.log.records("sync.denied")[0]["seq"]
+    lines = cli("audit", "log", busy.log.folder, "-o", "json", check=True).stdout.splitlines()
+    (tmp_path / "record").write_text(lines[denied])
+    (tmp_path / "other").write_text(lines[0])
+    (tmp_path / "proof").write_text(cli("audit", "prove", busy.log.folder, str(denied), check=True).stdout)
+    good = tlogcheck("-proof", tmp_path / "proof", tmp_path / "record", busy.log.folder / "vkey")
+    assert good.returncode == 0 and good.stdout.strip() == f"ok {denied}", good.stdout
+    assert tlogcheck("-proof", tmp_path / "proof", tmp_path / "other", busy.log.folder / "vkey").returncode == 1
+
+
+def test_show_prints_one_record_and_an_unknown_one_is_not_found(busy):
+    intent = busy.log.records("sync.intent")[0]
+    said = cli("audit", "show", busy.log.folder, str(intent["seq"]), check=True).stdout
+    assert intent["id"] in said and "sync.intent" in said
+    assert cli("audit", "show", busy.log.folder, "999999").returncode == 4
+
+
+def test_verify_with_another_logs_key_fails(busy, new_site):
+    other = new_site().install()
+    with other.controller:
+        pass
+    assert busy.log.verify("--key", busy.log.folder / "vkey").returncode == 0
+    assert busy.log.verify("--key", other.log.folder / "vkey").returncode == 3
+
+
+def test_secret_is_in_the_log_as_a_keyed_hash_only(site):
+    word = "correct-horse-battery-staple"
+    site.deploy({"app/secret.yaml": text(obj("v1", "Secret", "secret", stringData={"password": word}))})
+    everything = b"".join(p.read_bytes() for p in site.controller.data.rglob("*") if p.is_file())
+    assert b"Secret" in everything and word.encode() not in everything
+    assert base64.b64encode(word.encode()) not in everything
+    assert hashlib.sha256(word.encode()).hexdigest().encode() not in everything, "a plain hash of a secret can be guessed"
+
+
+def test_restart_goes_on_in_the_same_log_with_a_new_term(site):
+    site.deploy({"app/a.yaml": text(config_map("a"))})
+    before = site.log.records()
+    site.controller.restart()
+    after = site.log.records()
+    assert after[:len(before)] == before
+    kinds = [r["kind"] for r in after[len(before):]]
+    assert kinds[:2] == ["term.end", "log.stop"] or {"term.end", "log.stop"} <= set(kinds), kinds
+    assert kinds.count("log.start") == 1 and kinds.count("term.start") == 1
+    assert site.log.verify().returncode == 0
+
+
+def test_new_volume_says_that_the_predecessor_is_lost(site):
+    site.deploy({"app/a.yaml": text(config_map("a"))})
+    site.controller.stop()
+    shutil.move(site.log.folder, site.folder / "lost")
+    site.controller.start()
+    kinds = [r["kind"] for r in site.log.records()]
+    assert "log.lost" in kinds, kinds
+
+
+def test_tampered_log_keeps_the_controller_from_acting(site):
+    site.deploy({"app/a.yaml": text(config_map("a"))})
+    site.controller.stop()
+    bundle = next(p for p in (site.log.folder / "tile/entries").rglob("*") if p.is_file())
+    data = bytearray(bundle.read_bytes())
+    data[40] ^= 1
+    bundle.write_bytes(bytes(data))
+    site.controller.start(wait=False)
+    site.controller.process.wait(20)
+    assert site.controller.process.returncode != 0
+    assert bundle.name.split(".")[0] in site.controller.tail() or "entries" in site.controller.tail(), site.controller.tail()
+
+
+def test_commit_message_cannot_forge_a_line(site):
+    repo = site.repo()
+    repo.push('evil"}\n{"kind":"sync.result","seq":0', {"app/a.yaml": text(config_map("a"))})
+    site.kube.apply(site.team.application("app", repo, "app"))
+    site.settled("app")
+    lines = cli("audit", "log", site.log.folder, "-o", "json", check=True).stdout.splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(len(lines)))

@@ -1,0 +1,115 @@
+"""What differs from Git: healed, ignored on request, or reported as an extra."""
+
+import time
+
+from harness.manifests import config_map, deployment, text
+from harness.wait import stays, until
+
+
+def web(site):
+    return site.kube.get("apps/v1", "Deployment", site.namespace, "web")
+
+
+def patch_web(site, patch, manager="kubectl-patch"):
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", patch, manager=manager)
+
+
+def deployed(site, **application):
+    image = site.image("web")
+    return site.deploy({"app/web.yaml": text(deployment("web", image.ref, replicas=1))}, **application)
+
+
+def test_ignored_field_keeps_its_live_value_when_comparing_and_when_applying(site):
+    ignore = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
+    repo = deployed(site, ignoreDifferences=ignore)
+    patch_web(site, {"spec": {"replicas": 5}})
+    stays("5 replicas", lambda: web(site)["spec"]["replicas"], lambda n: n == 5, seconds=1.5)
+    site.settled("app")
+    commit = repo.push("a label", repo.replace("app/web.yaml", '"replicas": 1', '"minReadySeconds": 1, "replicas": 1'))
+    site.synced_at(commit, "app")
+    assert web(site)["spec"]["replicas"] == 5 and web(site)["spec"]["minReadySeconds"] == 1
+
+
+def test_field_ignored_later_keeps_its_live_value(site):
+    deployed(site)
+    app = site.app("app")
+    ignore = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
+    site.kube.patch_application(site.system, "app", {"spec": {"ignoreDifferences": ignore}})
+    until("the Application to be taken up again", lambda: site.condition("Synced", "app"),
+          lambda c: c.get("observedGeneration", 0) > app["metadata"]["generation"])
+    patch_web(site, {"spec": {"replicas": 4}})
+    stays("4 replicas", lambda: web(site)["spec"]["replicas"], lambda n: n == 4, seconds=2)
+
+
+def test_foreign_addition_is_an_extra_and_no_difference(site):
+    deployed(site)
+    patch_web(site, {"metadata": {"labels": {"added": "by-hand"}}}, manager="somebody")
+    extras = until("the extra to be reported", lambda: site.app("app")["status"].get("extras"))
+    assert [(e["kind"], e["name"], e["path"], e["manager"]) for e in extras] == [("Deployment", "web", "/metadata/labels/added", "somebody")]
+    assert extras[0]["time"] and extras[0]["namespace"] == site.namespace
+    assert site.app("app")["status"]["sync"]["status"] == "Synced"
+    assert web(site)["metadata"]["labels"]["added"] == "by-hand"
+
+
+def test_exact_removes_extras(site):
+    deployed(site, options=["Exact=true"])
+    patch_web(site, {"metadata": {"labels": {"added": "by-hand"}}}, manager="somebody")
+    until("the extra to be removed", lambda: web(site)["metadata"].get("labels", {}), lambda labels: "added" not in labels, seconds=5)
+    site.settled("app")
+
+
+def test_rollout_restart_is_left_alone(site):
+    deployed(site)
+    site.kube.kubectl("-n", site.namespace, "rollout", "restart", "deployment/web")
+    restarted = "kubectl.kubernetes.io/restartedAt"
+    stays("the restart's mark", lambda: web(site)["spec"]["template"]["metadata"].get("annotations", {}), lambda a: restarted in a, seconds=2)
+    site.settled("app")
+
+
+def test_privileged_container_added_by_hand_is_reverted(site):
+    deployed(site)
+    name = {"containers": [{"name": "main", "securityContext": {"privileged": True}}]}
+    site.kube.request("PATCH", site.kube.path("apps/v1", "Deployment", site.namespace, "web") + "?fieldManager=somebody",
+                      {"spec": {"template": {"spec": name}}}, "application/strategic-merge-patch+json")
+    until("privileged to be reverted", lambda: web(site)["spec"]["template"]["spec"]["containers"][0],
+          lambda c: not c.get("securityContext", {}).get("privileged"), seconds=5)
+
+
+def test_drift_is_healed_after_a_restart_during_which_it_happened(site):
+    deployed(site)
+    site.controller.stop()
+    patch_web(site, {"spec": {"replicas": 3}})
+    site.controller.start()
+    until("1 replica", lambda: web(site)["spec"]["replicas"], lambda n: n == 1, seconds=10)
+
+
+def test_without_self_heal_drift_is_reported_with_its_manager(site):
+    deployed(site, automated={"prune": True})
+    patch_web(site, {"spec": {"replicas": 3}}, manager="somebody")
+    seen = site.wait_condition("Synced", "False", "app", said="somebody")
+    assert "replicas" in seen["message"], seen["message"]
+    assert site.app("app")["status"]["sync"]["status"] == "OutOfSync"
+    stays("3 replicas", lambda: web(site)["spec"]["replicas"], lambda n: n == 3, seconds=1.5)
+
+
+def test_somebody_who_fights_back_is_contested_and_named(site):
+    deployed(site)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and "Contested" not in str(site.app("app")["status"]["conditions"]):
+        if web(site)["spec"]["replicas"] == 1:
+            patch_web(site, {"spec": {"replicas": 3}}, manager="stubborn")
+        time.sleep(0.05)
+    seen = next(c for c in site.app("app")["status"]["conditions"] if c["reason"] == "Contested")
+    assert "stubborn" in seen["message"] and "replicas" in seen["message"], seen["message"]
+    site.requests.mark()
+    site.nothing_sent(site.requests, seconds=2)
+
+
+def test_idle_controller_sends_nothing(site):
+    deployed(site)
+    site.deploy({"app/more.yaml": text(config_map("more"))}, name="more")
+    time.sleep(1)
+    site.requests.mark()
+    time.sleep(3)
+    writes = [e["objectRef"]["resource"] for e in site.requests.writes(user=f":{site.system}:countersign-controller")]
+    assert set(writes) <= {"leases"}, f"expected nothing but the lease, saw {writes}"

@@ -1,0 +1,257 @@
+"""When and how a revision is applied: by hand or by itself, in waves, once, and without surprises."""
+
+import time
+
+import pytest
+
+from harness.manifests import config_map, deployment, text, wave
+from harness.tenant import obj
+from harness.wait import stays, until
+
+ONE = {"app/config.yaml": text(config_map("config", key="one"))}
+
+
+def key(site, name="config"):
+    found = site.find("v1", "ConfigMap", name)
+    return found and found["data"]["key"]
+
+
+def refresh(site, how, annotation="countersign.dev/refresh"):
+    site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {annotation: how}}})
+
+
+def refreshed(site, annotation="countersign.dev/refresh"):
+    until("the refresh to be taken up", lambda: site.app("app")["metadata"].get("annotations", {}), lambda a: annotation not in a)
+
+
+def operate(site, **sync):
+    """Starts a sync by hand, as kubectl users and tools do: the top-level field operation."""
+    site.kube.patch_application(site.system, "app", {"operation": {"initiatedBy": {"username": "dana"}, "sync": sync}})
+
+
+def operated(site, phase="Succeeded"):
+    return until(f"the operation to end in {phase}", lambda: site.app("app"),
+                 lambda a: "operation" not in a and a["status"].get("operationState", {}).get("phase") == phase)
+
+
+def test_manual_application_waits_for_an_operation(site):
+    site.deploy(ONE, automated=None, wait=False)
+    until("OutOfSync", lambda: site.app("app")["status"]["sync"], lambda s: s["status"] == "OutOfSync")
+    stays("nothing is applied", lambda: site.find("v1", "ConfigMap", "config"), lambda found: found is None, seconds=1.5)
+    since = site.log.next_seq()
+    operate(site)
+    state = operated(site)["status"]["operationState"]
+    assert key(site) == "one" and state["operation"]["initiatedBy"]["username"] == "dana"
+    intents = site.records("sync.intent", since, "app")
+    assert intents[0]["actor"]["type"] == "user" and intents[0]["actor"]["user"] == "dana", intents[0]["actor"]
+
+
+def test_operation_that_finds_nothing_to_do_writes_nothing(site):
+    site.deploy(ONE)
+    site.requests.mark()
+    operate(site)
+    operated(site)
+    site.nothing_sent(site.requests, seconds=1)
+
+
+def test_dry_run_operation_sends_no_real_write(site):
+    site.deploy(ONE, automated=None, wait=False)
+    until("OutOfSync", lambda: site.app("app")["status"]["sync"], lambda s: s["status"] == "OutOfSync")
+    operate(site, dryRun=True)
+    until("the operation to end", lambda: site.app("app"), lambda a: "operation" not in a and "operationState" in a["status"])
+    assert site.find("v1", "ConfigMap", "config") is None
+
+
+def test_operation_without_prune_leaves_what_git_dropped(site):
+    repo = site.deploy({**ONE, "app/more.yaml": text(config_map("more", key="x"), config_map("third", key="x"))}, automated=None, wait=False)
+    operate(site, prune=True)
+    operated(site)
+    commit = repo.push("less", {"app/config.yaml": None})
+    site.compared_at(commit, "app")
+    operate(site)
+    until("the operation to end", lambda: site.app("app"), lambda a: "operation" not in a)
+    assert key(site) == "one"
+    operate(site, prune=True)
+    until("the object to be pruned", lambda: key(site), lambda found: found is None)
+
+
+@pytest.mark.parametrize("annotation", ["countersign.dev/refresh", "argocd.argoproj.io/refresh"])
+def test_refresh_is_taken_up_at_once_and_its_annotation_removed(new_site, annotation):
+    site = new_site(poll="60s").install()
+    site.controller.start()
+    repo = site.deploy(ONE)
+    repo.push("two", {"app/config.yaml": text(config_map("config", key="two"))})
+    refresh(site, "normal", annotation)
+    until("the new commit long before the next poll", lambda: key(site), lambda k: k == "two", seconds=5)
+    refreshed(site, annotation)
+
+
+def test_hard_refresh_resolves_tags_anew_and_a_normal_one_does_not(site):
+    image = site.image("web")
+    site.deploy({"app/web.yaml": text(deployment("web", image.ref))})
+    newer = site.image("web", "2")
+    newer.retag("1")
+    refresh(site, "normal")
+    refreshed(site)
+    stays("the pinned image", lambda: site.running()[0], lambda i: i.endswith(image.digest), seconds=1.5)
+    refresh(site, "hard")
+    site.wait_running(newer)
+    site.settled("app")
+
+
+def test_denied_hard_refresh_keeps_the_old_pins_also_after_a_restart(site):
+    image = site.image("web")
+    site.deploy({"app/web.yaml": text(deployment("web", image.ref))})
+    evil = site.image("web", "evil", signed=False)
+    evil.retag("1")
+    refresh(site, "hard")
+    site.wait_condition("Verified", "False", "app", said=evil.digest)
+    site.controller.restart()
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", {"spec": {"replicas": 3}})
+    until("self-heal to go on with what runs", lambda: site.kube.get("apps/v1", "Deployment", site.namespace, "web")["spec"]["replicas"],
+          lambda n: n == 1)
+    assert site.running()[0].endswith(image.digest)
+
+
+def test_create_namespace_needs_no_whitelist_entry_and_is_recorded(new_site):
+    site = new_site().install()
+    target = f"new-{site.name}"
+    site.team.namespaces.append(target)
+    site.team.project_fields = {"clusterResourceWhitelist": []}
+    site.kube.apply(site.team.project)
+    site.controller.start()
+    try:
+        site.deploy(ONE, namespace=target, options=["CreateNamespace=true"])
+        assert site.find("v1", "ConfigMap", "config", target)
+        created = [o for r in site.records("sync.intent", 0, "app") for o in r["objects"] if o["name"] == target]
+        assert len(created) == 1, created
+        governed = site.requests.writes(resource="namespaces", name=target, as_user=":red-applier")
+        assert governed and governed[0]["responseStatus"]["code"] == 201
+    finally:
+        site.kube.delete("v1", "Namespace", None, target, missing_ok=True)
+
+
+def test_missing_namespace_is_told_with_the_option_that_helps(site):
+    site.team.namespaces.append("not-there")
+    site.kube.apply(site.team.project)
+    site.deploy(ONE, namespace="not-there", wait=False)
+    seen = site.wait_condition("Synced", "False", "app", said="not-there")
+    assert "CreateNamespace" in seen["message"], seen["message"]
+
+
+def test_later_wave_waits_for_the_health_of_the_earlier(site, stack):
+    image = site.image("web")
+    slow = deployment("web", image.ref)
+    with stack.outage("kwok"):
+        site.deploy({"app/a.yaml": text(wave(slow, 0), wave(config_map("after", key="x"), 1))}, wait=False)
+        until("the first wave", lambda: site.find("apps/v1", "Deployment", "web"))
+        stays("the second wave waits", lambda: key(site, "after"), lambda k: k is None, seconds=2)
+    until("the second wave", lambda: key(site, "after"), lambda k: k == "x", seconds=20)
+
+
+def test_newer_commit_supersedes_a_sync_that_does_not_progress(site):
+    image = site.image("web")
+    stuck = deployment("web", image.ref, nodeSelector={"no": "such-node"})
+    repo = site.deploy({"app/a.yaml": text(wave(stuck, 0), wave(config_map("after", key="x"), 1))}, wait=False)
+    until("the first wave", lambda: site.find("apps/v1", "Deployment", "web"))
+    commit = repo.push("mended", {"app/a.yaml": text(wave(deployment("web", image.ref), 0), wave(config_map("after", key="y"), 1))})
+    site.synced_at(commit, "app", seconds=30)
+    assert key(site, "after") == "y"
+
+
+def test_failed_sync_is_retried_with_backoff_and_then_rests(site):
+    broken = obj("v1", "Service", "web", spec={"ports": [{"port": 70000}]})
+    site.deploy({"app/a.yaml": text(broken)}, wait=False)
+    site.wait_condition("Synced", "False", "app", said="70000")
+    site.requests.mark()
+    time.sleep(3)
+    tried = [e for e in site.requests.governed() if e["objectRef"]["name"] == "web"]
+    assert len(tried) <= 2, f"expected a backoff, saw {len(tried)} attempts in 3 s"
+
+
+def test_application_deleted_without_finalizer_leaves_its_objects(site):
+    site.deploy(ONE)
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+    stays("the object stays", lambda: key(site), lambda k: k == "one", seconds=1.5)
+
+
+def test_application_deleted_with_finalizer_takes_its_objects_only(site):
+    app_repo = site.repo({**ONE, "app/more.yaml": text(config_map("more"))})
+    app = site.team.application("app", app_repo, "app")
+    app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+    site.kube.apply(config_map("foreign", site.namespace, key="theirs"), app)
+    site.settled("app")
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+    assert key(site) is None and key(site, "more") is None and key(site, "foreign") == "theirs"
+
+
+def test_key_removed_from_string_data_goes_from_the_cluster(site):
+    secret = obj("v1", "Secret", "secret", stringData={"one": "1", "two": "2"})
+    repo = site.deploy({"app/secret.yaml": text(secret)})
+    secret["stringData"].pop("two")
+    commit = repo.push("less", {"app/secret.yaml": text(secret)})
+    site.synced_at(commit, "app")
+    assert set(site.find("v1", "Secret", "secret")["data"]) == {"one"}
+
+
+def test_generate_name_is_refused_by_file_and_line(site):
+    site.deploy({"app/job.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  generateName: many-\n"}, wait=False)
+    seen = site.wait_condition("Synced", "False", "app", said="generateName")
+    assert "job.yaml:" in seen["message"], seen["message"]
+
+
+@pytest.mark.parametrize("source", [
+    {"helm": {"releaseName": "x"}}, {"kustomize": {"namePrefix": "x-"}}, {"plugin": {"name": "x"}}, {"chart": "nginx"},
+], ids=["helm", "kustomize", "plugin", "chart"])
+def test_behaviour_that_is_not_built_is_refused_and_not_ignored(shared_site, source):
+    site, name = shared_site, f"with-{next(iter(source))}"
+    repo = site.repo(ONE)
+    app = site.team.application(name, repo, "app")
+    app["spec"]["source"].update(source)
+    if "chart" in source:
+        del app["spec"]["source"]["path"]
+    site.kube.apply(app)
+    site.wait_condition("Synced", "False", name, said=next(iter(source)))
+    assert site.find("v1", "ConfigMap", "config") is None
+
+
+def test_numbers_and_text_arrive_exactly(site):
+    exact = {"big": "9007199254740993", "emoji": "naïve ✔ 𝄞", "octal": "0755", "yes": "yes", "lines": "a\nb\n"}
+    annotated = config_map("config", **exact)
+    image = site.image("web")
+    number = deployment("web", image.ref, terminationGracePeriodSeconds=9007199254740993)
+    site.deploy({"app/a.yaml": text(annotated), "app/b.yaml": text(number)})
+    assert site.find("v1", "ConfigMap", "config")["data"] == exact
+    assert site.find("apps/v1", "Deployment", "web")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 9007199254740993
+
+
+def test_directory_options_choose_files(site):
+    files = {"app/a.yaml": text(config_map("a")), "app/b.json": text(config_map("b")), "app/sub/c.yaml": text(config_map("c")),
+             "app/skip-d.yaml": text(config_map("d")), "app/notes.txt": "not a manifest"}
+    repo = site.repo(files)
+    app = site.team.application("app", repo, "app")
+    app["spec"]["source"]["directory"] = {"recurse": True, "exclude": "skip-*"}
+    site.kube.apply(app)
+    site.settled("app")
+    names = {o["metadata"]["name"] for o in site.kube.list("v1", "ConfigMap", site.namespace)} - {"kube-root-ca.crt"}
+    assert names == {"a", "b", "c"}
+
+
+def test_half_of_an_application_is_not_pruned_unless_allowed(site):
+    files = {f"app/{n}.yaml": text(config_map(f"c{n}")) for n in range(8)}
+    repo = site.deploy(files)
+    repo.push("five less", {f"app/{n}.yaml": None for n in range(5)})
+    seen = site.wait_condition("Synced", "False", "app", said="5")
+    left = [n for n in range(8) if site.find("v1", "ConfigMap", f"c{n}")]
+    assert left == list(range(8)), f"{left} are left; {seen['message']}"
+
+
+def test_prune_false_on_an_object_keeps_it(site):
+    kept = config_map("kept")
+    kept["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=false"}
+    repo = site.deploy({**ONE, "app/kept.yaml": text(kept), "app/more.yaml": text(config_map("more"))})
+    repo.push("less", {"app/kept.yaml": None})
+    time.sleep(3)
+    assert site.find("v1", "ConfigMap", "kept")
