@@ -82,15 +82,48 @@ build/fuzz/fuzz_%: test/fuzz/fuzz_%.c build/fuzz/libcountersign.a
 	$(call say,LINK,$@)
 	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
+fuzz-build: $(FUZZ:test/fuzz/%.c=build/fuzz/%)
 S ?= 20
 # make fuzz: every target for S seconds; make fuzz T=yaml: one.
 fuzz: $(if $(T),build/fuzz/fuzz_$(T),$(FUZZ:test/fuzz/%.c=build/fuzz/%))
 	$(Q)for f in $^; do hack/fuzz $$f $(S) || exit 1; done
 
-# --- what CI runs ------------------------------------------------------------------------------------------------
+# --- the two commands ----------------------------------------------------------------------------------------------
+## make demo        install what is missing, build, play the story on the local stack, stop it
+demo: setup
+	$(Q)hack/stack/build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)test/story/demo
+
+## make test        install what is missing, run every test; the last line is "N passed, N failed"
+test: setup
+	$(Q)hack/stack/build
+	$(Q)$(MAKE) --no-print-directory check
+	$(Q)$(MAKE) --no-print-directory V=asan all unit-build
+	$(Q)$(MAKE) --no-print-directory all fuzz-build
+	$(Q)COUNTERSIGN=build/asan/countersign test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
+		test/tlogcheck test/yamldiff test/fuzz test/e2e test/story
+
+## make up, down    keep the stack and the controller running in STACK to play by hand; stop them
+STACK ?= /tmp/countersign
+up: setup
+	$(Q)hack/stack/build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)test/story/demo --keep $(STACK)
+down:
+	$(Q)hack/stack/down $(STACK)
+
+## make             the program as shipped: build/countersign
+## make unit T=x    one unit test program, V=asan with sanitizers
+## make fuzz T=x    one fuzz target for S seconds (all without T)
+## make check       layers, headers, manifests
+setup:
+	$(Q)hack/deps
+
 check:
 	$(Q)hack/check-layers
 	$(Q)hack/check-headers
+	$(Q)hack/make-manifests --check
 
 clean:
 	$(Q)rm -rf build
@@ -98,6 +131,6 @@ clean:
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: all unit unit-build fuzz check clean help
+.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup
 .SECONDARY:
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)

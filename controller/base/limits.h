@@ -62,11 +62,26 @@
 #define LIMIT_GIT_TREE_ENTRIES 1000000u          /* looked at while selecting the files of one revision */
 #define LIMIT_GIT_HISTORY_ENTRIES 20000000u      /* compared while walking the history of one path */
 #define LIMIT_GIT_MEMO 20000u                    /* (path, options) pairs whose newest revision is remembered */
+#define LIMIT_GIT_PACK_BYTES (2ull << 30)        /* received in one fetch */
+#define LIMIT_GIT_PACK_OBJECTS 20000000u
+#define LIMIT_GIT_PACKS 300u                     /* in a mirror; past it the mirror is made anew */
+#define LIMIT_GIT_CONNECT_MS 10000
+#define LIMIT_GIT_REFS_MS 20000                  /* one request for refs */
+#define LIMIT_GIT_FETCH_MS 600000                /* one pack */
+#define LIMIT_GIT_STALL_S 30                     /* less than 1 KiB/s for so long is a dead connection */
 #define LIMIT_GIT_SUBJECT_BYTES 256u             /* of a commit's first line and of each name in it */
 
 /* Audit log (C2SP tlog-tiles: entries are 16-bit length-prefixed). */
 #define LIMIT_RECORD_BYTES 65535u
 #define LIMIT_RECORD_INLINE_BYTES (60u << 10)    /* larger bodies lie beside the log */
+#define LIMIT_AUDIT_BODY_BYTES (64u << 20)       /* of one record, beside the log */
+#define LIMIT_AUDIT_QUEUE_BYTES (8u << 20)       /* records waiting for one commit; past it they are written at once */
+#define LIMIT_AUDIT_JOURNAL_BYTES (16u << 20)    /* what a restart reads again */
+#define LIMIT_AUDIT_OPEN_RECORDS (1u << 20)      /* whose text is checked at start: 2 s; hashes are checked of all */
+#define LIMIT_AUDIT_OPEN_INTENTS 100000u         /* without a result, found at start */
+#define LIMIT_AUDIT_VERIFY_THREADS 8u
+#define LIMIT_APISERVER_EVENT_BYTES (8u << 20)   /* one line of the cluster's audit log: a request and a response body */
+#define LIMIT_APISERVER_EVENTS 50000000u         /* governed writes kept in memory by `audit join` */
 #define LIMIT_EXTRAS 100u                        /* shown in a status */
 #define LIMIT_STATUS_RESOURCES 100u              /* not in order, shown in a status */
 

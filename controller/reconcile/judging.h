@@ -28,7 +28,7 @@ struct judged_image {
 	struct error problem;        /* reason "" while there is none */
 	const char **pull_secrets;   /* names, NULL at the end: of the pods or their account */
 	const char *account;         /* who may read them: "namespace:name" */
-	struct registry_login login;
+	struct credential login;
 	struct judged_use *uses;
 	size_t use_count, use_capacity;
 	struct ruling_detail detail;

@@ -111,8 +111,9 @@ static void use_secret(struct judging *judging, struct judged_image *image, cons
 {
 	const char *encoded = json_text(json_path(secret, "data", ".dockerconfigjson", NULL));
 	CLEANUP(str_release) struct str text = STR_INIT;
-	struct docker_credential found;
+	struct credential credential;
 	struct error err = ERROR_INIT;
+	bool found, helper;
 
 	if (json_get_text(secret, "unreadable")) {
 		error_set(&image->problem, ERROR_FORBIDDEN, "PullSecretUnreadable",
@@ -122,9 +123,12 @@ static void use_secret(struct judging *judging, struct judged_image *image, cons
 	}
 	if (!encoded || base64_decode(span_of(encoded), &text, &err))
 		return; /* a secret of another type, or absent: the kubelet passes it over */
-	if (docker_config_find(str_span(&text), &image->reference, judging->run->arena, &found, &err) || !found.found)
-		return;
-	image->login = (struct registry_login){ found.username, found.password, found.identity_token };
+	if (dockerconfig_find(str_span(&text), &image->reference, judging->run->arena, &credential, &found, &helper, &err)) {
+		image->problem = err;
+		error_wrap(&image->problem, "pull secret %s/%s", image->namespace, name);
+	} else if (found) {
+		image->login = credential;
+	}
 }
 
 /* false while a secret is being read. */
@@ -135,7 +139,7 @@ static bool find_login(struct judging *judging, struct judged_image *image)
 
 		if (!secret)
 			return false;
-		if (!*image->login.username && !*image->login.identity_token)
+		if (credential_is_anonymous(&image->login))
 			use_secret(judging, image, secret, *name);
 	}
 	return true;

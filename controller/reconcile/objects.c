@@ -27,15 +27,15 @@ struct objects {
 };
 
 static const struct {
-	const char *path;        /* %s: the namespace */
-	const char *what;
+	const char *prefix;      /* before the namespace */
+	const char *what;        /* the resource, behind it */
 } sources[OWN_COUNT] = {
-	[OWN_APPLICATION] = { "/apis/countersign.dev/v1alpha1/namespaces/%s/applications", "applications" },
-	[OWN_PROJECT] = { "/apis/countersign.dev/v1alpha1/namespaces/%s/projects", "projects" },
-	[OWN_POLICY] = { "/apis/countersign.dev/v1alpha1/namespaces/%s/imagepolicies", "imagepolicies" },
-	[OWN_INVENTORY] = { "/apis/countersign.dev/v1alpha1/namespaces/%s/applicationinventories", "applicationinventories" },
-	[OWN_SECRET] = { "/api/v1/namespaces/%s/secrets", "secrets" },
-	[OWN_CONFIG_MAP] = { "/api/v1/namespaces/%s/configmaps", "configmaps" },
+	[OWN_APPLICATION] = { "/apis/countersign.dev/v1alpha1", "applications" },
+	[OWN_PROJECT] = { "/apis/countersign.dev/v1alpha1", "projects" },
+	[OWN_POLICY] = { "/apis/countersign.dev/v1alpha1", "imagepolicies" },
+	[OWN_INVENTORY] = { "/apis/countersign.dev/v1alpha1", "applicationinventories" },
+	[OWN_SECRET] = { "/api/v1", "secrets" },
+	[OWN_CONFIG_MAP] = { "/api/v1", "configmaps" },
 };
 
 static void copy_free(struct object_copy *copy)
@@ -266,7 +266,8 @@ struct objects *objects_new(struct core *core)
 	objects->core = core;
 	for (enum own_kind kind = 0; kind < OWN_COUNT; kind++) {
 		struct collection *collection = &objects->collections[kind];
-		char *path = arena_printf(core->arena, sources[kind].path, core->options->namespace);
+		char *path = arena_printf(core->arena, "%s/namespaces/%s/%s", sources[kind].prefix, core->options->namespace,
+					  sources[kind].what);
 
 		collection->objects = objects;
 		collection->kind = kind;

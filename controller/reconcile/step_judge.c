@@ -91,7 +91,7 @@ static struct judged_image *image_get(struct judging *judging, const char *text,
 	image = arena_push(run->arena, &judging->images, &judging->count, &judging->capacity, sizeof(*image));
 	image->text = text;
 	image->namespace = namespace;
-	image->login = (struct registry_login){ "", "", "" };
+	image->login = CREDENTIAL_ANONYMOUS;
 	image->readable = !reference_parse(span_of(text), run->arena, &image->reference, &image->problem);
 	if (image->readable && image->reference.has_digest)
 		image->digest = image->reference.digest;

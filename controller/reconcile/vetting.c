@@ -137,28 +137,26 @@ static bool is_plain(const struct vetting *vetting, const char *host)
 	return false;
 }
 
-static void login_key(const struct registry_login *login, struct str *key)
+static void login_key(const struct credential *login, struct str *key)
 {
 	struct digest digest;
 	CLEANUP(str_release) struct str text = STR_INIT;
 	char hex[DIGEST_HEX];
 
-	str_addf(&text, "%s\n%s\n%s", login->username, login->password, login->identity_token);
+	str_addf(&text, "%s\n%s\n%s\n%s", login->username, login->password, login->identity_token, login->registry_token);
 	digest = digest_of(str_span(&text));
 	digest_hex(&digest, hex);
 	str_addf(key, "|%s", hex);
 }
 
 static void submit_fetch(struct vetting *vetting, const struct reference *reference, const struct digest *digest,
-			 const struct registry_login *login, worker_done *on_done, void *data)
+			 const struct credential *login, worker_done *on_done, void *data)
 {
 	CLEANUP(str_release) struct str request = STR_INIT;
 	struct fetch_request fetch = {
 		.reference = *reference,
 		.evidence = digest != NULL,
-		.username = login->username,
-		.password = login->password,
-		.identity_token = login->identity_token,
+		.credential = *login,
 		.ca_pem = objects_ca(vetting->core->objects, span_of(reference->host)),
 		.plain_http = is_plain(vetting, reference->host),
 	};
@@ -185,7 +183,7 @@ static void on_resolved(void *data, struct span bytes, int fd, const struct erro
 	answer(data, err ? NULL : &reply.digest, NULL, err);
 }
 
-void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct registry_login *login,
+void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct credential *login,
 		     void (*on_done)(void *data, const struct digest *digest, const struct error *err), void *data)
 {
 	CLEANUP(str_release) struct str key = STR_INIT;
@@ -324,7 +322,7 @@ static void tell_remembered(void *data)
 }
 
 void vetting_claims(struct vetting *vetting, const char *project, const struct reference *reference, const struct digest *digest,
-		    const struct registry_login *login, const struct trust *trust,
+		    const struct credential *login, const struct trust *trust,
 		    void (*on_done)(void *data, const struct claims *claims, const struct error *err), void *data)
 {
 	CLEANUP(str_release) struct str key = STR_INIT;

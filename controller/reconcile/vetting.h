@@ -8,6 +8,7 @@
 #ifndef RECONCILE_VETTING_H
 #define RECONCILE_VETTING_H
 
+#include "oci/dockerconfig.h"
 #include "oci/reference.h"
 #include "reconcile/core.h"
 #include "verify/verify.h"
@@ -17,13 +18,8 @@ struct vetting;
 struct vetting *vetting_new(struct core *core);
 void vetting_free(struct vetting *vetting);
 
-/* A registry's credential, from a pull secret; all "" for none. */
-struct registry_login {
-	const char *username, *password, *identity_token;
-};
-
 /* Resolves a tag to its digest. on_done comes once, never from inside. */
-void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct registry_login *login,
+void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct credential *login,
 		     void (*on_done)(void *data, const struct digest *digest, const struct error *err), void *data);
 
 /*
@@ -31,7 +27,7 @@ void vetting_resolve(struct vetting *vetting, const struct reference *reference,
  * a worker of the project. on_done gets claims (borrowed) or err.
  */
 void vetting_claims(struct vetting *vetting, const char *project, const struct reference *reference, const struct digest *digest,
-		    const struct registry_login *login, const struct trust *trust,
+		    const struct credential *login, const struct trust *trust,
 		    void (*on_done)(void *data, const struct claims *claims, const struct error *err), void *data);
 
 #endif

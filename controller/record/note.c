@@ -321,6 +321,15 @@ static int checkpoint_parse(struct span text, struct checkpoint *out, struct err
 	return 0;
 }
 
+int checkpoint_peek(struct span note, struct checkpoint *out, struct error *err)
+{
+	struct span text, signatures;
+
+	if (!split_note(note, &text, &signatures))
+		return error_set(err, ERROR_INVALID, "BadNote", "not a text, a blank line and signature lines");
+	return checkpoint_parse(text, out, err);
+}
+
 int checkpoint_open(struct span note, const struct note_key *key, bool alone, struct checkpoint *out, struct error *err)
 {
 	struct checkpoint checkpoint = { 0 };

@@ -70,6 +70,8 @@ void checkpoint_text(const struct checkpoint *checkpoint, struct str *out);
 /* Signs it. The origin must be the signer's name. */
 int checkpoint_sign(const struct checkpoint *checkpoint, const struct note_signer *signer, struct str *out,
 		    struct error *err);
+/* The three lines of a note whose signature is not looked at. */
+int checkpoint_peek(struct span note, struct checkpoint *out, struct error *err);
 /* note_open, then the three lines; the origin must be the key's name. ERROR_INVALID "BadCheckpoint" besides. */
 int checkpoint_open(struct span note, const struct note_key *key, bool alone, struct checkpoint *out, struct error *err);
 

@@ -61,6 +61,29 @@ struct digest tlog_root(const struct tlog_tree *tree)
 	return any ? root : digest_of(SPAN0);
 }
 
+struct edge_add {
+	struct tlog_edge *edge;
+	tlog_on_tile *on_tile;
+	void *data;
+};
+
+static void place_hash(void *data, unsigned level, uint64_t index, const struct digest *hash)
+{
+	struct edge_add *add = data;
+	struct digest *tile = add->edge->tile[level];
+
+	tile[index % TLOG_WIDTH] = *hash;
+	if (index % TLOG_WIDTH == TLOG_WIDTH - 1 && add->on_tile)
+		add->on_tile(add->data, level, index / TLOG_WIDTH, tile);
+}
+
+void tlog_edge_add(struct tlog_edge *edge, unsigned height, const struct digest *hash, tlog_on_tile *on_tile, void *data)
+{
+	struct edge_add add = { edge, on_tile, data };
+
+	tlog_add(&edge->tree, height, hash, place_hash, &add);
+}
+
 /* Hashes that tiles of this level hold altogether. */
 static uint64_t level_count(int level, uint64_t size)
 {

@@ -47,6 +47,21 @@ void tlog_add(struct tlog_tree *tree, unsigned height, const struct digest *hash
 /* The root at this size; of the empty tree SHA-256 of nothing. */
 struct digest tlog_root(const struct tlog_tree *tree);
 
+/*
+ * The tree with what stands in the last, not yet full tile of each level: all that is needed to go on writing, or checking,
+ * a log's tiles. Plain data, zeroed: empty. Which hashes of tile[L] are in use follows from the size.
+ */
+struct tlog_edge {
+	struct tlog_tree tree;
+	struct digest tile[TLOG_LEVELS][TLOG_WIDTH];
+};
+
+/* Told of each tile that becomes full: its TLOG_WIDTH hashes, borrowed for the call. */
+typedef void tlog_on_tile(void *data, unsigned level, uint64_t index, const struct digest *hashes);
+
+/* As tlog_add. on_tile may be NULL. A full tile's hashes stay in place until the next one of its level begins. */
+void tlog_edge_add(struct tlog_edge *edge, unsigned height, const struct digest *hash, tlog_on_tile *on_tile, void *data);
+
 /* How many tiles of `level` (or TLOG_ENTRIES) a log of `size` has, and how wide the last is (1 to 256; 0: no tiles). */
 uint64_t tlog_tiles(int level, uint64_t size, unsigned *last_width);
 /* Width of one tile at this size: 256, less for the last, 0 when there is none of that index. */

@@ -105,7 +105,7 @@ int statement_read(const char *payload_type, struct span payload, const struct d
 		   struct statement *out, struct error *err)
 {
 	struct statement s = { .predicate_type = NULL };
-	const struct json *subject;
+	const struct json *subject = NULL;
 	struct json *statement;
 
 	/* The type of the payload says how to read it, so it is checked before. */

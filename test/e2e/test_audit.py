@@ -1,5 +1,7 @@
 """The audit log as a reviewer uses it: what was done, why it might be, and proof of both."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -137,10 +139,8 @@ def test_verify_with_another_logs_key_fails(busy, new_site):
 def test_secret_is_in_the_log_as_a_keyed_hash_only(site):
     word = "correct-horse-battery-staple"
     site.deploy({"app/secret.yaml": text(obj("v1", "Secret", "secret", stringData={"password": word}))})
-    everything = b"".join(p.read_bytes() for p in site.controller.data.rglob("*") if p.is_file() and "mirror" not in str(p))
+    everything = b"".join(p.read_bytes() for p in site.controller.data.rglob("*") if p.is_file())
     assert b"Secret" in everything and word.encode() not in everything
-    import base64
-    import hashlib
     assert base64.b64encode(word.encode()) not in everything
     assert hashlib.sha256(word.encode()).hexdigest().encode() not in everything, "a plain hash of a secret can be guessed"
 

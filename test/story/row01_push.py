@@ -3,7 +3,7 @@
 import time
 
 from harness.images import is_pinned, names_digest
-from harness.kube import images, pod_spec
+from harness.kube import images
 from harness.wait import SCALE, until
 from world import IMAGES, SHOP, WORKLOADS
 
@@ -64,6 +64,6 @@ def _check_pods(world):
 
     pods = until("three running pods in the namespace shop", running, lambda p: len(p) == 3)
     for pod in pods:
-        for reference in images({"kind": "Pod", "spec": pod_spec(pod), "metadata": pod["metadata"]}):
+        for reference in images(pod):
             assert is_pinned(reference), f"pod {pod['metadata']['name']}: {reference} is not pinned"
     return len(pods)

@@ -11,7 +11,7 @@ import contextlib
 import sys
 import time
 
-WIDTH = 66
+WIDTH = 78
 
 
 class Step:
@@ -30,7 +30,8 @@ class Say:
         self._line(f"\n{number:>2}  {title}")
 
     def note(self, text):
-        self._line(f"      {text}")
+        for line in text.splitlines() or [""]:
+            self._line(f"      {line}".rstrip())
 
     @contextlib.contextmanager
     def __call__(self, what):

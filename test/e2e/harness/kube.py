@@ -115,7 +115,8 @@ class Kube:
 
     def list(self, api_version, kind, namespace=None, selector=None):
         query = f"?labelSelector={urllib.parse.quote(selector)}" if selector else ""
-        return self.request("GET", self.path(api_version, kind, namespace) + query)["items"]
+        items = self.request("GET", self.path(api_version, kind, namespace) + query)["items"]
+        return [{"apiVersion": api_version, "kind": kind, **item} for item in items]  # the items of a list do not say their kind
 
     def create(self, obj):
         meta = obj["metadata"]

@@ -5,7 +5,7 @@ import json
 
 def text(*objects):
     """Objects as one YAML stream."""
-    return "---\n".join(json.dumps(o, indent=1) + "\n" for o in objects)
+    return "---\n".join(json.dumps(o, indent=1, ensure_ascii=False) + "\n" for o in objects)
 
 
 def config_map(name, namespace=None, **data):

@@ -1,0 +1,456 @@
+/* The audit log; see audit_log.h. What a commit does, and why it survives a crash at any point, is in log_recover.h. */
+#include "record/audit_log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/audit.h"
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/rand.h"
+#include "record/audit_read.h"
+#include "record/log_recover.h"
+
+struct waiter {
+	void (*on_durable)(void *data, uint64_t seq, const struct error *err);
+	void *data;
+	uint64_t seq;
+	struct error *refused;  /* why its record was never queued; owned; NULL: it was */
+};
+
+struct waiters {
+	struct waiter *items;
+	size_t count, capacity;
+};
+
+struct audit_log {
+	struct audit_log_config config;
+	struct log_recovered on_disk;
+	char *version, *journal_path, *id;
+	char boot[33];
+	struct timer *timer;            /* runs while something waits for the end of this turn */
+	struct arena *arena;            /* of one record while it is encoded */
+	struct str line;                /* that record */
+	uint32_t queued;                /* records staged in the writer: the commit to come */
+	uint64_t next_seq;
+	uint8_t last_id[16];
+	struct waiters waiting, telling;
+	bool failed, told;
+	struct error error;
+	struct map open_intents;        /* seq as text -> the record's text, owned; at open */
+};
+
+/* RFC 9562 section 6.2, method 2: within a millisecond, or when the clock went back, the id before is counted up. */
+static void next_id(struct audit_log *log, int64_t now_ns, char out[37])
+{
+	CLEANUP(str_release) struct str hex = STR_INIT, bytes = STR_LIMIT(16);
+
+	rand_uuid7(now_ns, out);
+	for (const char *c = out; *c; c++)
+		if (*c != '-')
+			str_addc(&hex, *c);
+	ASSERT(!hex_decode(str_span(&hex), &bytes, NULL) && bytes.length == 16);
+	if (memcmp(bytes.data, log->last_id, 16) > 0) {
+		memcpy(log->last_id, bytes.data, 16);
+		return;
+	}
+	for (int i = 15; i > 8 && ++log->last_id[i] == 0; i--)
+		;
+	str_reset(&hex);
+	hex_encode(span_make(log->last_id, 16), &hex);
+	snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex.data, hex.data + 8, hex.data + 12, hex.data + 16, hex.data + 20);
+}
+
+static void add_envelope(struct audit_log *log, struct arena *arena, struct json *record)
+{
+	int64_t now_ns = clock_wall_ns();
+	char text[TIME_TEXT], id[37];
+
+	time_format_ns(now_ns, text);
+	next_id(log, now_ns, id);
+	json_set_int(arena, record, "v", 1);
+	json_set_string(arena, record, "id", id);
+	json_set_int(arena, record, "seq", (int64_t)log->next_seq);
+	json_set_string(arena, record, "t", text);
+	json_set_int(arena, record, "mono", clock_mono_ms());
+	json_set_string(arena, record, "boot", log->boot);
+	json_set_string(arena, record, "ver", log->version);
+}
+
+/* The record's one line. What Git and people put into it may be no UTF-8, or too much for a leaf. */
+static int encode(struct audit_log *log, const struct json *fields, struct str *out, struct error *err)
+{
+	struct arena *arena = log->arena;
+	struct json *record = json_object(arena);
+	struct audit_envelope envelope;
+
+	str_reset(out);
+	JSON_EACH(member, fields)
+		json_set_span(arena, record, member->key, member->value);
+	add_envelope(log, arena, record);
+	json_write(record, JSON_SORTED, out);
+	if (!out->overflow && out->length <= LIMIT_RECORD_INLINE_BYTES && !audit_envelope_read(str_span(out), &envelope, NULL, NULL))
+		return 0;
+	record = audit_clean(arena, json_copy(arena, record));
+	str_reset(out);
+	json_write(record, JSON_SORTED, out);
+	if (out->overflow || out->length > LIMIT_RECORD_INLINE_BYTES) {
+		if (audit_shrink(&log->on_disk.writer.files, arena, record, err))
+			return -1;
+		str_reset(out);
+		json_write(record, JSON_SORTED, out);
+	}
+	return audit_envelope_read(str_span(out), &envelope, NULL, err);
+}
+
+static void wait_for(struct audit_log *log, struct waiter waiter)
+{
+	struct waiters *to = &log->waiting;
+
+	if (to->count == to->capacity) {
+		to->capacity = to->capacity ? 2 * to->capacity : 64;
+		to->items = mem_realloc(to->items, to->capacity * sizeof(*to->items));
+	}
+	to->items[to->count++] = waiter;
+}
+
+static void fail(struct audit_log *log, const struct error *err)
+{
+	if (log->failed)
+		return;
+	log->failed = true;
+	log->error = *err;
+	error_wrap(&log->error, "the audit log cannot be written any more");
+	snprintf(log->error.reason, sizeof(log->error.reason), "AuditUnavailable");
+}
+
+/* A journal that is long enough is begun anew behind what is then synced. */
+static int turn_journal(struct audit_log *log, struct error *err)
+{
+	struct log_recovered *on_disk = &log->on_disk;
+	struct journal_frame frame = { .note = str_span(&on_disk->note), .entries = str_span(&on_disk->writer.bundle) };
+	uint64_t size = on_disk->writer.edge.tree.size;
+	size_t first, used = journal_size(on_disk->journal, &first);
+
+	if (used < LIMIT_AUDIT_JOURNAL_BYTES || used < 2 * first)
+		return 0;
+	frame.first = size - size % TLOG_WIDTH;
+	frame.count = (uint32_t)(size % TLOG_WIDTH);
+	if (log_writer_sync(&on_disk->writer, journal_base(on_disk->journal), err))
+		return -1;
+	return journal_begin(log->journal_path, frame.first, &frame, &on_disk->journal, err);
+}
+
+/* The checkpoint of the tree with what is staged. */
+static int sign_next(const struct log_recovered *on_disk, struct str *note, struct error *err)
+{
+	struct checkpoint checkpoint = { .size = on_disk->writer.edge.tree.size, .root = tlog_root(&on_disk->writer.edge.tree) };
+
+	snprintf(checkpoint.origin, sizeof(checkpoint.origin), "%s", note_signer_key(on_disk->signer)->name);
+	return checkpoint_sign(&checkpoint, on_disk->signer, note, err);
+}
+
+static int commit(struct audit_log *log, struct error *err)
+{
+	struct log_recovered *on_disk = &log->on_disk;
+	CLEANUP(str_release) struct str note = STR_LIMIT(NOTE_BYTES_MAX);
+	struct journal_frame frame = { on_disk->writer.written, log->queued, SPAN0, log_writer_staged(&on_disk->writer) };
+
+	if (sign_next(on_disk, &note, err))
+		return -1;
+	frame.note = str_span(&note);
+	if (journal_append(on_disk->journal, &frame, err) || log_writer_flush(&on_disk->writer, err) ||
+	    log_writer_checkpoint(&on_disk->writer, frame.note, err))
+		return -1;
+	str_reset(&on_disk->note);
+	str_add(&on_disk->note, str_span(&note));
+	log->queued = 0;
+	return turn_journal(log, err);
+}
+
+/* Makes what is queued durable, unless that failed before. */
+static void flush(struct audit_log *log)
+{
+	struct error err = ERROR_INIT;
+
+	if (!log->failed && log->queued && commit(log, &err))
+		fail(log, &err);
+}
+
+/* Tells everybody who waited; they may append more meanwhile, and forget others. */
+static void tell(struct audit_log *log)
+{
+	struct waiters telling = log->waiting;
+
+	log->waiting = (struct waiters){ 0 };
+	log->telling = telling;
+	for (size_t i = 0; i < telling.count; i++) {
+		struct waiter *waiter = &telling.items[i];
+
+		if (waiter->on_durable)
+			waiter->on_durable(waiter->data, waiter->seq, waiter->refused ? waiter->refused : log->failed ? &log->error : NULL);
+		free(waiter->refused);
+	}
+	log->telling = (struct waiters){ 0 };
+	free(telling.items);
+}
+
+static void on_turn_ends(void *data)
+{
+	struct audit_log *log = data;
+
+	flush(log);
+	tell(log);
+	if (!log->failed || log->told)
+		return;
+	log->told = true;
+	/* the last thing done here: the log may be closed in it */
+	if (log->config.on_failed)
+		log->config.on_failed(log->config.data, &log->error);
+}
+
+/* Encodes and stages; a record that is no good is refused alone, a disk that is none ends the log. */
+static struct error *take_record(struct audit_log *log, const struct json *fields)
+{
+	struct error err = ERROR_INIT, *refused;
+	int failed = encode(log, fields, &log->line, &err);
+
+	arena_reset(log->arena);
+	if (failed && err.kind != ERROR_LIMIT && err.kind != ERROR_INVALID)
+		fail(log, &err);
+	else if (failed) {
+		refused = mem_alloc(sizeof(*refused));
+		*refused = err;
+		return refused;
+	}
+	if (!log->failed && log_writer_staged(&log->on_disk.writer).length + log->line.length > LIMIT_AUDIT_QUEUE_BYTES)
+		flush(log);
+	if (log->failed)
+		return NULL;
+	log_writer_stage(&log->on_disk.writer, str_span(&log->line));
+	log->queued++;
+	return NULL;
+}
+
+uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_durable)(void *data, uint64_t seq, const struct error *err),
+			  void *data)
+{
+	struct waiter waiter = { .on_durable = on_durable, .data = data, .seq = log->next_seq };
+
+	if (!log->failed)
+		waiter.refused = take_record(log, fields);
+	if (!waiter.refused)
+		log->next_seq++;
+	wait_for(log, waiter);
+	timer_start(log->timer, 0);
+	return waiter.seq;
+}
+
+void audit_log_forget(struct audit_log *log, const void *data)
+{
+	struct waiters *lists[] = { &log->waiting, &log->telling };
+
+	for (size_t i = 0; i < COUNT_OF(lists); i++)
+		for (size_t j = 0; j < lists[i]->count; j++)
+			if (lists[i]->items[j].data == data)
+				lists[i]->items[j].on_durable = NULL;
+}
+
+const char *audit_log_id(const struct audit_log *log)
+{
+	return log->id;
+}
+
+uint64_t audit_log_next_seq(const struct audit_log *log)
+{
+	return log->next_seq;
+}
+
+bool audit_log_ok(const struct audit_log *log, struct error *err)
+{
+	if (log->failed && err)
+		*err = log->error;
+	return !log->failed;
+}
+
+struct span audit_log_checkpoint(const struct audit_log *log)
+{
+	return str_span(&log->on_disk.note);
+}
+
+static void forget_intent(struct audit_log *log, uint64_t seq)
+{
+	char key[24];
+	struct str *text;
+
+	snprintf(key, sizeof(key), "%020" PRIu64, seq);
+	text = map_remove(&log->open_intents, span_of(key));
+	if (text)
+		str_release(text);
+	free(text);
+}
+
+static int note_intent(void *data, uint64_t seq, struct span record, struct error *err)
+{
+	struct audit_log *log = data;
+	struct audit_envelope envelope;
+	struct str *text;
+	char key[24];
+
+	if (audit_envelope_read(record, &envelope, NULL, err))
+		return log_corrupt(err, "a record");
+	if (envelope.kind == AUDIT_SYNC_RESULT && envelope.has_intent)
+		forget_intent(log, envelope.intent);
+	if (envelope.kind != AUDIT_SYNC_INTENT)
+		return 0;
+	if (log->open_intents.count >= LIMIT_AUDIT_OPEN_INTENTS)
+		return error_set(err, ERROR_LIMIT, "TooManyIntents", "more than %u intents have no result", LIMIT_AUDIT_OPEN_INTENTS);
+	text = mem_alloc(sizeof(*text));
+	str_add(text, record);
+	snprintf(key, sizeof(key), "%020" PRIu64, seq);
+	map_set(&log->open_intents, span_of(key), text);
+	return 0;
+}
+
+static int find_open_intents(struct audit_log *log, const char *dir, struct error *err)
+{
+	struct audit_reader reader = AUDIT_READER_INIT;
+	uint64_t size = log->next_seq, from = size > LIMIT_AUDIT_OPEN_RECORDS ? size - LIMIT_AUDIT_OPEN_RECORDS : 0;
+	int result;
+
+	if (audit_reader_open(dir, &reader, err))
+		return -1;
+	result = audit_read_each(&reader, from, size, note_intent, log, err);
+	audit_reader_release(&reader);
+	return result;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct map_entry *const *x = a, *const *y = b;
+
+	return strcmp((*x)->key, (*y)->key);
+}
+
+void audit_log_each_open_intent(struct audit_log *log, void (*each)(void *data, const struct json *intent), void *data)
+{
+	CLEANUP(mem_cleanup) const struct map_entry **sorted = mem_calloc(log->open_intents.count + 1, sizeof(*sorted));
+	size_t count = 0;
+
+	MAP_EACH(entry, &log->open_intents)
+		sorted[count++] = entry;
+	qsort(sorted, count, sizeof(*sorted), by_key);
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		struct json *intent;
+
+		if (!audit_expand(&log->on_disk.writer.files, str_span(sorted[i]->value), arena, &intent, NULL))
+			each(data, intent);
+	}
+}
+
+/* Appends one record and makes it durable now; for the log's own, outside the loop's turn. */
+static int append_now(struct audit_log *log, struct json *fields, struct error *err)
+{
+	audit_log_append(log, fields, NULL, NULL);
+	flush(log);
+	tell(log);
+	timer_stop(log->timer);
+	return audit_log_ok(log, err) ? 0 : -1;
+}
+
+static int append_start(struct audit_log *log, struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct json *start = audit_record(arena, AUDIT_LOG_START, AUDIT_OK), *lost;
+
+	json_set_string(arena, start, "origin", note_signer_key(log->on_disk.signer)->name);
+	if (log->on_disk.repaired)
+		json_set_int(arena, start, "repaired_files", log->on_disk.repaired);
+	if (append_now(log, start, err))
+		return -1;
+	if (!*log->on_disk.predecessor)
+		return 0;
+	lost = audit_record(arena, AUDIT_LOG_LOST, AUDIT_FAIL);
+	json_set_string(arena, lost, "predecessor", log->on_disk.predecessor);
+	audit_set_reason(arena, lost, "LogMissing", "the folder of the log before this one is gone, only its key was left");
+	return append_now(log, lost, err);
+}
+
+static void free_log(struct audit_log *log)
+{
+	MAP_EACH(entry, &log->open_intents) {
+		str_release(entry->value);
+		free(entry->value);
+	}
+	map_release(&log->open_intents);
+	timer_free(log->timer);
+	log_recovered_release(&log->on_disk);
+	arena_free(log->arena);
+	str_release(&log->line);
+	free(log->waiting.items);
+	free(log->version);
+	free(log->journal_path);
+	free(log->id);
+	free(log);
+}
+
+static void cleanup_log(struct audit_log **log)
+{
+	if (*log)
+		free_log(*log);
+}
+
+static void name_log(struct audit_log *log)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	uint8_t boot[16];
+
+	log->id = mem_strdup(strrchr(note_signer_key(log->on_disk.signer)->name, '/') + 1);
+	log_files_beside(&log->on_disk.writer.files, ".journal", &text);
+	log->journal_path = str_take(&text);
+	rand_bytes(boot, sizeof(boot));
+	hex_encode(span_make(boot, sizeof(boot)), &text);
+	snprintf(log->boot, sizeof(log->boot), "%s", str_c(&text));
+}
+
+int audit_log_open(struct loop *loop, const char *dir, const struct audit_log_config *config, struct audit_log **out,
+		   struct error *err)
+{
+	CLEANUP(cleanup_log) struct audit_log *log = mem_alloc(sizeof(*log));
+	struct error own = ERROR_INIT;
+
+	err = err ? err : &own;
+	log->config = *config;
+	log->version = mem_strdup(config->version && *config->version ? config->version : "unknown");
+	log->arena = arena_new(0);
+	log->line.limit = LIMIT_AUDIT_BODY_BYTES;
+	log->timer = timer_new(loop, on_turn_ends, log);
+	if (log_recover(dir, &log->on_disk, err))
+		return -1;
+	if (!strchr(note_signer_key(log->on_disk.signer)->name, '/'))
+		return error_set(err, ERROR_INVALID, "LogCorrupt", "the key of %s has a name without '/'", dir);
+	name_log(log);
+	log->next_seq = log->on_disk.writer.edge.tree.size;
+	memcpy(log->last_id, log->on_disk.last_id, sizeof(log->last_id));
+	if (find_open_intents(log, dir, err) || append_start(log, err))
+		return -1;
+	*out = TAKE(log);
+	return 0;
+}
+
+void audit_log_close(struct audit_log *log)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = NULL;
+
+	if (!log)
+		return;
+	arena = arena_new(0);
+	if (!log->failed)
+		append_now(log, audit_record(arena, AUDIT_LOG_STOP, AUDIT_OK), NULL);
+	tell(log);
+	free_log(log);
+}

@@ -1,0 +1,24 @@
+/* What git_http.c and git_stream.c share; nobody else includes it. */
+#ifndef SOURCE_GIT_HTTP_INTERNAL_H
+#define SOURCE_GIT_HTTP_INTERNAL_H
+
+#include <curl/curl.h>
+
+#include "source/git_http.h"
+#include "source/git_url.h"
+
+struct git_http {
+	CURLM *multi;           /* holds the connections */
+	struct arena *arena;    /* of the configuration */
+	struct git_url url;     /* moves when a redirect is followed */
+	struct source_config config;
+};
+
+/* The answer's status line turned into an error; 0 for 200. Known once a byte or the end has come. */
+int git_stream_status(struct git_stream *stream, struct error *err);
+/* Where a redirect leads, borrowed from the stream; NULL when the answer is none. */
+const char *git_stream_redirect(struct git_stream *stream);
+/* Waits for the status. */
+int git_stream_wait(struct git_stream *stream, struct error *err);
+
+#endif

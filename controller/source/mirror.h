@@ -1,0 +1,45 @@
+/*
+ * The one bare mirror of a repository on disk: DIR/countersign-mirror says
+ * whose it is, DIR/git is the object database. It is a cache: whatever is wrong
+ * with it, it is made anew. One process uses it at a time.
+ *
+ * A commit that is there costs nothing. Packs are verified as they arrive; a cut
+ * or corrupt one is never seen by a reader. References of ours only tell the
+ * server what we have, under names derived from a hash, so that no branch name
+ * can clash with another.
+ */
+#ifndef SOURCE_MIRROR_H
+#define SOURCE_MIRROR_H
+
+#include <git2.h>
+
+#include "source/git_http.h"
+#include "source/source_job.h"
+
+struct mirror {
+	git_repository *repository;     /* NULL until opened */
+	char *directory, *url;
+	bool broken;                    /* an object was missing or corrupt: make it anew at the next fetch */
+};
+
+/* Once a process, before anything else of libgit2: no configuration of the machine is read. */
+void mirror_library_init(void);
+
+/*
+ * Opens it, making it (and its folder) when missing and anew when it is of
+ * another URL or cannot be opened; *rebuilt tells. Removes what a killed fetch
+ * left behind. ERROR_INTERNAL "NotAMirror" when the folder holds something else.
+ */
+int mirror_open(struct mirror *mirror, const char *directory, const char *url, bool *rebuilt, struct error *err);
+void mirror_close(struct mirror *mirror);
+
+/*
+ * Makes sure that the commit is there. Errors: those of git_http.h;
+ * INVALID "RevisionNotFound": the repository has no such commit; TRANSIENT
+ * "RevisionMoved": `ref` moved meanwhile and the commit is gone (resolve
+ * again); TRANSIENT "FetchFailed": the pack is cut or corrupt.
+ */
+int mirror_fetch(struct mirror *mirror, struct git_http *http, const struct source_fetch_request *request,
+		 struct source_fetch_reply *reply, struct error *err);
+
+#endif

@@ -1,0 +1,178 @@
+/* The worker: a session and a switch over the kinds of jobs. */
+#include "source/source.h"
+
+#include <curl/curl.h>
+
+#include "base/limits.h"
+#include "source/git_http.h"
+#include "source/git_url.h"
+#include "source/mirror.h"
+#include "source/refs.h"
+#include "source/tree_job.h"
+
+struct session {
+	struct git_http *http;
+	struct mirror mirror;
+	struct history_memo memo;
+	bool configured;
+	bool speaks_v2;         /* known from an earlier answer: refs can be asked for at once */
+};
+
+void *source_session_new(void)
+{
+	struct session *session = mem_alloc(sizeof(*session));
+
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	mirror_library_init();
+	session->http = git_http_new();
+	return session;
+}
+
+void source_session_free(void *data)
+{
+	struct session *session = data;
+
+	if (!session)
+		return;
+	mirror_close(&session->mirror);
+	history_memo_release(&session->memo);
+	git_http_free(session->http);
+	free(session);
+}
+
+/* --- jobs --------------------------------------------------------------------------------------------------------- */
+
+static int do_configure(struct session *session, const struct source_config *config, struct error *err)
+{
+	bool rebuilt;
+
+	session->configured = session->speaks_v2 = false;
+	if (!config->directory[0])
+		return error_set(err, ERROR_INTERNAL, "BadFrame", "a repository without a mirror directory");
+	if (git_http_configure(session->http, config, err) ||
+	    mirror_open(&session->mirror, config->directory, git_http_url(session->http), &rebuilt, err))
+		return -1;
+	history_memo_release(&session->memo);
+	session->configured = true;
+	return 0;
+}
+
+static int ask_v2(struct session *session, const struct source_refs_request *request, struct arena *arena, struct git_refs *out,
+		  struct error *err)
+{
+	CLEANUP(str_release) struct str question = STR_INIT, body = STR_INIT;
+
+	ls_refs_request(request, &question);
+	if (git_http_fetch(session->http, GIT_REQUEST_RPC, 2, str_span(&question), &body, err))
+		return -1;
+	/* names are borrowed from the body, which goes */
+	return ls_refs_parse(arena_span(arena, str_span(&body)), arena, out, err);
+}
+
+/* The greeting tells the generation; an old server's has the refs already. */
+static int ask_server(struct session *session, const struct source_refs_request *request, struct arena *arena, struct git_refs *out,
+		      struct error *err)
+{
+	CLEANUP(str_release) struct str body = STR_INIT;
+	struct advertisement greeting;
+
+	if (session->speaks_v2 && !ask_v2(session, request, arena, out, NULL))
+		return 0;
+	session->speaks_v2 = false;
+	if (git_http_fetch(session->http, GIT_REQUEST_REFS, 2, SPAN0, &body, err) ||
+	    advertisement_parse(arena_span(arena, str_span(&body)), arena, &greeting, err))
+		return -1;
+	if (greeting.version != 2) {
+		*out = greeting.refs;
+		return 0;
+	}
+	if (ask_v2(session, request, arena, out, err))
+		return -1;
+	session->speaks_v2 = true;
+	return 0;
+}
+
+static bool needs_server(const struct source_refs_request *request)
+{
+	for (size_t i = 0; i < request->count; i++)
+		if (!revision_is_commit(request->revisions[i]))
+			return true;
+	return false;
+}
+
+static int do_refs(struct session *session, const struct source_refs_request *request, struct arena *arena, struct str *reply,
+		   struct error *err)
+{
+	struct source_refs_reply answer = { arena_calloc(arena, request->count, sizeof(struct source_ref)), request->count };
+	struct git_refs refs = { NULL, 0 };
+
+	if (needs_server(request) && ask_server(session, request, arena, &refs, err))
+		return -1;
+	for (size_t i = 0; i < request->count; i++) {
+		refs_resolve(&refs, request->revisions[i], arena, &answer.refs[i]);
+		if (!answer.refs[i].commit[0])
+			error_wrap(&answer.refs[i].error, "%s", git_http_url(session->http));
+	}
+	source_refs_reply_encode(&answer, reply);
+	return 0;
+}
+
+static int do_fetch(struct session *session, const struct source_fetch_request *request, struct str *reply, struct error *err)
+{
+	struct source_fetch_reply answer;
+
+	if (mirror_fetch(&session->mirror, session->http, request, &answer, err))
+		return -1;
+	if (answer.rebuilt)
+		history_memo_release(&session->memo);
+	source_fetch_reply_encode(&answer, reply);
+	return 0;
+}
+
+static int do_tree(struct session *session, const struct source_tree_request *request, struct arena *arena, struct str *reply,
+		   int *reply_fd, struct error *err)
+{
+	struct source_tree_reply answer;
+	struct error own = ERROR_INIT;
+
+	if (!session->mirror.repository || session->mirror.broken)
+		return error_set(err, ERROR_TRANSIENT, "CommitMissing", "the mirror is to be fetched first");
+	if (!tree_job(session->mirror.repository, &session->memo, request, arena, &answer, reply_fd, &own)) {
+		source_tree_reply_encode(&answer, reply);
+		return 0;
+	}
+	/* an object that is not there, or not as it should be: the next fetch makes the mirror anew */
+	session->mirror.broken = strcmp(own.reason, "BadObject") == 0;
+	*err = own;
+	return -1;
+}
+
+static int serve(struct session *session, const struct source_job *job, struct arena *arena, struct str *reply, int *reply_fd,
+		 struct error *err)
+{
+	if (job->kind == SOURCE_CONFIGURE)
+		return do_configure(session, &job->as.configure, err);
+	if (!session->configured)
+		return error_set(err, ERROR_INTERNAL, "NotConfigured", "a source worker's first job must configure it");
+	switch (job->kind) {
+	case SOURCE_REFS: return do_refs(session, &job->as.refs, arena, reply, err);
+	case SOURCE_FETCH: return do_fetch(session, &job->as.fetch, reply, err);
+	default: return do_tree(session, &job->as.tree, arena, reply, reply_fd, err);
+	}
+}
+
+int source_serve(void *session, struct span request, int request_fd, struct str *reply, int *reply_fd, struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct source_job job;
+	struct error own = ERROR_INIT;
+
+	(void)request_fd;
+	if (!source_job_decode(request, arena, &job, &own) && !serve(session, &job, arena, reply, reply_fd, &own))
+		return 0;
+	/* the last door: whatever a library put into a message, no user information of a URL leaves */
+	git_text_redact(own.text);
+	if (err)
+		*err = own;
+	return -1;
+}

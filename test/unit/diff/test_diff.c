@@ -1,0 +1,253 @@
+/* diff/: field sets, extras, health, order, ignored fields, patches. */
+#include "unit.h"
+
+#include "diff/compare.h"
+#include "diff/extras.h"
+#include "diff/fields.h"
+#include "diff/health.h"
+#include "diff/ignore.h"
+#include "diff/order.h"
+#include "diff/patch.h"
+
+/* A Deployment of ours: replicas and container c by us, container s and an annotation by others. */
+#define OURS "{'manager':'countersign','operation':'Apply','apiVersion':'apps/v1','fieldsV1':{'f:spec':{'f:replicas':{},'f:template':{'f:spec':{'f:containers':{'k:{\\'name\\':\\'c\\'}':{'.':{},'f:image':{},'f:name':{}}}}}}}}"
+#define THEIRS "{'manager':'kubectl-edit','operation':'Update','time':'2026-01-02T00:00:00Z','apiVersion':'apps/v1','fieldsV1':{'f:spec':{'f:template':{'f:spec':{'f:containers':{'k:{\\'name\\':\\'s\\'}':{'.':{},'f:image':{},'f:name':{}}}}}}}}"
+#define SPEC "'spec':{'replicas':2,'template':{'spec':{'containers':[{'name':'c','image':'a@1'},{'name':'s','image':'evil'}]}}}"
+
+static struct json *object(struct arena *arena, const char *entries, const char *spec)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	char *fixed;
+
+	str_addf(&text, "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'d','namespace':'n','uid':'u','resourceVersion':'7',"
+		 "'managedFields':[%s]},%s}", entries, spec);
+	/* \' inside of keys stands for an escaped double quote */
+	fixed = arena_alloc(arena, text.length * 2 + 1);
+	for (size_t i = 0, o = 0; i < text.length; i++) {
+		if (text.data[i] == '\\' && text.data[i + 1] == '\'') {
+			fixed[o++] = '\\';
+			fixed[o++] = '"';
+			i++;
+		} else {
+			fixed[o++] = text.data[i];
+		}
+	}
+	return J(arena, fixed);
+}
+
+static void owned_digest_moves_with_values_and_with_ownership_only(void **state)
+{
+	static const struct { const char *name, *entries, *spec; bool same; } cases[] = {
+		{ "a foreign field changed", OURS "," THEIRS, "'spec':{'replicas':2,'paused':true,'template':{'spec':{'containers':[{'name':'c','image':'a@1'}]}}}", true },
+		{ "items moved", OURS, "'spec':{'replicas':2,'template':{'spec':{'containers':[{'name':'s','image':'evil'},{'name':'c','image':'a@1'}]}}}", true },
+		{ "a declared value changed", OURS, "'spec':{'replicas':3,'template':{'spec':{'containers':[{'name':'c','image':'a@1'}]}}}", false },
+		{ "a declared item went", OURS, "'spec':{'replicas':2,'template':{'spec':{'containers':[{'name':'s','image':'evil'}]}}}", false },
+		{ "the entry was wiped", THEIRS, SPEC, false },
+		{ "the entry was forged smaller", "{'manager':'countersign','operation':'Apply','fieldsV1':{'f:spec':{'f:replicas':{}}}}", SPEC, false },
+		{ "an Update entry of our name is not ours", "{'manager':'countersign','operation':'Update','fieldsV1':{'f:spec':{'f:replicas':{}}}}", SPEC, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct digest before = fields_digest(object(arena, OURS, SPEC));
+		struct digest after = fields_digest(object(arena, cases[i].entries, cases[i].spec));
+
+		assert_false(digest_is_zero(&before));
+		if (digest_equal(&before, &after) != cases[i].same)
+			fail_msg("%s", cases[i].name);
+	}
+}
+
+static void extras_name_path_manager_and_time(void **state)
+{
+	WITH_ARENA(arena);
+	struct extra *extras;
+	size_t count, more;
+
+	(void)state;
+	extras_find(object(arena, OURS "," THEIRS, SPEC), arena, &extras, &count, &more);
+	assert_int_equal(count, 1);
+	ASSERT_TEXT("path", extras[0].path, "/spec/template/spec/containers/1");
+	ASSERT_TEXT("manager", extras[0].manager, "kubectl-edit");
+	ASSERT_TEXT("time", extras[0].time, "2026-01-02T00:00:00Z");
+}
+
+static void notes_of_the_control_plane_are_no_extras(void **state)
+{
+	static const char *const entries[] = {
+		"{'manager':'kube-controller-manager','operation':'Update','subresource':'status','fieldsV1':{'f:status':{'f:replicas':{}}}}",
+		"{'manager':'kube-controller-manager','operation':'Update','fieldsV1':{'f:metadata':{'f:annotations':{'.':{},'f:deployment.kubernetes.io/revision':{}}}}}",
+		"{'manager':'countersign','operation':'Update','fieldsV1':{'f:spec':{'f:paused':{}}}}",
+		"{'manager':'countersign-released','operation':'Apply','fieldsV1':{'f:spec':{'f:paused':{}}}}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(entries); i++) {
+		WITH_ARENA(arena);
+		struct json *live = object(arena, entries[i], "'spec':{'paused':true},'status':{'replicas':1}");
+		struct extra *extras;
+		size_t count, more;
+
+		json_set(arena, json_get(live, "metadata"), "annotations", J(arena, "{'deployment.kubernetes.io/revision':'1'}"));
+		extras_find(live, arena, &extras, &count, &more);
+		if (count)
+			fail_msg("%s: %s", entries[i], extras[0].path);
+	}
+}
+
+static void drift_is_attributed_to_who_holds_the_field(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = object(arena, OURS ",{'manager':'kubectl-patch','operation':'Update','time':'2026-01-03T00:00:00Z','fieldsV1':{'f:spec':{'f:replicas':{}}}}",
+				   "'spec':{'replicas':9}");
+	struct extra who;
+
+	(void)state;
+	assert_true(drift_attribution(live, J(arena, "{'spec':{'replicas':2}}"), arena, &who));
+	ASSERT_TEXT("path", who.path, "/spec/replicas");
+	ASSERT_TEXT("manager", who.manager, "kubectl-patch");
+}
+
+static void strip_takes_out_the_foreign_container_and_nothing_else(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = object(arena, OURS "," THEIRS, SPEC);
+	struct json *desired = J(arena, "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'a@1'}]}}}}");
+
+	(void)state;
+	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, arena)),
+		    "[{\"op\":\"test\",\"path\":\"/metadata/resourceVersion\",\"value\":\"7\"},{\"op\":\"remove\",\"path\":\"/spec/template/spec/containers/1\"}]");
+	assert_null(patch_strip(live, desired, J(arena, "['evil']"), arena));
+	ASSERT_TEXT("pointer", patch_foreign_pointer(live, desired, arena), "/spec/template/spec/containers/1");
+}
+
+static void adoption_turns_kubectl_into_us_and_leaves_others(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = object(arena, "{'manager':'kubectl-client-side-apply','operation':'Update','apiVersion':'apps/v1','fieldsV1':{'f:spec':{'f:replicas':{}}}},"
+					  "{'manager':'kubectl','operation':'Apply','apiVersion':'apps/v1','fieldsV1':{'f:spec':{'f:paused':{}}}},"
+					  "{'manager':'hpa','operation':'Update','apiVersion':'apps/v1','fieldsV1':{'f:spec':{'f:x':{}}}}", SPEC);
+	const char *patch = T(arena, patch_own(live, false, arena));
+
+	(void)state;
+	assert_non_null(strstr(patch, "\"fieldsV1\":{\"f:spec\":{\"f:paused\":{},\"f:replicas\":{}}},\"manager\":\"countersign\",\"operation\":\"Apply\""));
+	assert_non_null(strstr(patch, "\"manager\":\"hpa\""));
+	assert_null(strstr(patch, "kubectl"));
+	assert_null(patch_own(object(arena, "{'manager':'hpa','operation':'Update','fieldsV1':{}}", SPEC), false, arena));
+}
+
+static void ignored_fields_leave_the_desired_object(void **state)
+{
+	WITH_ARENA(arena);
+	const char *pointers[] = { "/spec/replicas", "/spec/none", "/metadata/name", NULL }, *managers[] = { NULL };
+	struct ignore_rule rule = { "apps", "Deployment", NULL, NULL, pointers, managers };
+	struct application app = { .ignore = &rule, .ignore_count = 1 };
+	struct json *desired = J(arena, "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'d'},'spec':{'replicas':3,'x':1}}");
+	CLEANUP(str_release) struct str removed = STR_INIT;
+
+	(void)state;
+	assert_true(ignore_concerns(&app, desired));
+	ignore_apply(&app, desired, NULL, &removed);
+	ASSERT_TEXT("removed", str_c(&removed), "/spec/replicas\n");
+	ASSERT_TEXT("left", T(arena, json_get(desired, "spec")), "{\"x\":1}");
+	assert_non_null(json_path(desired, "metadata", "name", NULL));
+	assert_false(ignore_concerns(&app, J(arena, "{'apiVersion':'v1','kind':'Service','metadata':{'name':'d'}}")));
+}
+
+static void released_object_carries_identity_and_the_live_value(void **state)
+{
+	WITH_ARENA(arena);
+
+	(void)state;
+	assert_true(patch_holds(object(arena, OURS, SPEC), "/spec/replicas\n"));
+	assert_false(patch_holds(object(arena, THEIRS, SPEC), "/spec/replicas\n"));
+	ASSERT_TEXT("released", T(arena, patch_released(object(arena, OURS, SPEC), "/spec/replicas\n", arena)),
+		    "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\",\"namespace\":\"n\"},\"spec\":{\"replicas\":2}}");
+	ASSERT_TEXT("in a list", T(arena, json_get(patch_released(object(arena, OURS, SPEC), "/spec/template/spec/containers/1/image\n", arena), "spec")),
+		    "{\"template\":{\"spec\":{\"containers\":[{\"image\":\"evil\",\"name\":\"s\"}]}}}");
+}
+
+static void what_was_applied_already_is_known_from_the_live_object(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = object(arena, OURS, SPEC);
+	struct json *same = J(arena, "{'spec':{'replicas':2,'template':{'spec':{'containers':[{'name':'c','image':'a@1'}]}}}}");
+
+	(void)state;
+	assert_true(compare_is_applied(same, live));
+	json_set_int(arena, json_get(same, "spec"), "replicas", 3);
+	assert_false(compare_is_applied(same, live));
+	assert_false(compare_is_applied(J(arena, "{'spec':{'replicas':2}}"), live)); /* a key was dropped from Git */
+}
+
+static void health_by_kind(void **state)
+{
+	static const struct { const char *object, *health; } cases[] = {
+		{ "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'generation':2},'spec':{'replicas':2},'status':{'observedGeneration':2,'replicas':2,'updatedReplicas':2,'availableReplicas':2}}", "Healthy" },
+		{ "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'generation':2},'spec':{'replicas':2},'status':{'observedGeneration':1,'replicas':2,'updatedReplicas':2,'availableReplicas':2}}", "Progressing" },
+		{ "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'generation':1},'spec':{'replicas':2},'status':{'observedGeneration':1,'replicas':3,'updatedReplicas':2,'availableReplicas':2}}", "Progressing" },
+		{ "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'generation':1},'spec':{},'status':{'observedGeneration':1,'conditions':[{'type':'Progressing','reason':'ProgressDeadlineExceeded'}]}}", "Degraded" },
+		{ "{'apiVersion':'apps/v1','kind':'Deployment','spec':{'paused':true}}", "Suspended" },
+		{ "{'apiVersion':'apps/v1','kind':'StatefulSet','metadata':{'generation':1},'spec':{'replicas':1},'status':{'observedGeneration':1,'readyReplicas':1,'currentRevision':'a','updateRevision':'a'}}", "Healthy" },
+		{ "{'apiVersion':'apps/v1','kind':'StatefulSet','metadata':{'generation':1},'spec':{'replicas':1},'status':{'observedGeneration':1,'readyReplicas':1,'currentRevision':'a','updateRevision':'b','updatedReplicas':0}}", "Progressing" },
+		{ "{'apiVersion':'batch/v1','kind':'Job','status':{'conditions':[{'type':'Failed','status':'True','message':'x'}]}}", "Degraded" },
+		{ "{'apiVersion':'batch/v1','kind':'Job','status':{'conditions':[{'type':'Complete','status':'True'}]}}", "Healthy" },
+		{ "{'apiVersion':'v1','kind':'Service','spec':{'type':'LoadBalancer'}}", "Progressing" },
+		{ "{'apiVersion':'v1','kind':'Service','spec':{'type':'ClusterIP'}}", "Healthy" },
+		{ "{'apiVersion':'v1','kind':'PersistentVolumeClaim','status':{'phase':'Pending'}}", "Progressing" },
+		{ "{'apiVersion':'v1','kind':'Pod','status':{'phase':'Failed'}}", "Degraded" },
+		{ "{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition','status':{'conditions':[{'type':'Established','status':'True'}]}}", "Healthy" },
+		{ "{'apiVersion':'x.example/v1','kind':'Widget','status':{'conditions':[{'type':'Ready','status':'False'}]}}", "Progressing" },
+		{ "{'apiVersion':'x.example/v1','kind':'Widget'}", "Healthy" }, { "{'apiVersion':'v1','kind':'ConfigMap'}", "Healthy" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+
+		ASSERT_TEXT(cases[i].object, health_name(health_of(J(arena, cases[i].object), arena, NULL)), cases[i].health);
+	}
+}
+
+static void waves_and_ranks(void **state)
+{
+	static const struct { const char *object; int wave; bool good; } cases[] = {
+		{ "{'metadata':{}}", 0, true },
+		{ "{'metadata':{'annotations':{'argocd.argoproj.io/sync-wave':'-5'}}}", -5, true },
+		{ "{'metadata':{'annotations':{'argocd.argoproj.io/sync-wave':'x','helm.sh/hook-weight':'3'}}}", 3, true },
+		{ "{'metadata':{'annotations':{'argocd.argoproj.io/sync-wave':'x'}}}", 0, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		int wave = 99;
+
+		assert_int_equal(order_wave(J(arena, cases[i].object), &wave, NULL) == 0, cases[i].good);
+		if (cases[i].good)
+			assert_int_equal(wave, cases[i].wave);
+	}
+	assert_true(order_rank(SPAN("Namespace")) < order_rank(SPAN("CustomResourceDefinition")));
+	assert_true(order_rank(SPAN("CustomResourceDefinition")) < order_rank(SPAN("Deployment")));
+	assert_true(order_rank(SPAN("APIService")) < order_rank(SPAN("Widget")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(owned_digest_moves_with_values_and_with_ownership_only),
+		cmocka_unit_test(extras_name_path_manager_and_time),
+		cmocka_unit_test(notes_of_the_control_plane_are_no_extras),
+		cmocka_unit_test(drift_is_attributed_to_who_holds_the_field),
+		cmocka_unit_test(strip_takes_out_the_foreign_container_and_nothing_else),
+		cmocka_unit_test(adoption_turns_kubectl_into_us_and_leaves_others),
+		cmocka_unit_test(ignored_fields_leave_the_desired_object),
+		cmocka_unit_test(released_object_carries_identity_and_the_live_value),
+		cmocka_unit_test(what_was_applied_already_is_known_from_the_live_object),
+		cmocka_unit_test(health_by_kind),
+		cmocka_unit_test(waves_and_ranks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,157 @@
+/* gate/verdict.h: starts at deny; all policies must pass, one authority of each. */
+#include "unit.h"
+
+#include "base/clock.h"
+#include "gate/verdict.h"
+
+#define KEY "'key':{'data':'PEM'}"
+#define POLICY(name, glob, rest) "{'metadata':{'name':'" name "'},'spec':{'images':[{'glob':'" glob "'}],'authorities':[{'name':'k'," KEY "}]" rest "}}"
+
+struct world {
+	const char *policies[3];
+	const char *signers;        /* trust key ids that signed, comma-separated */
+	const char *image, *namespace;
+};
+
+static int64_t now_of(const char *text)
+{
+	int64_t ns = 0;
+
+	assert_true(time_parse(span_of(text), &ns));
+	return ns;
+}
+
+static struct ruling_detail judge(struct arena *arena, const struct world *world)
+{
+	struct image_policy *policies = arena_calloc(arena, 3, sizeof(*policies));
+	struct policy_set set = { policies, 0 };
+	struct claims *claims = ARENA_NEW(arena, struct claims);
+	struct reference *reference = ARENA_NEW(arena, struct reference);
+	struct ruling_detail detail;
+	struct image_facts facts = { reference, world->namespace ? world->namespace : "shop", digest_of(SPAN("image")), claims, NULL };
+	struct span rest = span_of(world->signers);
+	struct error err = ERROR_INIT;
+
+	for (; set.count < 3 && world->policies[set.count]; set.count++)
+		image_policy_decode(J(arena, world->policies[set.count]), arena, &policies[set.count]);
+	if (reference_parse(span_of(world->image), arena, reference, &err))
+		fail_msg("%s", err.text);
+	claims->image = facts.digest;
+	claims->items = arena_calloc(arena, 4, sizeof(struct claim));
+	while (rest.length) {
+		struct claim *claim = &claims->items[claims->count++];
+
+		claim->proves = CLAIM_SIGNATURE;
+		claim->subject = facts.digest;
+		claim->text = "";
+		claim->signers = arena_calloc(arena, 1, sizeof(struct claim_signer));
+		claim->signers[0] = (struct claim_signer){ SIGNER_KEY, arena_strndup(arena, span_cut(&rest, ',')) };
+		claim->signer_count = 1;
+	}
+	verdict_judge(&set, &facts, now_of("2026-06-01T00:00:00Z"), arena, &detail);
+	return detail;
+}
+
+#define SHOP POLICY("shop", "r.example/shop/**", "")
+
+static void verdicts(void **state)
+{
+	static const struct { const char *name; struct world world; enum ruling ruling; const char *reason; } cases[] = {
+		{ "zero policies deny", { { NULL }, "", "r.example/shop/a:1", NULL }, RULING_DENY, "NoPolicy" },
+		{ "no policy matches: deny", { { POLICY("other", "o.example/**", "") }, "other/0", "r.example/shop/a:1", NULL }, RULING_DENY, "NoPolicy" },
+		{ "signed by its authority", { { SHOP }, "shop/0", "r.example/shop/a:1", NULL }, RULING_ALLOW, "" },
+		{ "not signed", { { SHOP }, "", "r.example/shop/a:1", NULL }, RULING_DENY, "NoSignature" },
+		{ "signed for another policy only", { { SHOP }, "other/0", "r.example/shop/a:1", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "all policies that apply must pass", { { SHOP, POLICY("all", "**", "") }, "shop/0", "r.example/shop/a:1", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "both pass", { { SHOP, POLICY("all", "**", "") }, "shop/0,all/0", "r.example/shop/a:1", NULL }, RULING_ALLOW, "" },
+		{ "warn lets a failed check pass", { { POLICY("shop", "r.example/shop/**", ",'mode':'warn'") }, "", "r.example/shop/a:1", NULL },
+		  RULING_WARN, "NoSignature" },
+		{ "an enforcing policy beside it still denies",
+		  { { POLICY("w", "**", ",'mode':'warn'"), SHOP }, "", "r.example/shop/a:1", NULL }, RULING_DENY, "NoSignature" },
+		{ "unknown field makes the policy invalid and denies",
+		  { { POLICY("shop", "r.example/shop/**", ",'mod':'warn'") }, "shop/0", "r.example/shop/a:1", NULL }, RULING_DENY, "InvalidPolicy" },
+		{ "an invalid policy for other images denies nothing here",
+		  { { SHOP, POLICY("x", "x.example/**", ",'mod':1") }, "shop/0", "r.example/shop/a:1", NULL }, RULING_ALLOW, "" },
+		{ "globs that cannot be read govern everything",
+		  { { SHOP, "{'metadata':{'name':'x'},'spec':{'images':[{'glop':'x'}],'authorities':[]}}" }, "shop/0", "r.example/shop/a:1", NULL },
+		  RULING_DENY, "InvalidPolicy" },
+		{ "exempted", { { POLICY("shop", "r.example/shop/**", ",'exemptions':[{'glob':'**','namespaces':['sh*'],'reason':'old','expires':'2027-01-01T00:00:00Z'}]") },
+				"", "r.example/shop/a:1", NULL }, RULING_EXEMPT, "" },
+		{ "an exemption that is over is none", { { POLICY("shop", "r.example/shop/**", ",'exemptions':[{'glob':'**','namespaces':['*'],'reason':'old','expires':'2026-01-01T00:00:00Z'}]") },
+				"", "r.example/shop/a:1", NULL }, RULING_DENY, "NoSignature" },
+		{ "an exemption of another namespace is none", { { POLICY("shop", "r.example/shop/**", ",'exemptions':[{'glob':'**','namespaces':['x'],'reason':'old','expires':'2027-01-01T00:00:00Z'}]") },
+				"", "r.example/shop/a:1", NULL }, RULING_DENY, "NoSignature" },
+		{ "an exemption of one policy does not lift another",
+		  { { POLICY("shop", "r.example/shop/**", ",'exemptions':[{'glob':'**','namespaces':['*'],'reason':'old','expires':'2027-01-01T00:00:00Z'}]"), POLICY("all", "**", "") },
+				"", "r.example/shop/a:1", NULL }, RULING_DENY, "NoSignature" },
+		{ "docker hub by any of its names", { { POLICY("h", "index.docker.io/library/*", "") }, "h/0", "nginx", NULL }, RULING_ALLOW, "" },
+		{ "matched with its tag", { { POLICY("t", "r.example/a:v1", "") }, "t/0", "r.example/a:v1", NULL }, RULING_ALLOW, "" },
+		{ "matched with its digest", { { POLICY("t", "r.example/a@sha256:*", "") }, "t/0", "r.example/a:v1", NULL }, RULING_ALLOW, "" },
+		{ "one star stays in its segment", { { POLICY("t", "r.example/*", "") }, "t/0", "r.example/a/b", NULL }, RULING_DENY, "NoPolicy" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct ruling_detail detail = judge(arena, &cases[i].world);
+
+		ASSERT_TEXT(cases[i].name, ruling_name(detail.ruling), ruling_name(cases[i].ruling));
+		ASSERT_TEXT(cases[i].name, detail.reason, cases[i].reason);
+	}
+}
+
+static void evidence_that_could_not_be_had_is_unknown_and_permits_nothing(void **state)
+{
+	WITH_ARENA(arena);
+	struct image_policy policy;
+	struct policy_set set = { &policy, 1 };
+	struct reference reference;
+	struct error problem = { ERROR_TRANSIENT, "FetchError", "503" };
+	struct image_facts facts = { &reference, "shop", digest_of(SPAN("x")), NULL, &problem };
+	struct ruling_detail detail;
+
+	(void)state;
+	image_policy_decode(J(arena, SHOP), arena, &policy);
+	assert_int_equal(reference_parse(SPAN("r.example/shop/a"), arena, &reference, NULL), 0);
+	verdict_judge(&set, &facts, 0, arena, &detail);
+	ASSERT_TEXT("fetch", ruling_name(detail.ruling), "unknown");
+	assert_false(ruling_permits(detail.ruling));
+	facts.digest = (struct digest){ { 0 } };
+	verdict_judge(&set, &facts, 0, arena, &detail);
+	ASSERT_TEXT("digest", ruling_name(detail.ruling), "unknown");
+	facts.reference = NULL;
+	verdict_judge(&set, &facts, 0, arena, &detail);
+	ASSERT_TEXT("reference", ruling_name(detail.ruling), "deny");
+}
+
+static void a_zeroed_ruling_denies(void **state)
+{
+	struct ruling_detail zero = { 0 };
+
+	(void)state;
+	assert_false(ruling_permits(zero.ruling));
+}
+
+static void the_message_names_image_digest_policy_and_the_fix(void **state)
+{
+	WITH_ARENA(arena);
+	struct world world = { { SHOP }, "", "r.example/shop/a:1", NULL };
+	struct ruling_detail detail = judge(arena, &world);
+
+	(void)state;
+	assert_non_null(strstr(detail.message, "r.example/shop/a@sha256:"));
+	assert_non_null(strstr(detail.message, "policy shop"));
+	assert_non_null(strstr(detail.message, "cosign sign --key"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(verdicts),
+		cmocka_unit_test(evidence_that_could_not_be_had_is_unknown_and_permits_nothing),
+		cmocka_unit_test(a_zeroed_ruling_denies),
+		cmocka_unit_test(the_message_names_image_digest_policy_and_the_fix),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
