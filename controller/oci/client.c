@@ -49,6 +49,8 @@ struct client *client_new(const struct client_config *config)
 	client->transport = transport_new();
 	client->arena = arena_new(0);
 	client->base = arena_printf(client->arena, "%s://%s", config->plain_http ? "http" : "https", config->host);
+	if (is_set(config->credential.registry_token))
+		client->authorization = arena_printf(client->arena, "Bearer %s", config->credential.registry_token);
 	client->deadline_ms = clock_mono_ms() + config->timeout_ms;
 	if (!url_split(client->base, client->arena, &client->home, &has_user))
 		client->home = "";
@@ -195,7 +197,7 @@ static const char *basic_value(const struct client *client)
 {
 	CLEANUP(str_release) struct str plain = STR_INIT, value = STR_INIT;
 
-	str_addf(&plain, "%s:%s", client->config.username, is_set(client->config.password) ? client->config.password : "");
+	str_addf(&plain, "%s:%s", client->config.credential.username, is_set(client->config.credential.password) ? client->config.credential.password : "");
 	str_adds(&value, "Basic ");
 	base64_encode(str_span(&plain), &value);
 	return arena_strndup(client->arena, str_span(&value));
@@ -229,7 +231,7 @@ static int by_basic(const struct client *client, const struct challenge *challen
 	if (!url)
 		return error_set(err, ERROR_FORBIDDEN, "FetchError", "%s names a token server whose URL cannot be used", client->base);
 	trip->url = url;
-	if (is_set(client->config.username))
+	if (is_set(client->config.credential.username))
 		trip->authorization = basic_value(client);
 	return 0;
 }
@@ -245,7 +247,7 @@ static void by_refresh_token(const struct client *client, const struct challenge
 	str_adds(&form, "&scope=");
 	url_escape(span_of(scope), &form);
 	str_adds(&form, "&refresh_token=");
-	url_escape(span_of(client->config.identity_token), &form);
+	url_escape(span_of(client->config.credential.identity_token), &form);
 	trip->form = arena_strndup(arena, str_span(&form));
 }
 
@@ -288,7 +290,7 @@ static int by_bearer(struct client *client, const struct challenge *challenge, s
 
 	if (check_realm(client, challenge->realm, arena, &trip, err))
 		return -1;
-	if (is_set(client->config.identity_token))
+	if (is_set(client->config.credential.identity_token))
 		by_refresh_token(client, challenge, scope, arena, &trip);
 	else if (by_basic(client, challenge, scope, arena, &trip, err))
 		return -1;
@@ -305,7 +307,7 @@ static int authenticate(struct client *client, const struct trip *trip, const st
 	challenge_parse(span_of(response->challenge), arena, &challenge);
 	if (challenge.scheme == CHALLENGE_BEARER)
 		return by_bearer(client, &challenge, arena, err);
-	if (challenge.scheme == CHALLENGE_BASIC && is_set(client->config.username)) {
+	if (challenge.scheme == CHALLENGE_BASIC && is_set(client->config.credential.username)) {
 		client->authorization = basic_value(client);
 		return 0;
 	}
@@ -331,8 +333,7 @@ static int check_status(const struct client *client, const struct trip *trip, co
 	case 401:
 	case 403:
 		return error_set(err, ERROR_FORBIDDEN, "FetchError", "%s: the registry answered %d: it refuses %s", what, response->status,
-				 is_set(client->config.username) || is_set(client->config.identity_token) ? "the credential"
-													  : "anonymous access");
+				 credential_is_anonymous(&client->config.credential) ? "anonymous access" : "the credential");
 	default:
 		return error_set(err, ERROR_TRANSIENT, "FetchError", "%s: the registry answered %d", what, response->status);
 	}

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 
+#include "oci/dockerconfig.h"
 #include "oci/transport.h"
 
 struct client;
@@ -25,7 +26,7 @@ struct client;
 struct client_config {
 	const char *host;                 /* host[:port] of the API */
 	const char *repository;           /* for the scope of tokens */
-	const char *username, *password, *identity_token;
+	struct credential credential;
 	const char *ca_pem;               /* takes the place of the system's for the registry's host, stands beside it for others */
 	bool plain_http;
 	int64_t timeout_ms;               /* of the whole job */

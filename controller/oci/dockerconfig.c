@@ -71,7 +71,7 @@ static int take_text(const struct json *entry, const char *key, const char **out
 }
 
 /* base64 of user:password; some writers leave the padding out. */
-static int take_auth(const char *auth, struct arena *arena, struct docker_credential *out, struct error *err)
+static int take_auth(const char *auth, struct arena *arena, struct credential *out, struct error *err)
 {
 	CLEANUP(str_release) struct str padded = STR_INIT, plain = STR_INIT;
 	ptrdiff_t colon;
@@ -89,20 +89,40 @@ static int take_auth(const char *auth, struct arena *arena, struct docker_creden
 	return 0;
 }
 
-static int take_entry(const struct json *entry, struct arena *arena, struct docker_credential *out, struct error *err)
+/* It becomes a header as it is. */
+static int check_registry_token(const char *token, struct error *err)
 {
-	struct docker_credential c = { "", "", "", false, false };
+	for (const char *c = token; *c; c++)
+		if (*c <= ' ' || *c >= 0x7f)
+			return error_set(err, ERROR_INVALID, REASON, "the entry's registrytoken has bytes that no token has");
+	return 0;
+}
+
+static int take_entry(const struct json *entry, struct arena *arena, struct credential *out, struct error *err)
+{
+	struct credential c = CREDENTIAL_ANONYMOUS;
 	const char *auth = "";
 
 	if (take_text(entry, "username", &c.username, err) || take_text(entry, "password", &c.password, err) ||
-	    take_text(entry, "identitytoken", &c.identity_token, err) ||
+	    take_text(entry, "identitytoken", &c.identity_token, err) || take_text(entry, "registrytoken", &c.registry_token, err) ||
 	    take_text(entry, "auth", &auth, err))
+		return -1;
+	if (check_registry_token(c.registry_token, err))
 		return -1;
 	if (auth[0] && take_auth(auth, arena, &c, err))
 		return -1;
-	c.found = *c.username || *c.password || *c.identity_token;
 	*out = c;
 	return 0;
+}
+
+bool credential_is_anonymous(const struct credential *credential)
+{
+	const char *const all[] = { credential->username, credential->password, credential->identity_token, credential->registry_token };
+
+	for (size_t i = 0; i < COUNT_OF(all); i++)
+		if (all[i] && all[i][0])
+			return false;
+	return true;
 }
 
 static const struct json_member *find_entry(const struct json *auths, const struct reference *reference)
@@ -126,10 +146,10 @@ static bool names_helper(const struct json *document, const struct reference *re
 	return false;
 }
 
-int docker_config_find(struct span json, const struct reference *reference, struct arena *arena, struct docker_credential *out,
-		       struct error *err)
+int dockerconfig_find(struct span json, const struct reference *reference, struct arena *arena, struct credential *out, bool *found,
+		      bool *helper, struct error *err)
 {
-	struct docker_credential credential = { "", "", "", false, false };
+	struct credential credential = CREDENTIAL_ANONYMOUS;
 	const struct json_member *entry;
 	const struct json *auths;
 	struct json *document;
@@ -147,7 +167,8 @@ int docker_config_find(struct span json, const struct reference *reference, stru
 	entry = find_entry(auths, reference);
 	if (entry && take_entry(entry->value, arena, &credential, err))
 		return error_wrap(err, "Docker configuration, entry for %s", reference->registry);
-	credential.helper = !credential.found && names_helper(document, reference);
 	*out = credential;
+	*found = entry && !credential_is_anonymous(&credential);
+	*helper = !*found && names_helper(document, reference);
 	return 0;
 }

@@ -20,19 +20,23 @@
 #define CREDENTIAL_MAX 65536u      /* bytes of a user name, a password or a token */
 
 /* What a registry may be told. "" where there is none; all "" is anonymous. Never logged, never in messages. */
-struct docker_credential {
+struct credential {
 	const char *username, *password;
 	const char *identity_token;       /* OAuth2 refresh token, for the realm's token endpoint */
-	bool found;                       /* an entry matches and says something */
-	bool helper;                      /* none does, and a credential helper is named for the registry */
+	const char *registry_token;       /* sent as Bearer to the registry as it is */
 };
 
+/* A credential with nothing in it. */
+#define CREDENTIAL_ANONYMOUS ((struct credential){ "", "", "", "" })
+bool credential_is_anonymous(const struct credential *credential);
+
 /*
- * The credential for an image; anonymous when no entry matches. ERROR_INVALID
- * "BadDockerConfig" for a file, or a matching entry, that cannot be read; its text
- * never holds a secret.
+ * The credential for an image. *found is false, and *out anonymous, when no entry
+ * matches. *helper is true when a credential helper is named for the registry and no
+ * entry matches. ERROR_INVALID "BadDockerConfig" for a file, or a matching entry, that
+ * cannot be read; its text never holds a secret.
  */
-int docker_config_find(struct span json, const struct reference *reference, struct arena *arena, struct docker_credential *out,
-		       struct error *err);
+int dockerconfig_find(struct span json, const struct reference *reference, struct arena *arena, struct credential *out, bool *found,
+		      bool *helper, struct error *err);
 
 #endif

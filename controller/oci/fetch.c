@@ -55,9 +55,7 @@ int fetch(const struct fetch_request *request, struct arena *arena, struct fetch
 	struct client_config config = {
 		.host = reference->host,
 		.repository = reference->repository,
-		.username = request->username,
-		.password = request->password,
-		.identity_token = request->identity_token,
+		.credential = request->credential,
 		.ca_pem = request->ca_pem,
 		.plain_http = request->plain_http,
 		.timeout_ms = LIMIT_EVIDENCE_SECONDS * 1000,
@@ -86,9 +84,10 @@ void fetch_request_encode(const struct fetch_request *request, struct str *out)
 	pack_u8(out, REQUEST_VERSION);
 	pack_span(out, str_span(&reference));
 	pack_u8(out, request->evidence);
-	pack_text(out, request->username);
-	pack_text(out, request->password);
-	pack_text(out, request->identity_token);
+	pack_text(out, request->credential.username);
+	pack_text(out, request->credential.password);
+	pack_text(out, request->credential.identity_token);
+	pack_text(out, request->credential.registry_token);
 	pack_text(out, request->ca_pem);
 	pack_u8(out, request->plain_http);
 }
@@ -102,9 +101,10 @@ static int request_decode(struct span bytes, struct arena *arena, struct fetch_r
 		in.bad = true;
 	reference = unpack_span(&in);
 	out->evidence = unpack_bool(&in);
-	out->username = unpack_text(&in, arena);
-	out->password = unpack_text(&in, arena);
-	out->identity_token = unpack_text(&in, arena);
+	out->credential.username = unpack_text(&in, arena);
+	out->credential.password = unpack_text(&in, arena);
+	out->credential.identity_token = unpack_text(&in, arena);
+	out->credential.registry_token = unpack_text(&in, arena);
 	out->ca_pem = unpack_text(&in, arena);
 	out->plain_http = unpack_bool(&in);
 	return unpack_end(&in, "fetch request", err) || reference_parse(reference, arena, &out->reference, err) ? -1 : 0;

@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 
+#include "oci/dockerconfig.h"
 #include "oci/evidence.h"
 #include "oci/reference.h"
 
@@ -25,7 +26,7 @@
 struct fetch_request {
 	struct reference reference;       /* with a digest: that one; else its tag is resolved */
 	bool evidence;                    /* collect evidence; else resolve only */
-	const char *username, *password, *identity_token;
+	struct credential credential;     /* for this registry alone */
 	const char *ca_pem;               /* for the registry's host, in place of the system's authorities */
 	bool plain_http;                  /* speak http, not https, to this registry */
 };
