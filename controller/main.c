@@ -13,13 +13,30 @@
 #include "source/source.h"
 #include "verify/verify.h"
 
+/* The pure roles and fetch take and give bytes alone. */
+static int serve_fetch(void *session, struct span request, int request_fd, struct str *reply, int *reply_fd, struct error *err)
+{
+	(void)session;
+	(void)request_fd;
+	(void)reply_fd;
+	return fetch_serve(request, reply, err);
+}
+
+static int serve_verify(void *session, struct span request, int request_fd, struct str *reply, int *reply_fd, struct error *err)
+{
+	(void)session;
+	(void)request_fd;
+	(void)reply_fd;
+	return verify_serve(request, reply, err);
+}
+
 static int run_role(enum role role, int argc, char **argv)
 {
 	static const struct worker_handler handlers[ROLE_COUNT] = {
 		[ROLE_SOURCE] = { source_serve, source_session_new },
-		[ROLE_FETCH] = { fetch_serve, NULL },
+		[ROLE_FETCH] = { serve_fetch, NULL },
 		[ROLE_RENDER] = { render_serve, NULL },
-		[ROLE_VERIFY] = { verify_serve, NULL },
+		[ROLE_VERIFY] = { serve_verify, NULL },
 	};
 
 	log_setup(LOG_INFO, role_name(role));
