@@ -15,13 +15,8 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "source/tree_filter.h"
 #include "source/tree_stream.h"
-
-struct tree_options {
-	const char *path;               /* "" and "." are the root */
-	bool recurse;
-	const char *include, *exclude;  /* globs on the path below `path`, "" for none; '*' crosses '/', {a,b} */
-};
 
 /*
  * Puts a path into its one form: no empty and no "." parts; "" is the root.

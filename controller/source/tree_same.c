@@ -3,6 +3,7 @@
  * their order, a selected file that is not on both sides is found.
  */
 #include "base/limits.h"
+#include "source/tree.h"
 #include "source/tree_filter.h"
 
 struct pair {
