@@ -3,7 +3,9 @@
  * drained after every socket action (also the one of the timer, or the last
  * one to time out is never told); a time-out of 0 means soon, not now; a poll
  * handle is stopped before curl closes its socket; callbacks run from a
- * deferred drain, so that they may send and cancel freely.
+ * deferred drain, so that they may send and cancel freely. A stream's data
+ * comes from inside curl, which must not be entered again: what is sent or
+ * canceled there waits until curl has returned.
  */
 #include "io/http.h"
 
@@ -29,6 +31,8 @@ struct transfer {
 	void (*on_done)(void *, const struct http_answer *);
 	void *data;
 	bool too_large, stalled, ended_by_reader;
+	bool added, canceled;
+	struct transfer *next_waiting;  /* in http->waiting: to be added or freed */
 	char error_text[CURL_ERROR_SIZE];
 };
 
@@ -41,7 +45,8 @@ struct http {
 	char *base_url, *ca_pem, *cert_pem, *key_pem, *proxy_url, *user_agent;
 	struct curl_slist *connect_to;
 	char *request_base; /* base_url, or the same with tls_server_name in place of the host */
-	bool insecure, draining;
+	bool insecure, draining, inside;
+	struct transfer *waiting;
 };
 
 static struct span id_key(const uint64_t *id)
@@ -51,7 +56,8 @@ static struct span id_key(const uint64_t *id)
 
 static void transfer_free(struct transfer *transfer)
 {
-	curl_multi_remove_handle(transfer->http->multi, transfer->easy);
+	if (transfer->added)
+		curl_multi_remove_handle(transfer->http->multi, transfer->easy);
 	curl_easy_cleanup(transfer->easy);
 	curl_slist_free_all(transfer->headers);
 	str_release(&transfer->body);
@@ -108,7 +114,8 @@ static void drain(void *data)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-		finish(transfer, message->data.result);
+		if (!transfer->canceled)
+			finish(transfer, message->data.result);
 	}
 }
 
@@ -120,12 +127,41 @@ static void drain_soon(struct http *http)
 	loop_defer(http->loop, drain, http);
 }
 
+static void add_transfer(struct transfer *transfer)
+{
+	ASSERT(curl_multi_add_handle(transfer->http->multi, transfer->easy) == CURLM_OK);
+	transfer->added = true;
+}
+
+/* What was asked for from inside of curl's own callbacks. */
+static void do_waiting(struct http *http)
+{
+	while (http->waiting) {
+		struct transfer *transfer = http->waiting;
+
+		http->waiting = transfer->next_waiting;
+		if (transfer->canceled)
+			transfer_free(transfer);
+		else if (!transfer->added)
+			add_transfer(transfer);
+	}
+}
+
 static void action(struct http *http, curl_socket_t socket, int flags)
 {
 	int running;
 
+	http->inside = true;
 	curl_multi_socket_action(http->multi, socket, flags, &running);
+	http->inside = false;
+	do_waiting(http);
 	drain_soon(http);
+}
+
+static void wait_for_curl(struct transfer *transfer)
+{
+	transfer->next_waiting = transfer->http->waiting;
+	transfer->http->waiting = transfer;
 }
 
 static void on_timeout(void *data)
@@ -271,8 +307,9 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 	struct span piece = span_make(bytes, size * count);
 	long status = 0;
 
-	if (transfer->idle)
-		timer_start(transfer->idle, transfer->idle_timeout_ms);
+	if (transfer->canceled)
+		return 0;
+	timer_start(transfer->idle, transfer->idle_timeout_ms);
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (transfer->on_data && status == 200) {
 		transfer->ended_by_reader = transfer->on_data(transfer->data, piece) != 0;
@@ -408,7 +445,10 @@ uint64_t http_send(struct http *http, const struct http_request *request)
 	set_connection(http, transfer, request);
 	set_content(transfer, request);
 	map_set(&http->transfers, id_key(&transfer->id), transfer);
-	ASSERT(curl_multi_add_handle(http->multi, transfer->easy) == CURLM_OK);
+	if (http->inside)
+		wait_for_curl(transfer);
+	else
+		add_transfer(transfer);
 	return transfer->id;
 }
 
@@ -416,8 +456,16 @@ void http_cancel(struct http *http, uint64_t id)
 {
 	struct transfer *transfer = map_remove(&http->transfers, id_key(&id));
 
-	if (transfer)
+	if (!transfer)
+		return;
+	if (!http->inside) {
 		transfer_free(transfer);
+		return;
+	}
+	transfer->canceled = true;
+	timer_stop(transfer->idle);
+	if (transfer->added)
+		wait_for_curl(transfer);
 }
 
 uint64_t http_sent(const struct http *http)

@@ -61,11 +61,6 @@ static void add_query(struct watch *watch, struct str *path)
 	}
 }
 
-static const char *accept(const struct watch *watch)
-{
-	return watch->metadata ? KUBE_METADATA_LIST : KUBE_JSON;
-}
-
 static void set_version(struct watch *watch, const struct json *metadata)
 {
 	struct span version = json_text_span(json_get(metadata, "resourceVersion"));
@@ -188,7 +183,7 @@ static void start_stream(struct watch *watch)
 	watch->events = 0;
 	watch->expired = watch->broken = false;
 	watch->started_ms = clock_mono_ms();
-	watch->request = kube_stream(watch->kube, str_c(&path), accept(watch), watch->as, IDLE_MS, on_piece, on_stream_end,
+	watch->request = kube_stream(watch->kube, str_c(&path), watch->metadata ? KUBE_METADATA : KUBE_JSON, watch->as, IDLE_MS, on_piece, on_stream_end,
 				     watch);
 }
 
@@ -238,7 +233,7 @@ static void start_list(struct watch *watch)
 		str_adds(&path, "&continue=");
 		url_escape(str_span(&watch->next_page), &path);
 	}
-	watch->request = kube_get(watch->kube, str_c(&path), accept(watch), watch->as, on_page, watch);
+	watch->request = kube_get(watch->kube, str_c(&path), watch->metadata ? KUBE_METADATA_LIST : KUBE_JSON, watch->as, on_page, watch);
 }
 
 static void begin(void *data)

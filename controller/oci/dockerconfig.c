@@ -89,6 +89,15 @@ static int take_auth(const char *auth, struct arena *arena, struct credential *o
 	return 0;
 }
 
+/* It becomes a header as it is. */
+static int check_registry_token(const char *token, struct error *err)
+{
+	for (const char *c = token; *c; c++)
+		if (*c <= ' ' || *c >= 0x7f)
+			return error_set(err, ERROR_INVALID, REASON, "the entry's registrytoken has bytes that no token has");
+	return 0;
+}
+
 static int take_entry(const struct json *entry, struct arena *arena, struct credential *out, struct error *err)
 {
 	struct credential c = CREDENTIAL_ANONYMOUS;
@@ -98,16 +107,22 @@ static int take_entry(const struct json *entry, struct arena *arena, struct cred
 	    take_text(entry, "identitytoken", &c.identity_token, err) || take_text(entry, "registrytoken", &c.registry_token, err) ||
 	    take_text(entry, "auth", &auth, err))
 		return -1;
+	if (check_registry_token(c.registry_token, err))
+		return -1;
 	if (auth[0] && take_auth(auth, arena, &c, err))
 		return -1;
-	c.username = arena_strdup(arena, c.username);
 	*out = c;
 	return 0;
 }
 
 bool credential_is_anonymous(const struct credential *credential)
 {
-	return !credential->username[0] && !credential->password[0] && !credential->identity_token[0] && !credential->registry_token[0];
+	const char *const all[] = { credential->username, credential->password, credential->identity_token, credential->registry_token };
+
+	for (size_t i = 0; i < COUNT_OF(all); i++)
+		if (all[i] && all[i][0])
+			return false;
+	return true;
 }
 
 static const struct json_member *find_entry(const struct json *auths, const struct reference *reference)

@@ -167,7 +167,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	if (live->drifted)
 		json_parse(span_of(live->drifted), run->arena, 0, &object, NULL);
 	action->live = object;
-	action->uid = live->uid;
+	action->uid = arena_strdup(run->arena, live->uid);
 	action->force = true;
 	action->stage = digest_equal(&live->owned, &item->owned) ? STAGE_STRIP : STAGE_APPLY;
 	differs(run, action, "OutOfSync", why);
@@ -182,7 +182,7 @@ static void plan_update(struct run *run, struct desired *desired, const struct l
 {
 	struct action *action = add(run, ACT_UPDATE, desired, "differs from what Git declares");
 
-	action->uid = live->uid;
+	action->uid = arena_strdup(run->arena, live->uid);
 	action->live = read;
 	action->force = true;
 	action->stage = STAGE_APPLY;
@@ -283,12 +283,13 @@ static struct action *plan_delete(struct run *run, const struct inventory_item *
 	const struct kube_kind *kind;
 
 	action->stage = STAGE_DELETE;
-	action->group = item->group;
-	action->version = item->version;
-	action->kind = item->kind;
-	action->namespace = item->namespace;
-	action->name = item->name;
-	action->uid = item->uid;
+	/* the inventory is replaced while the run still tells of this */
+	action->group = arena_strdup(run->arena, item->group);
+	action->version = arena_strdup(run->arena, item->version);
+	action->kind = arena_strdup(run->arena, item->kind);
+	action->namespace = arena_strdup(run->arena, item->namespace);
+	action->name = arena_strdup(run->arena, item->name);
+	action->uid = arena_strdup(run->arena, item->uid);
 	action->key = key;
 	action->title = arena_printf(run->arena, "%s %s%s%s", item->kind, item->namespace, *item->namespace ? "/" : "", item->name);
 	action->permit.account = kube_account(run->arena, run->app->inventory.account);
@@ -297,7 +298,7 @@ static struct action *plan_delete(struct run *run, const struct inventory_item *
 	if (kind) {
 		struct kube_kind *copy = ARENA_NEW(run->arena, struct kube_kind);
 
-		*copy = (struct kube_kind){ item->group, arena_strdup(run->arena, kind->version), item->kind,
+		*copy = (struct kube_kind){ action->group, arena_strdup(run->arena, kind->version), action->kind,
 					    arena_strdup(run->arena, kind->resource), kind->namespaced, false, false, true };
 		action->resource = copy;
 	}
@@ -397,7 +398,8 @@ static void number(struct run *run)
 {
 	uint32_t ordinal = 0;
 
-	qsort(run->actions, run->action_count, sizeof(struct action), by_turn);
+	if (run->action_count)
+		qsort(run->actions, run->action_count, sizeof(struct action), by_turn);
 	for (size_t i = 0; i < run->action_count; i++) {
 		struct action *action = &run->actions[i];
 

@@ -264,6 +264,7 @@ enum step_result step_prepare(struct run *run)
 	}
 	if (check_duplicates(run, &err))
 		return run_fail(run, &err);
-	qsort(run->desired, run->desired_count, sizeof(struct desired), by_order);
+	if (run->desired_count)
+		qsort(run->desired, run->desired_count, sizeof(struct desired), by_order);
 	return STEP_NEXT;
 }

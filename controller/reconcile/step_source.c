@@ -22,7 +22,7 @@ static enum step_result heal_instead(struct run *run)
 	if (!run->dirty || !*app->inventory.revision || !run->spec.automated)
 		return STEP_STOP;
 	run->goal = GOAL_HEAL;
-	run->tip = app->inventory.revision;
+	run->tip = arena_strdup(run->arena, app->inventory.revision);
 	return STEP_NEXT;
 }
 

@@ -1,0 +1,321 @@
+/* Collecting evidence; see gather.h. */
+#include "oci/gather.h"
+
+#include "base/limits.h"
+#include "oci/header.h"
+#include "oci/manifest.h"
+
+#define MEDIA_LEGACY_LAYER "application/vnd.dev.cosign.simplesigning.v1+json"
+#define ACCEPT_MANIFEST MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_MANIFEST
+
+struct gather {
+	struct client *client;
+	const char *repository;
+	struct arena *arena;
+	struct evidence *evidence;
+	struct descriptor *candidates;    /* referrers that may be bundles, each digest once */
+	size_t candidate_count, candidate_capacity;
+};
+
+/* --- reading from the registry --------------------------------------------------------------------------------------- */
+
+int gather_manifest(struct client *client, const char *repository, const char *name, const struct digest *digest, const char *accept,
+		    struct arena *arena, struct response *out, struct digest *real, bool *found, struct error *err)
+{
+	const char *path = arena_printf(arena, "/v2/%s/manifests/%s", repository, name);
+	char hex[DIGEST_TEXT];
+
+	if (client_get(client, path, accept, LIMIT_OCI_MANIFEST_BYTES, arena, out, err))
+		return -1;
+	*found = out->status == 200;
+	if (out->status == 404)
+		return 0;
+	if (out->status != 200)
+		return error_set(err, ERROR_TRANSIENT, "FetchError", "%s: the registry answered %d", path, out->status);
+	*real = digest_of(out->body);
+	digest_text(real, hex);
+	/* Whoever asked by digest gets that content or nothing; a tag's header is a promise that is held to as well. */
+	if (digest && !digest_equal(digest, real))
+		return error_set(err, ERROR_TRANSIENT, "DigestMismatch", "%s: the registry sent bytes that hash to %s", path, hex);
+	if (span_starts(span_of(out->digest), "sha256:") && strcmp(out->digest, hex) != 0)
+		return error_set(err, ERROR_TRANSIENT, "DigestMismatch", "%s: the registry calls it %.80s and sent bytes that hash to %s", path,
+				 out->digest, hex);
+	return 0;
+}
+
+static struct evidence_document *add(struct gather *g, enum evidence_kind kind, enum evidence_source source,
+				     const struct digest *manifest, struct error *err)
+{
+	struct evidence_document *document;
+
+	if (g->evidence->count == LIMIT_SIGNATURES) {
+		error_set(err, ERROR_LIMIT, "TooManySignatures", "%s has more than %u signatures for one image: remove old ones",
+			  g->repository, LIMIT_SIGNATURES);
+		return NULL;
+	}
+	document = evidence_add(g->evidence, g->arena);
+	document->kind = kind;
+	document->source = source;
+	document->manifest = *manifest;
+	document->problem_text = document->media_type = "";
+	return document;
+}
+
+static int problem(struct evidence_document *document, enum evidence_problem problem, const char *text)
+{
+	document->problem = problem;
+	document->problem_text = text;
+	return 0;
+}
+
+/* The document's bytes by its descriptor. What the descriptor itself gets wrong is the document's problem. */
+static int get_blob(struct gather *g, const struct descriptor *layer, struct evidence_document *document, struct error *err)
+{
+	struct error cause = ERROR_INIT;
+	struct response response;
+	struct digest real;
+	char hex[DIGEST_TEXT];
+
+	document->digest = layer->digest;
+	document->media_type = layer->media_type;
+	digest_text(&layer->digest, hex);
+	if (layer->size > LIMIT_OCI_BLOB_BYTES)
+		return problem(document, EVIDENCE_TOO_LARGE,
+			       arena_printf(g->arena, "the layer claims %llu bytes, over the limit of %u", (unsigned long long)layer->size,
+					    LIMIT_OCI_BLOB_BYTES));
+	if (client_get(g->client, arena_printf(g->arena, "/v2/%s/blobs/%s", g->repository, hex), "*/*", (size_t)layer->size, g->arena,
+		       &response, &cause)) {
+		if (!strcmp(cause.reason, "TooLarge") && client_bytes(g->client) <= LIMIT_EVIDENCE_BYTES)
+			return problem(document, EVIDENCE_TOO_LARGE, arena_strdup(g->arena, cause.text));
+		return error_set(err, cause.kind, cause.reason, "%s", cause.text);
+	}
+	if (response.status == 404)
+		return problem(document, EVIDENCE_MISSING, arena_printf(g->arena, "the registry answered 404 for the blob %s", hex));
+	if (response.status != 200)
+		return error_set(err, ERROR_TRANSIENT, "FetchError", "blob %s of %s: the registry answered %d", hex, g->repository,
+				 response.status);
+	real = digest_of(response.body);
+	if (!digest_equal(&real, &layer->digest))
+		return error_set(err, ERROR_TRANSIENT, "BlobDigest", "blob %s of %s: the registry sent bytes that do not hash to it", hex,
+				 g->repository);
+	if (response.body.length != layer->size)
+		return problem(document, EVIDENCE_BAD_MANIFEST,
+			       arena_printf(g->arena, "the layer claims %llu bytes and has %zu", (unsigned long long)layer->size,
+					    response.body.length));
+	document->bytes = response.body;
+	return 0;
+}
+
+/* --- bundles ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_known(const struct gather *g, const struct digest *digest)
+{
+	for (size_t i = 0; i < g->candidate_count; i++)
+		if (digest_equal(&g->candidates[i].digest, digest))
+			return true;
+	return false;
+}
+
+static int take_index(struct gather *g, const char *where, struct span body, struct error *err)
+{
+	struct error cause = ERROR_INIT;
+	struct descriptor *all;
+	size_t count;
+
+	if (index_parse(body, g->arena, &all, &count, &cause))
+		return error_set(err, ERROR_TRANSIENT, "FetchError", "%s: the index cannot be read: %s", where, cause.text);
+	for (size_t i = 0; i < count; i++) {
+		struct descriptor *next;
+
+		if (!descriptor_may_be_bundle(&all[i]) || is_known(g, &all[i].digest))
+			continue;
+		if (g->candidate_count == LIMIT_REFERRERS)
+			return error_set(err, ERROR_LIMIT, "TooManyReferrers",
+					 "%s lists more than %u referrers that may be signatures: remove old ones", where, LIMIT_REFERRERS);
+		next = arena_push(g->arena, &g->candidates, &g->candidate_count, &g->candidate_capacity, sizeof(*next));
+		*next = all[i];
+	}
+	return 0;
+}
+
+static bool is_index(const struct response *response, struct arena *arena)
+{
+	return response->status == 200 && !strcmp(media_type_of(span_of(response->content_type), arena), MEDIA_OCI_INDEX);
+}
+
+/* The pages behind the first; each must be an index, and on the registry itself. */
+static int next_pages(struct gather *g, const char *url, struct response *page, struct error *err)
+{
+	for (unsigned pages = 1;; pages++) {
+		struct span next = link_next(span_of(page->link));
+		const char *target = next.data ? url_resolve(url, arena_strndup(g->arena, next), g->arena) : NULL;
+
+		if (!next.data)
+			return 0;
+		if (!target)
+			return error_set(err, ERROR_TRANSIENT, "FetchError", "%s: the next page's Link is no URL", url);
+		if (pages == LIMIT_REFERRER_PAGES)
+			return error_set(err, ERROR_LIMIT, "TooManyReferrers", "%s has more than %u pages", url, LIMIT_REFERRER_PAGES);
+		url = target;
+		if (client_get(g->client, url, MEDIA_OCI_INDEX, LIMIT_OCI_MANIFEST_BYTES, g->arena, page, err))
+			return -1;
+		if (!is_index(page, g->arena))
+			return error_set(err, ERROR_TRANSIENT, "FetchError", "%s: the next page of referrers is status %d, type '%.100s'", url,
+					 page->status, page->content_type);
+		if (take_index(g, url, page->body, err))
+			return -1;
+	}
+}
+
+/* The Referrers Tag Schema (distribution 1.1): an index under the digest as a tag, of a registry without the API. */
+static int fallback_tag(struct gather *g, struct error *err)
+{
+	char hex[DIGEST_HEX];
+	struct response response;
+	struct digest real;
+	const char *tag;
+	bool found;
+
+	digest_hex(&g->evidence->image, hex);
+	tag = arena_printf(g->arena, "sha256-%s", hex);
+	if (gather_manifest(g->client, g->repository, tag, NULL, MEDIA_OCI_INDEX, g->arena, &response, &real, &found, err))
+		return -1;
+	if (!found)
+		return 0;
+	if (!is_index(&response, g->arena))
+		return error_set(err, ERROR_TRANSIENT, "FetchError", "tag %s of %s is of type '%.100s', must be an index of referrers", tag,
+				 g->repository, response.content_type);
+	return take_index(g, tag, response.body, err);
+}
+
+/* distribution 1.1, "Listing Referrers": 200 with an index is the API; 404, 400, 406 or another type mean there is none. */
+static int list_referrers(struct gather *g, enum evidence_source *source, struct error *err)
+{
+	char hex[DIGEST_TEXT];
+	struct response response;
+	const char *path;
+
+	digest_text(&g->evidence->image, hex);
+	path = arena_printf(g->arena, "/v2/%s/referrers/%s", g->repository, hex);
+	if (client_get(g->client, path, MEDIA_OCI_INDEX, LIMIT_OCI_MANIFEST_BYTES, g->arena, &response, err))
+		return -1;
+	*source = EVIDENCE_REFERRERS;
+	if (is_index(&response, g->arena))
+		return take_index(g, path, response.body, err) || next_pages(g, client_url(g->client, path, g->arena), &response, err) ? -1 : 0;
+	*source = EVIDENCE_FALLBACK_TAG;
+	return fallback_tag(g, err);
+}
+
+/* A bundle's manifest: exactly one layer, of a bundle's media type. */
+static int take_bundle(struct gather *g, const struct descriptor *candidate, enum evidence_source source, struct span body,
+		       struct error *err)
+{
+	struct evidence_document *document;
+	struct error cause = ERROR_INIT;
+	struct manifest manifest;
+	bool readable = !manifest_parse(body, g->arena, &manifest, &cause);
+
+	/* Only the manifest tells what a referrer with an empty or missing artifact type is; most are something else. */
+	if (readable && !manifest_is_bundle(&manifest))
+		return 0;
+	if (!readable && !span_starts(span_of(candidate->artifact_type), MEDIA_BUNDLE_PREFIX))
+		return 0;
+	document = add(g, EVIDENCE_BUNDLE, source, &candidate->digest, err);
+	if (!document)
+		return -1;
+	if (!readable)
+		return problem(document, EVIDENCE_BAD_MANIFEST, arena_printf(g->arena, "its manifest cannot be read: %s", cause.text));
+	if (manifest.layer_count != 1)
+		return problem(document, EVIDENCE_MEDIA_TYPE,
+			       arena_printf(g->arena, "a bundle has one layer, this one has %zu", manifest.layer_count));
+	if (!span_starts(span_of(manifest.layers[0].media_type), MEDIA_BUNDLE_PREFIX))
+		return problem(document, EVIDENCE_MEDIA_TYPE, "its layer is not of a bundle's media type");
+	descriptor_annotations(&manifest.layers[0], g->arena, document);
+	return get_blob(g, &manifest.layers[0], document, err);
+}
+
+static int get_bundle(struct gather *g, const struct descriptor *candidate, enum evidence_source source, struct error *err)
+{
+	struct evidence_document *document;
+	struct response response;
+	struct digest real;
+	char hex[DIGEST_TEXT];
+	bool found;
+
+	digest_text(&candidate->digest, hex);
+	if (gather_manifest(g->client, g->repository, hex, &candidate->digest, ACCEPT_MANIFEST, g->arena, &response, &real, &found, err))
+		return -1;
+	if (found)
+		return take_bundle(g, candidate, source, response.body, err);
+	document = add(g, EVIDENCE_BUNDLE, source, &candidate->digest, err);
+	if (!document)
+		return -1;
+	return problem(document, EVIDENCE_MISSING, arena_printf(g->arena, "the registry answered 404 for the referrer %s", hex));
+}
+
+static int gather_bundles(struct gather *g, struct error *err)
+{
+	enum evidence_source source;
+
+	if (list_referrers(g, &source, err))
+		return -1;
+	for (size_t i = 0; i < g->candidate_count; i++)
+		if (get_bundle(g, &g->candidates[i], source, err))
+			return -1;
+	return 0;
+}
+
+/* --- legacy ----------------------------------------------------------------------------------------------------------- */
+
+static int take_layer(struct gather *g, const struct digest *manifest, const struct descriptor *layer, struct error *err)
+{
+	struct evidence_document *document = add(g, EVIDENCE_LEGACY, EVIDENCE_SIG_TAG, manifest, err);
+
+	if (!document)
+		return -1;
+	document->digest = layer->digest;
+	document->media_type = layer->media_type;
+	descriptor_annotations(layer, g->arena, document);
+	if (strcmp(layer->media_type, MEDIA_LEGACY_LAYER) != 0)
+		return problem(document, EVIDENCE_MEDIA_TYPE, "its layer is not of the media type of a signature");
+	return get_blob(g, layer, document, err);
+}
+
+/* Signature specification: each layer of the image tagged sha256-<hex>.sig is a signature; 404 means there are none. */
+static int gather_legacy(struct gather *g, struct error *err)
+{
+	char hex[DIGEST_HEX];
+	struct error cause = ERROR_INIT;
+	struct evidence_document *document;
+	struct response response;
+	struct manifest manifest;
+	struct digest real;
+	bool found;
+
+	digest_hex(&g->evidence->image, hex);
+	if (gather_manifest(g->client, g->repository, arena_printf(g->arena, "sha256-%s.sig", hex), NULL, ACCEPT_MANIFEST, g->arena, &response,
+			    &real, &found, err))
+		return -1;
+	if (!found)
+		return 0;
+	if (manifest_parse(response.body, g->arena, &manifest, &cause)) {
+		document = add(g, EVIDENCE_LEGACY, EVIDENCE_SIG_TAG, &real, err);
+		return !document ? -1
+				 : problem(document, EVIDENCE_BAD_MANIFEST,
+					   arena_printf(g->arena, "the signature's manifest cannot be read: %s", cause.text));
+	}
+	if (manifest.layer_count > LIMIT_SIGNATURES)
+		return error_set(err, ERROR_LIMIT, "TooManySignatures", "tag sha256-%s.sig of %s has %zu layers, over the limit of %u", hex,
+				 g->repository, manifest.layer_count, LIMIT_SIGNATURES);
+	for (size_t i = 0; i < manifest.layer_count; i++)
+		if (take_layer(g, &real, &manifest.layers[i], err))
+			return -1;
+	return 0;
+}
+
+int gather_evidence(struct client *client, const char *repository, struct arena *arena, struct evidence *out, struct error *err)
+{
+	struct gather g = { .client = client, .repository = repository, .arena = arena, .evidence = out };
+
+	return gather_bundles(&g, err) || gather_legacy(&g, err) ? -1 : 0;
+}
