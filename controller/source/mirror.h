@@ -34,6 +34,16 @@ int mirror_open(struct mirror *mirror, const char *directory, const char *url, b
 void mirror_close(struct mirror *mirror);
 
 /*
+ * Puts the small packs of many fetches into one. All objects stay, also those
+ * that no branch names any more: they may be what runs. A kill in between
+ * leaves some objects twice, none lost. Returns -1 when it could not: the mirror
+ * is as before, only slower.
+ */
+int mirror_consolidate(struct mirror *mirror);
+/* How many packs there are. */
+size_t mirror_packs(const struct mirror *mirror);
+
+/*
  * Makes sure that the commit is there. Errors: those of git_http.h;
  * INVALID "RevisionNotFound": the repository has no such commit; TRANSIENT
  * "RevisionMoved": `ref` moved meanwhile and the commit is gone (resolve

@@ -166,7 +166,13 @@ int mirror_fetch(struct mirror *mirror, struct git_http *http, const struct sour
 	git_oid_fromstr(&id, request->commit);
 	if (ensure_open(mirror, &answer, err))
 		return -1;
-	if (!has_commit(mirror->repository, &id) && fetch_or_rebuild(mirror, http, request, &id, &answer, err))
+	if (has_commit(mirror->repository, &id)) {
+		*reply = answer;
+		return 0;
+	}
+	if (mirror_packs(mirror) >= LIMIT_GIT_PACKS)
+		mirror_consolidate(mirror);
+	if (ensure_open(mirror, &answer, err) || fetch_or_rebuild(mirror, http, request, &id, &answer, err))
 		return -1;
 	if (answer.fetched)
 		keep(mirror, request->ref && request->ref[0] ? request->ref : request->commit, &id);

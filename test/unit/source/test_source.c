@@ -13,6 +13,7 @@
 #include "git_test.h"
 #include "io/sandbox.h"
 #include "io/sealed.h"
+#include "source/mirror.h"
 #include "source/source.h"
 #include "source/source_job.h"
 #include "source/tree_stream.h"
@@ -510,6 +511,42 @@ static void source_removes_what_a_killed_fetch_left(void **state)
 	assert_false(fetched.rebuilt);
 }
 
+/* The packs of many fetches become one, and every commit that ever was there still is. */
+static void mirror_puts_the_packs_of_many_fetches_together(void **state)
+{
+	struct source_fetch_reply fetched;
+	struct source_tree_reply answer;
+	char commits[12][256];
+	struct mirror mirror = { .directory = NULL };
+	bool rebuilt;
+
+	(void)state;
+	assert_int_equal(configure(), 0);
+	for (unsigned i = 0; i < COUNT_OF(commits); i++) {
+		/* every third time history is thrown away */
+		shell(commits[i], "cd w; echo 'n: %u' > a/x.yaml; git add .; git commit -q %s -m c%u; git push -qf origin main; git rev-parse HEAD", i + 50,
+		      i % 3 == 2 ? "--amend" : "", i);
+		assert_int_equal(fetch(commits[i], "refs/heads/main", &fetched), 0);
+	}
+	source_session_free(session);
+	session = source_session_new();
+	assert_int_equal(mirror_open(&mirror, path_of("mirror"), config.url, &rebuilt, &err), 0);
+	assert_true(mirror_packs(&mirror) >= COUNT_OF(commits));
+	assert_int_equal(mirror_consolidate(&mirror), 0);
+	assert_int_equal(mirror_packs(&mirror), 1);
+	assert_int_equal(mirror_consolidate(&mirror), 0);
+	mirror_close(&mirror);
+	server_mode("status 500");
+	assert_int_equal(configure(), 0);
+	for (unsigned i = 0; i < COUNT_OF(commits); i++)
+		assert_int_equal(tree(commits[i], "a", &answer), 0);
+	server_mode("");
+	shell(commits[0], "cd w; echo 'n: 99' > a/x.yaml; git commit -qam more; git push -q origin main; git rev-parse HEAD");
+	assert_int_equal(fetch(commits[0], "refs/heads/main", &fetched), 0);
+	assert_false(fetched.rebuilt);
+	assert_true(fetched.received_bytes < 3000);
+}
+
 static void source_does_not_take_a_folder_that_is_not_its_own(void **state)
 {
 	(void)state;
@@ -780,6 +817,7 @@ int main(void)
 		TEST(source_makes_a_broken_mirror_anew),
 		TEST(source_notices_a_pack_that_rotted_on_disk),
 		TEST(source_removes_what_a_killed_fetch_left),
+		TEST(mirror_puts_the_packs_of_many_fetches_together),
 		TEST(source_does_not_take_a_folder_that_is_not_its_own),
 		TEST(source_makes_the_mirror_anew_for_another_repository),
 		TEST(source_needs_to_be_configured_first),
