@@ -19,7 +19,7 @@
 struct mirror {
 	git_repository *repository;     /* NULL until opened */
 	char *directory, *url;
-	bool broken;                    /* an object was missing or corrupt: make it anew at the next fetch */
+	bool broken;                    /* an object is missing or corrupt: the next fetch makes it anew */
 };
 
 /* Once a process, before anything else of libgit2: no configuration of the machine is read. */
