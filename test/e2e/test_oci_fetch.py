@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import secrets
 import subprocess
 import time
 
@@ -17,6 +18,7 @@ from harness.hostile import Hostile
 from harness.images import FORMATS, Registry, run
 from harness.wait import SCALE
 
+RUN = "fetch-" + secrets.token_hex(4)   # a stack that is kept between runs still has the images of the last one
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -68,7 +70,7 @@ def key(keys):
 @pytest.fixture
 def image(request, registry, key):
     """An image that is signed in both formats."""
-    name = "fetch/" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:80]
+    name = f"{RUN}/" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:80]
     return registry.image(name).sign(key, "bundle").sign(key, "legacy")
 
 
@@ -97,7 +99,7 @@ def test_evidence_is_had_from_every_sort_of_registry(stack, registry, key, tmp_p
         "basic over TLS": lambda: Registry(stack, stack.registry_tls, tmp_path, "bob", "secret", stack.registry_ca, made_through=registry),
         "fallback tags": lambda: Registry(stack, stack.registry_fallback, tmp_path),
     }[door]()
-    image = made.image(f"fetch/{door.replace(' ', '-').lower()}-{form}").sign(key, form)
+    image = made.image(f"{RUN}/{door.replace(' ', '-').lower()}-{form}").sign(key, form)
     how = ["--registry-ca", made.ca] if made.ca else ["--plain-http-registry", made.address]
     seen = Outcome(image.ref, "--key", key.public, *how, docker_config=made.folder)
     assert seen.code == 0, seen.err
@@ -110,7 +112,7 @@ def test_evidence_is_had_from_every_sort_of_registry(stack, registry, key, tmp_p
 @pytest.mark.parametrize("config,word", [(None, "401"), ({"username": "bob", "password": "wrong"}, "401")], ids=["anonymous", "wrong_password"])
 @pytest.mark.parametrize("door", ["bearer", "basic over TLS"])
 def test_registry_that_wants_another_credential_is_an_error_and_not_unsigned(stack, registry, key, tmp_path, door, config, word):
-    image = registry.image("fetch/credential").sign(key)
+    image = registry.image(f"{RUN}/credential").sign(key)
     address = stack.registry_bearer if door == "bearer" else stack.registry_tls
     how = ["--plain-http-registry", address] if door == "bearer" else ["--registry-ca", stack.registry_ca]
     if config:
@@ -218,7 +220,7 @@ def test_429_that_asks_for_more_than_the_time_fails_at_once(bad, image, key):
 
 
 def test_tag_is_resolved_once_so_a_second_answer_cannot_matter(bad, registry, image, key):
-    unsigned = registry.image("fetch/unsigned-second", content="other")
+    unsigned = registry.image(f"{RUN}/unsigned-second", content="other")
     bad.rule(ENDPOINTS["image"], bad.body(registry.crane("manifest", unsigned.ref).encode(), MANIFEST))
     bad.rule(ENDPOINTS["image"], lambda h: h.answer(*bad.forward(h)), times=1)
     seen = verify(bad, image, key)
@@ -540,15 +542,15 @@ def test_requests_and_bytes_of_one_image_are_bounded(bad, image, key):
 
 
 def test_unsigned_image_is_told_apart(bad, registry, key):
-    image = registry.image("fetch/unsigned")
+    image = registry.image(f"{RUN}/unsigned")
     assert verify(bad, image, key).code == 10
     assert [r[1].rsplit("/", 2)[1] for r in bad.requests] == ["manifests", "referrers", "manifests"]
 
 
 def test_copied_signature_is_refused_for_its_own_reason(registry, key, bad):
     """Row 1: the legacy tag copied to another image, and a bundle whose manifest's subject was rewritten."""
-    good = registry.image("fetch/copied", content="good").sign(key, "bundle").sign(key, "legacy")
-    other = registry.image("fetch/copied", tag="2", content="other")
+    good = registry.image(f"{RUN}/copied", content="good").sign(key, "bundle").sign(key, "legacy")
+    other = registry.image(f"{RUN}/copied", tag="2", content="other")
     registry.crane("copy", f"{registry.address}/{good.name}:{good.digest.replace(':', '-')}.sig",
                    f"{registry.address}/{other.name}:{other.digest.replace(':', '-')}.sig")
     index = real_index(bad, good)
@@ -558,7 +560,7 @@ def test_copied_signature_is_refused_for_its_own_reason(registry, key, bad):
 
 
 def test_attestation_is_no_signature(registry, key, stack, tmp_path, bad):
-    image = registry.image("fetch/attested")
+    image = registry.image(f"{RUN}/attested")
     (tmp_path / "predicate").write_text('{"a":1}')
     (tmp_path / "none.json").write_text('{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","rekorTlogConfig":{},"tsaConfig":{}}')
     run(stack.cosign, "attest", "--key", key.private, "--yes", "--signing-config", tmp_path / "none.json", "--type", "https://example.test/t",
