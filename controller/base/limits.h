@@ -81,7 +81,7 @@
 #define LIMIT_AUDIT_QUEUE_BYTES (8u << 20)       /* records waiting for one commit; past it they are written at once */
 #define LIMIT_AUDIT_JOURNAL_BYTES (16u << 20)    /* what a restart reads again */
 #define LIMIT_AUDIT_OPEN_RECORDS (1u << 20)      /* whose text is checked at start: 2 s; hashes are checked of all */
-#define LIMIT_AUDIT_OPEN_INTENTS 100000u         /* without a result, found at start */
+#define LIMIT_AUDIT_OPEN_INTENTS 100000u         /* without a result, told at one start */
 #define LIMIT_AUDIT_VERIFY_THREADS 8u
 #define LIMIT_APISERVER_EVENT_BYTES (8u << 20)   /* one line of the cluster's audit log: a request and a response body */
 #define LIMIT_APISERVER_EVENTS 50000000u         /* governed writes kept in memory by `audit join` */
