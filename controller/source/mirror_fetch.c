@@ -48,7 +48,7 @@ static int download(struct mirror *mirror, struct git_http *http, char **refspec
 	create.flags = GIT_REMOTE_CREATE_SKIP_INSTEADOF | GIT_REMOTE_CREATE_SKIP_DEFAULT_FETCHSPEC;
 	if (git_remote_create_with_opts(&remote, git_http_url(http), &create))
 		return git_error_to(err, ERROR_INTERNAL, "MirrorError", "%s", git_http_url(http));
-	options.callbacks.transport = transport_new;
+	options.callbacks.transport = source_transport_new;
 	options.callbacks.payload = &session;
 	options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
 	options.update_fetchhead = 0;
