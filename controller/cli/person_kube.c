@@ -125,7 +125,8 @@ int person_request(struct person *person, const char *method, const char *path, 
 	kube_person(person->kube, method, path, content_type, body, on_answer, &waiting);
 	loop_run(person->loop);
 	if (waiting.err.reason[0]) {
-		*err = waiting.err;
+		if (err)
+			*err = waiting.err;
 		return -1;
 	}
 	if (out)
@@ -216,6 +217,7 @@ int person_application(struct person *person, const char *name, struct json **ou
 {
 	if (!person_get(person, person_path(person, "applications", name), out, err))
 		return 0;
+	/* a kind that is not known is a 404 too */
 	if (err->kind == ERROR_NOT_FOUND && strstr(err->text, "not found"))
 		return error_set(err, ERROR_NOT_FOUND, "ApplicationNotFound", "there is no Application %s in namespace %s", name,
 				 person->namespace);

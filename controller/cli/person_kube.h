@@ -54,7 +54,7 @@ struct person {
 int person_open(const struct person_options *options, struct person *out, struct error *err);
 void person_close(struct person *person);     /* for CLEANUP too */
 
-/* Sends and waits. content_type NULL and body SPAN0 for a GET. *out (may be NULL) is in the person's arena. */
+/* Sends and waits. content_type NULL and body SPAN0 for a GET. *out (may be NULL) is in the person's arena; so may err. */
 int person_request(struct person *person, const char *method, const char *path, const char *content_type, struct span body,
 		   struct json **out, struct error *err);
 int person_get(struct person *person, const char *path, struct json **out, struct error *err);
