@@ -132,5 +132,5 @@ help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
 .PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup
-.SECONDARY:
+.SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)

@@ -22,6 +22,7 @@
 #include "io/sandbox.h"
 
 #define STOP_MS 20000
+#define ORPHAN_MS 3000
 #define RESTART_FIRST_MS 200
 #define RESTART_MOST_MS 10000
 
@@ -126,9 +127,9 @@ static void on_core_closed(void *data, const struct error *err)
 	(void)err;
 	channel_free(supervisor->core);
 	supervisor->core = NULL;
-	/* its end is noticed by SIGCHLD; a core that closed its channel but lives on is of no use */
-	if (supervisor->core_pid > 0)
-		kill(supervisor->core_pid, SIGKILL);
+	/* its end is told by SIGCHLD in a moment; a core that closed its channel and lives on is of no use */
+	if (supervisor->core_pid > 0 && !supervisor->stopping)
+		timer_start(supervisor->deadline, ORPHAN_MS);
 }
 
 static void start_core(void *data)
@@ -151,6 +152,7 @@ static void on_core_exit(struct supervisor *supervisor, int status)
 	char text[64];
 
 	supervisor->core_pid = 0;
+	timer_stop(supervisor->deadline);
 	channel_free(supervisor->core);
 	supervisor->core = NULL;
 	supervisor->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

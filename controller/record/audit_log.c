@@ -368,6 +368,8 @@ static int append_start(struct audit_log *log, struct error *err)
 	struct json *start = audit_record(arena, AUDIT_LOG_START, AUDIT_OK), *lost;
 
 	json_set_string(arena, start, "origin", note_signer_key(log->on_disk.signer)->name);
+	if (log->config.account)
+		json_set_string(arena, start, "account", log->config.account);
 	if (log->on_disk.repaired)
 		json_set_int(arena, start, "repaired_files", log->on_disk.repaired);
 	if (append_now(log, start, err))
@@ -376,7 +378,9 @@ static int append_start(struct audit_log *log, struct error *err)
 		return 0;
 	lost = audit_record(arena, AUDIT_LOG_LOST, AUDIT_FAIL);
 	json_set_string(arena, lost, "predecessor", log->on_disk.predecessor);
-	audit_set_reason(arena, lost, "LogMissing", "the folder of the log before this one is gone, only its key was left");
+	if (log->on_disk.predecessor_note.length)
+		json_set(arena, lost, "checkpoint", json_span(arena, str_span(&log->on_disk.predecessor_note)));
+	audit_set_reason(arena, lost, "LogMissing", "the folder of the log before this one is gone");
 	return append_now(log, lost, err);
 }
 

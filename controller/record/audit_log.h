@@ -26,16 +26,19 @@ struct audit_log_config {
 	const char *version;                 /* of the controller, for `ver` */
 	void (*on_failed)(void *data, const struct error *err);  /* told once, when the log can write no more */
 	void *data;
+	const char *account;                 /* the controller's own, recorded so that `audit join` knows it; NULL: not known */
 };
 
 /*
- * Opens or makes the log in `dir` and appends log.start. A torn tail that no checkpoint covers is cut off; anything else
- * that is not intact is ERROR_INVALID "LogCorrupt" with file and byte, and nothing is changed. ERROR_CONFLICT "LogInUse"
- * when another process has it.
+ * Opens or makes the log in `dir` and appends log.start; log.lost too when the folder of a log that was here is gone. A torn
+ * tail that no checkpoint covers is cut off, files that a crash cut short are completed (log_recover.h says how that is told
+ * from a change by hand); anything else that is not intact is ERROR_INVALID "LogCorrupt" with file and byte, and nothing is
+ * changed; "LogKeyMissing" when the folder is there without its key. ERROR_CONFLICT "LogInUse" when another process has it.
+ * What lies beside the folder is listed in log_files.h.
  */
 int audit_log_open(struct loop *loop, const char *dir, const struct audit_log_config *config, struct audit_log **out,
 		   struct error *err);
-/* Appends log.stop, makes it durable (blocking, at most a second), closes. NULL is fine. */
+/* Appends log.stop, makes it durable (blocking), tells all who wait, closes. Not from inside on_durable. NULL is fine. */
 void audit_log_close(struct audit_log *log);
 
 /* The log's random id (lower-case hex); what Audit-IDs begin with. Borrowed. */
@@ -47,7 +50,9 @@ bool audit_log_ok(const struct audit_log *log, struct error *err);
 
 /*
  * Queues a record: `fields` has kind, outcome and what the kind needs; id, seq, t, boot, v and ver are put in here.
- * It is encoded before this returns. on_durable may be NULL. Returns the seq.
+ * It is encoded before this returns; `fields` stays as it is. on_durable may be NULL. Returns the seq. A record that cannot be
+ * written at all (ERROR_LIMIT "RecordTooLarge", ERROR_INVALID "BadRecord") is refused alone: on_durable tells, its seq goes to
+ * the next.
  */
 uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_durable)(void *data, uint64_t seq, const struct error *err),
 			  void *data);

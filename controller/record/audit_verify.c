@@ -26,7 +26,7 @@ static int read_checkpoint(struct verification *v, struct error *err)
 
 	if (log_files_checkpoint(&v->files, &v->key, &v->checkpoint, &note, err)) {
 		if (err && err->kind == ERROR_NOT_FOUND)
-			return log_corrupt(err, "byte 0");
+			return log_corrupt(err, NULL);
 		return -1;
 	}
 	if (v->options->key && (strcmp(v->options->key->name, v->key.name) != 0 ||

@@ -53,7 +53,7 @@ static int read_tile(const struct log_check *check, int level, uint64_t index, u
 	if (!log_files_read_tile(check->files, level, index, width, out, err))
 		return 0;
 	if (err && err->kind == ERROR_NOT_FOUND)
-		return corrupt(err, level, index, width, 0, "it is missing");
+		return log_corrupt(err, NULL);
 	return -1;
 }
 
@@ -241,6 +241,7 @@ static int run_round(struct log_check *check, struct round *round, struct error 
 
 struct upper {
 	const struct log_check *check;
+	uint64_t size;          /* of the log, or any larger */
 	struct error *err;
 	int failed;
 };
@@ -259,7 +260,13 @@ static void compare_upper(struct upper *upper, unsigned level, uint64_t index, u
 		return;
 	while (at < length && at < tile.length && tile.data[at] == want[at])
 		at++;
-	if (at < length || at < tile.length)
+	if (at >= length && at >= tile.length)
+		return;
+	/* a record that was changed makes every hash above it differ: it, not they, is to be named */
+	upper->failed = -1;
+	if (upper->check->suspicion.any)
+		log_check_blame(upper->check, upper->size, false, upper->err);
+	else
 		upper->failed = corrupt(upper->err, (int)level, index, width, at, "it is not what the tiles below it give");
 }
 
@@ -292,7 +299,7 @@ static int find_old_root(struct log_check *check, uint64_t bundle, unsigned widt
 /* Puts a round's bundles together, in order. */
 static int add_bundles(struct log_check *check, const struct round *round, struct error *err)
 {
-	struct upper upper = { check, err, 0 };
+	struct upper upper = { check, UINT64_MAX, err, 0 };
 
 	for (uint64_t i = 0; i < round->count; i++) {
 		const struct bundle_report *report = &round->reports[i];
@@ -333,7 +340,7 @@ int log_check_full(struct log_check *check, uint64_t size, struct error *err)
 
 static int compare_partials(struct log_check *check, uint64_t size, struct error *err)
 {
-	struct upper upper = { check, err, 0 };
+	struct upper upper = { check, size, err, 0 };
 
 	for (unsigned level = 1; level < TLOG_LEVELS && !upper.failed; level++) {
 		unsigned width;

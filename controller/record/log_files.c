@@ -74,15 +74,15 @@ int log_files_read(const struct log_files *files, const char *name, size_t limit
 	struct stat st;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return error_set(err, ERROR_NOT_FOUND, "FileNotFound", "%s is missing", name);
+		return error_set(err, ERROR_NOT_FOUND, "FileNotFound", "%s: byte 0: it is missing", name);
 	if (fd < 0 && errno == ELOOP)
-		return error_set(err, ERROR_INVALID, "LogCorrupt", "%s is not a plain file", name);
+		return error_set(err, ERROR_INVALID, "LogCorrupt", "%s: byte 0: it is not a plain file", name);
 	if (fd < 0)
 		return error_errno(err, errno, "open %s/%s", files->dir, name);
 	if (fstat(fd, &st))
 		return error_errno(err, errno, "stat %s/%s", files->dir, name);
 	if (!S_ISREG(st.st_mode))
-		return error_set(err, ERROR_INVALID, "LogCorrupt", "%s is not a plain file", name);
+		return error_set(err, ERROR_INVALID, "LogCorrupt", "%s: byte 0: it is not a plain file", name);
 	if ((size_t)st.st_size > limit)
 		return error_set(err, ERROR_INVALID, "LogCorrupt", "%s: byte %zu: it is longer than such a file can be", name, limit);
 	return read_rest(fd, (size_t)st.st_size, name, out, err);
@@ -101,7 +101,8 @@ int log_corrupt(struct error *err, const char *where)
 {
 	if (!err)
 		return -1;
-	error_wrap(err, "%s", where);
+	if (where)
+		error_wrap(err, "%s", where);
 	err->kind = ERROR_INVALID;
 	snprintf(err->reason, sizeof(err->reason), "LogCorrupt");
 	return -1;

@@ -46,7 +46,7 @@ int log_files_read_tile(const struct log_files *files, int level, uint64_t index
 int log_files_checkpoint(const struct log_files *files, struct note_key *key, struct checkpoint *out, struct str *note,
 			 struct error *err);
 
-/* Makes *err (which is set, or NULL) a LogCorrupt of the place; -1. */
+/* Makes *err (which is set, or NULL) a LogCorrupt, of the place unless that is NULL; -1. */
 int log_corrupt(struct error *err, const char *where);
 
 /* Most bytes of an entry bundle. */

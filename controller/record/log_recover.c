@@ -1,6 +1,7 @@
 /* Making and recovering a log; the reasoning is in log_recover.h. */
 #include "record/log_recover.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ void log_recovered_release(struct log_recovered *recovered)
 	note_signer_free(recovered->signer);
 	journal_free(recovered->journal);
 	str_release(&recovered->note);
+	str_release(&recovered->predecessor_note);
 	*recovered = (struct log_recovered)LOG_RECOVERED_INIT;
 }
 
@@ -50,17 +52,21 @@ static void wipe(struct str *s)
 	str_release(s);
 }
 
-static int make_key(struct recovery *r, struct error *err)
+static int make_signer(struct recovery *r, struct error *err)
 {
-	CLEANUP(wipe) struct str text = STR_INIT;
 	CLEANUP(str_release) struct str name = STR_INIT;
 	uint8_t id[ID_BYTES];
 
 	rand_bytes(id, sizeof(id));
 	str_adds(&name, ORIGIN);
 	hex_encode(span_make(id, sizeof(id)), &name);
-	if (note_signer_new(str_c(&name), &r->to->signer, err))
-		return -1;
+	return note_signer_new(str_c(&name), &r->to->signer, err);
+}
+
+static int write_signer(const struct recovery *r, struct error *err)
+{
+	CLEANUP(wipe) struct str text = STR_INIT;
+
 	note_signer_write(r->to->signer, &text);
 	str_addc(&text, '\n');
 	return file_write(str_c(&r->key_path), str_span(&text), 0600, err);
@@ -87,22 +93,50 @@ static int read_signer(struct recovery *r, struct error *err)
 	return -1;
 }
 
-/*
- * The key of the log that is here. Where there is neither journal nor any file of a log, a new log is begun, with a key and
- * an id of its own: numbers of a log that is gone must not be given out twice.
- */
+/* Moves what is left of another log out of the way, under its id. */
+static int set_aside(const struct recovery *r, const char *path, const char *ending, struct error *err)
+{
+	CLEANUP(str_release) struct str to = STR_INIT;
+	const char *slash = strrchr(r->to->predecessor, '/');
+
+	log_files_beside(&r->to->writer.files, ".lost-", &to);
+	str_addf(&to, "%s%s", slash ? slash + 1 : "unknown", ending);
+	if (rename(path, str_c(&to)) && errno != ENOENT)
+		return error_errno(err, errno, "rename %s to %s", path, str_c(&to));
+	return 0;
+}
+
+/* Whether there was a log before the one that is begun, with records in it: its journal, or else its key, says so. */
+static int note_predecessor(struct recovery *r, struct error *err)
+{
+	struct log_recovered *to = r->to;
+	struct checkpoint checkpoint = { 0 };
+	struct journal_frame frame;
+
+	while (r->has_journal && journal_next(&r->image, &frame) && !checkpoint_peek(frame.note, &checkpoint, NULL)) {
+		str_reset(&to->predecessor_note);
+		str_add(&to->predecessor_note, frame.note);
+	}
+	if (r->has_journal)
+		snprintf(to->predecessor, sizeof(to->predecessor), "%s", checkpoint.size ? checkpoint.origin : "");
+	else if (!read_signer(r, NULL))
+		snprintf(to->predecessor, sizeof(to->predecessor), "%s", note_signer_key(to->signer)->name);
+	note_signer_free(TAKE(to->signer));
+	r->has_journal = false;
+	if (!*to->predecessor)
+		return 0;
+	return set_aside(r, str_c(&r->journal_path), ".journal", err) || set_aside(r, str_c(&r->key_path), ".key", err) ? -1 : 0;
+}
+
+/* The key of the log that is here, or of the new one that is begun. */
 static int find_key(struct recovery *r, bool *fresh, struct error *err)
 {
 	bool any = false;
 
 	log_files_walk(&r->to->writer.files, find_any, &any, NULL);
-	*fresh = !any && !r->has_journal;
-	if (*fresh) {
-		if (file_exists(str_c(&r->key_path)) && !read_signer(r, NULL))
-			snprintf(r->to->predecessor, sizeof(r->to->predecessor), "%s", note_signer_key(r->to->signer)->name);
-		note_signer_free(TAKE(r->to->signer));
-		return make_key(r, err);
-	}
+	*fresh = !any;
+	if (*fresh)
+		return note_predecessor(r, err) || make_signer(r, err) ? -1 : 0;
 	if (!file_exists(str_c(&r->key_path)))
 		return error_set(err, ERROR_INVALID, "LogKeyMissing",
 				 "the log %s is there, but not its key %s; put the key back, or move the log elsewhere to begin a new one",
@@ -359,7 +393,7 @@ static int settle(struct recovery *r, struct error *err)
 	return 0;
 }
 
-/* An empty log: the journal first, since a folder without one must be whole. */
+/* An empty log: its journal, then its key, then the folder's first files, all durable before there is a record. */
 static int begin_log(struct recovery *r, struct error *err)
 {
 	struct checkpoint empty = { .root = tlog_root(&r->to->writer.edge.tree) };
@@ -370,9 +404,8 @@ static int begin_log(struct recovery *r, struct error *err)
 		return -1;
 	frame.note = str_span(&r->to->note);
 	r->last = empty;
-	if (journal_begin(str_c(&r->journal_path), 0, &frame, &r->to->journal, err))
-		return -1;
-	if (expect_files(r, &r->check.edge, err))
+	if (journal_begin(str_c(&r->journal_path), 0, &frame, &r->to->journal, err) || write_signer(r, err) ||
+	    expect_files(r, &r->check.edge, err))
 		return -1;
 	return settle(r, err);
 }

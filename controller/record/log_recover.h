@@ -16,6 +16,10 @@
  *    journal gives, or has the name of an earlier width: it is written anew.
  *    One that differs was changed by somebody: LogCorrupt, nothing is touched.
  * Full tiles before the journal's base were synced; they are only read.
+ *
+ * A folder without any file is no log: a new one is begun, with an id of its
+ * own, since numbers of a log that is gone must not be given out twice. What is
+ * left of the one before, key and journal, is kept as DIR.lost-ID.*.
  */
 #ifndef RECORD_LOG_RECOVER_H
 #define RECORD_LOG_RECOVER_H
@@ -30,9 +34,11 @@ struct log_recovered {
 	struct str note;                /* the checkpoint */
 	uint8_t last_id[16];            /* of the newest record */
 	unsigned repaired;              /* files that were written anew or removed */
-	char predecessor[NOTE_NAME_MAX + 1];    /* a log whose key is here and whose folder is gone; "" none */
+	char predecessor[NOTE_NAME_MAX + 1];    /* origin of a log of which only key or journal were left; "" none */
+	struct str predecessor_note;    /* its last checkpoint, where that is known */
 };
-#define LOG_RECOVERED_INIT { .writer = LOG_WRITER_INIT, .note = STR_LIMIT(NOTE_BYTES_MAX) }
+#define LOG_RECOVERED_INIT \
+	{ .writer = LOG_WRITER_INIT, .note = STR_LIMIT(NOTE_BYTES_MAX), .predecessor_note = STR_LIMIT(NOTE_BYTES_MAX) }
 
 /* As audit_log_open says. */
 int log_recover(const char *dir, struct log_recovered *out, struct error *err);

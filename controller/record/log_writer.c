@@ -299,5 +299,6 @@ int log_writer_sync(const struct log_writer *writer, uint64_t from, struct error
 	MAP_EACH(folder, &folders)
 		if (sync_file(&writer->files, folder->key, O_DIRECTORY, err))
 			return -1;
-	return sync_file(&writer->files, "checkpoint", 0, err) || sync_file(&writer->files, ".", O_DIRECTORY, err) ? -1 : 0;
+	return sync_file(&writer->files, "checkpoint", 0, err) || sync_file(&writer->files, "vkey", 0, err) ||
+			       sync_file(&writer->files, ".", O_DIRECTORY, err) ? -1 : 0;
 }

@@ -155,7 +155,7 @@ static inline const char *in_dir(const char *name)
 
 static inline const char *beside_dir(const char *ending)
 {
-	static char path[256];
+	static char path[512];
 
 	snprintf(path, sizeof(path), "%s%s", dir, ending);
 	return path;

@@ -5,11 +5,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/pack.h"
 #include "base/yaml.h"
+#include "io/sandbox.h"
 #include "io/sealed.h"
 #include "render/reply.h"
 #include "render_test.h"
@@ -445,6 +447,31 @@ static void render_answer_that_lies_is_refused(void **state)
 	assert_int_equal(render_reply_decode(str_span(&reply), arena, &decoded, NULL, &err), 0);
 }
 
+static void render_works_inside_its_sandbox(void **state)
+{
+	static const struct file files[] = { { "a.yaml", CM("a") "x: 1.5\ny: [1e3, .5]\n" }, { "b.yaml", "a: [\n" }, { NULL, NULL } };
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		CLEANUP(str_release) struct str bytes = STR_INIT, reply = STR_INIT;
+		struct tree_stream stream = files_of(files, arena);
+		struct error err = ERROR_INIT;
+		int fd = -1, reply_fd = -1;
+
+		tree_stream_encode(&stream, &bytes);
+		if (sealed_new(str_span(&bytes), &fd, &err) || sandbox_enter(ROLE_RENDER, &err))
+			_exit(1);
+		if (render_serve(NULL, SPAN0, fd, &reply, &reply_fd, &err) || reply.length < 20)
+			_exit(2);
+		_exit(fopen("/etc/passwd", "r") ? 3 : 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* --- the tree stream ------------------------------------------------------------------------------------------------ */
 
 static void tree_stream_reads_what_it_wrote_and_nothing_else(void **state)
@@ -551,6 +578,7 @@ int main(void)
 		TEST(render_answer_carries_problems_to_core),
 		TEST(render_serve_takes_only_sealed_tree_streams),
 		TEST(render_answer_that_lies_is_refused),
+		TEST(render_works_inside_its_sandbox),
 		TEST(tree_stream_reads_what_it_wrote_and_nothing_else),
 		TEST(tree_stream_refuses_modes_paths_and_orders_that_cannot_be),
 		TEST(tree_input_digest_depends_on_path_mode_and_blob_alone),

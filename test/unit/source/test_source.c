@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "git_test.h"
+#include "io/sandbox.h"
 #include "io/sealed.h"
 #include "source/source.h"
 #include "source/source_job.h"
@@ -678,6 +679,53 @@ static void source_shows_its_client_certificate(void **state)
 	assert_non_null(ref_of("main").ref);
 }
 
+/* The whole life again in a child that has entered the sandbox of its role; the name makes the resolver's thread run. */
+static int live_in_the_sandbox(void)
+{
+	struct source_fetch_reply fetched;
+	struct source_tree_reply answer;
+	struct source_ref ref;
+
+	if (sandbox_enter(ROLE_SOURCE, &err))
+		return 1;
+	config.url = arena_printf(arena, "http://localhost:%d/r.git", port);
+	if (configure())
+		return 2;
+	ref = ref_of("main");
+	if (!ref.ref || !ref.commit[0])
+		return 3;
+	if (fetch(ref.commit, ref.ref, &fetched) || !fetched.fetched)
+		return 4;
+	if (tree(ref.commit, "a", &answer) || reply_fd < 0)
+		return 5;
+	/* a mirror that has to be made anew needs more of the file system */
+	if (unlink(path_of("mirror/git/HEAD")) || configure())
+		return 6;
+	if (fetch(ref.commit, ref.ref, &fetched) || !fetched.fetched)
+		return 7;
+	return open("/bin/true", O_RDONLY) >= 0 && execl("/bin/true", "true", NULL) == 0 ? 8 : 0;
+}
+
+static void source_works_inside_its_sandbox(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	shell(NULL, "cd w; i=0; while [ $i -lt 200 ]; do echo \"n: $i\" > a/f$i.yaml; i=$((i+1)); done; git add .; git commit -qm more; git push -q origin main");
+	child = fork();
+	if (child == 0) {
+		int step = live_in_the_sandbox();
+
+		if (step)
+			fprintf(stderr, "step %d: %s %s\n", step, err.reason, err.text);
+		_exit(step);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void source_of_another_kind_of_url_is_refused(void **state)
 {
 	(void)state;
@@ -739,6 +787,7 @@ int main(void)
 		TEST(source_sends_its_credential_and_never_shows_it),
 		TEST(source_trusts_the_configured_root_alone),
 		TEST(source_shows_its_client_certificate),
+		TEST(source_works_inside_its_sandbox),
 		TEST(source_of_another_kind_of_url_is_refused),
 		TEST(source_fetches_5000_files_and_a_commit_more),
 	};
