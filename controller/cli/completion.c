@@ -8,8 +8,13 @@
 #include "cli/person.h"
 #include "cli/person_kube.h"
 
-/* Options that every command of a person takes; they stand in no usage line. */
-static const char common[] = "--kubeconfig --context --namespace --help";
+/* Options that stand in no usage line: those that every command takes, and those that every command of person.h takes. */
+static const char *common_options(const struct command *command)
+{
+	if (command->run == cli_get || command->run == cli_describe || command->run == cli_diff || command->run == cli_sync)
+		return "--kubeconfig --context --namespace --help";
+	return "--help";
+}
 
 /* The next "--option" of a usage line, or SPAN0. */
 static struct span next_option(struct span *usage)
@@ -37,7 +42,7 @@ static void add_options(const struct command *command, struct str *out)
 		str_add(out, option);
 		str_addc(out, ' ');
 	}
-	str_adds(out, common);
+	str_adds(out, common_options(command));
 }
 
 static void add_names(const struct command *commands, struct str *out)
@@ -113,7 +118,7 @@ static void fish_script(const struct command *commands, struct str *out)
 		add_fish_text(command->summary, out);
 		str_adds(out, "'\n");
 		fish_options(command->name, span_of(command->usage), out);
-		fish_options(command->name, span_of(common), out);
+		fish_options(command->name, span_of(common_options(command)), out);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "cli/folder.h"
 #include "cli/person.h"
 #include "cli/review.h"
+#include "cli/text.h"
 #include "cli/unidiff.h"
 #include "diff/fields.h"
 #include "diff/ignore.h"
@@ -46,7 +47,10 @@ static int take_option(void *data, int which, const char *value)
 
 static const char *title(struct diff *diff, const char *kind, const char *namespace, const char *name)
 {
-	return arena_printf(diff->person.arena, "%s %s%s%s", kind, namespace, *namespace ? "/" : "", name);
+	CLEANUP(str_release) struct str clean = STR_INIT;
+
+	text_clean(span_of(arena_printf(diff->person.arena, "%s %s%s%s", kind, namespace, *namespace ? "/" : "", name)), &clean);
+	return arena_strndup(diff->person.arena, str_span(&clean));
 }
 
 static void note(struct diff *diff, const char *what, const char *text)

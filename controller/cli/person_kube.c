@@ -9,6 +9,7 @@
 #include "base/encode.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/text.h"
 #include "kube/client.h"
 
 #define DEFAULT_NAMESPACE "countersign-system"
@@ -254,10 +255,12 @@ static const char *hint_of(const struct error *err)
 int person_fail(const struct person *person, const struct error *err)
 {
 	int status = err->kind == ERROR_NOT_FOUND ? EXIT_NOT_FOUND : err->kind == ERROR_CONFLICT ? EXIT_CONFLICT : EXIT_FAILED;
+	CLEANUP(str_release) struct str text = STR_INIT;
 
 	if (person->kube && !strcmp(err->reason, "ConnectionError"))
-		return cli_fail(status, hint_of(err), "%s: %s", kube_server(person->kube), err->text);
-	return cli_fail(status, hint_of(err), "%s", err->text);
+		str_addf(&text, "%s: ", kube_server(person->kube));
+	text_clean(span_of(err->text), &text);
+	return cli_fail(status, hint_of(err), "%s", str_c(&text));
 }
 
 int person_print(const struct str *text)
