@@ -154,6 +154,7 @@ static void judge_by(const struct image_policy *policy, const struct image_facts
 	exemption = find_exemption(policy, facts, now_ns);
 	if (exemption) {
 		out->exemption = arena_printf(arena, "%s (policy %s, until %s)", exemption->reason, policy->name, exemption->expires_text);
+		out->exempt_until_ns = exemption->expires_ns;
 		if (out->ruling == RULING_ALLOW)
 			out->ruling = RULING_EXEMPT;
 		return;
@@ -201,7 +202,7 @@ static void refuse_ungoverned(const struct image_facts *facts, struct arena *are
 void verdict_judge(const struct policy_set *policies, const struct image_facts *facts, int64_t now_ns, struct arena *arena,
 		   struct ruling_detail *out)
 {
-	*out = (struct ruling_detail){ RULING_DENY, "Internal", "", "", "", "", "" };
+	*out = (struct ruling_detail){ RULING_DENY, "Internal", "", "", "", "", "", 0 };
 	if (!facts->reference) {
 		set(out, RULING_DENY, facts->problem->reason, arena_strdup(arena, facts->problem->text));
 		return;
@@ -215,9 +216,9 @@ void verdict_judge(const struct policy_set *policies, const struct image_facts *
 		refuse_ungoverned(facts, arena, out);
 		return;
 	}
-	*out = (struct ruling_detail){ RULING_ALLOW, "", "", "", "", out->rules, "" };
+	*out = (struct ruling_detail){ RULING_ALLOW, "", "", "", "", out->rules, "", 0 };
 	for (size_t i = 0; i < policies->count; i++) {
-		struct ruling_detail one = { RULING_ALLOW, "", "", "", "", out->rules, "" };
+		struct ruling_detail one = { RULING_ALLOW, "", "", "", "", out->rules, "", 0 };
 		const struct image_policy *policy = &policies->policies[i];
 
 		if (!verdict_governs(policy, facts->reference, &facts->digest))
@@ -225,8 +226,11 @@ void verdict_judge(const struct policy_set *policies, const struct image_facts *
 		judge_by(policy, facts, now_ns, arena, &one);
 		if (*one.exemption && !*out->exemption)
 			out->exemption = one.exemption;
+		if (one.exempt_until_ns && (!out->exempt_until_ns || one.exempt_until_ns < out->exempt_until_ns))
+			out->exempt_until_ns = one.exempt_until_ns;
 		if (is_worse(one.ruling, out->ruling) || (one.ruling == out->ruling && !*out->policy)) {
 			one.exemption = out->exemption;
+			one.exempt_until_ns = out->exempt_until_ns;
 			*out = one;
 		}
 	}
