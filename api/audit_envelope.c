@@ -16,6 +16,7 @@ struct scan {
 	unsigned has;
 	struct error *err;
 	bool high;              /* a byte over 0x7f was seen: the encoding is to be checked */
+	bool escaped;           /* the last string has an escape */
 };
 
 static int bad(struct scan *scan, const char *what)
@@ -65,6 +66,23 @@ static int scan_escape(struct scan *scan)
 	return 0;
 }
 
+/* Skips the bytes of a string that need no look: to one that is special, or to the last seven of the line. */
+static void skip_plain(struct scan *scan)
+{
+	while (scan->end - scan->at >= 8) {
+		uint64_t word, found;
+
+		memcpy(&word, scan->at, 8);
+		found = special(word);
+		if (found) {
+			/* the lowest mark is a true one: borrows only go up */
+			scan->at += __builtin_ctzll(found) / 8;
+			return;
+		}
+		scan->at += 8;
+	}
+}
+
 /* A string; *text is what stands between its quotes, escapes and all. */
 static int scan_string(struct scan *scan, struct span *text)
 {
@@ -72,19 +90,10 @@ static int scan_string(struct scan *scan, struct span *text)
 
 	if (expect(scan, '"', "a string was expected"))
 		return -1;
-	from = scan->at;
-	while (scan->at < scan->end) {
-		uint64_t word;
-		uint8_t c;
+	scan->escaped = false;
+	for (from = scan->at; skip_plain(scan), scan->at < scan->end;) {
+		uint8_t c = (uint8_t)*scan->at;
 
-		if (scan->end - scan->at >= 8) {
-			memcpy(&word, scan->at, 8);
-			if (!special(word)) {
-				scan->at += 8;
-				continue;
-			}
-		}
-		c = (uint8_t)*scan->at;
 		if (c == '"') {
 			*text = span_make(from, (size_t)(scan->at - from));
 			scan->at++;
@@ -93,6 +102,7 @@ static int scan_string(struct scan *scan, struct span *text)
 		if (c < 0x20)
 			return bad(scan, "a control character that is not escaped");
 		scan->high |= c > 0x7f;
+		scan->escaped |= c == '\\';
 		if (c != '\\')
 			scan->at++;
 		else if (scan_escape(scan))
@@ -165,13 +175,12 @@ static int key_byte(struct span *key)
 }
 
 /* Keys stand in byte order; equal ones would be two members of one name. */
-static bool keys_rise(struct span before, struct span after)
+static bool keys_rise(struct span before, struct span after, bool escaped)
 {
-	size_t least = before.length < after.length ? before.length : after.length;
 	int a, b;
 
-	if (!memchr(before.data, '\\', before.length) && !memchr(after.data, '\\', after.length)) {
-		int order = memcmp(before.data, after.data, least);
+	if (!escaped) {
+		int order = memcmp(before.data, after.data, before.length < after.length ? before.length : after.length);
 
 		return order < 0 || (order == 0 && before.length < after.length);
 	}
@@ -187,6 +196,7 @@ typedef int on_member(struct scan *scan, struct span key, unsigned depth);
 static int scan_object(struct scan *scan, unsigned depth, on_member *member)
 {
 	struct span key, before = SPAN0;
+	bool escaped = false;
 
 	scan->at++;
 	if (scan->at < scan->end && *scan->at == '}') {
@@ -198,7 +208,8 @@ static int scan_object(struct scan *scan, unsigned depth, on_member *member)
 
 		if (scan_string(scan, &key))
 			return -1;
-		if (before.data && !keys_rise(before, key)) {
+		escaped |= scan->escaped;
+		if (before.data && !keys_rise(before, key, escaped)) {
 			scan->at = key_at;
 			return bad(scan, "keys that are not sorted, or one that stands twice");
 		}
@@ -379,37 +390,49 @@ static int text_member(struct scan *scan, unsigned bit)
 	return bad(scan, wrong);
 }
 
-static int outer_member(struct scan *scan, struct span key, unsigned depth)
+/* Which member of the envelope the key is; 0: none. */
+static unsigned envelope_bit(struct span key)
 {
 	static const struct {
-		const char *key;
+		struct span key;
 		unsigned bit;
-	} texts[] = { { "id", HAS_ID },     { "t", HAS_T },             { "boot", HAS_BOOT },
-		      { "kind", HAS_KIND }, { "outcome", HAS_OUTCOME }, { "ver", HAS_VER } };
+	} members[] = { { { "id", 2 }, HAS_ID },     { { "t", 1 }, HAS_T },             { { "boot", 4 }, HAS_BOOT },
+			{ { "kind", 4 }, HAS_KIND }, { { "outcome", 7 }, HAS_OUTCOME }, { { "ver", 3 }, HAS_VER },
+			{ { "seq", 3 }, HAS_SEQ },   { { "v", 1 }, HAS_V } };
+
+	for (size_t i = 0; key.length <= 7 && i < COUNT_OF(members); i++)
+		if (key.length == members[i].key.length && !memcmp(key.data, members[i].key.data, key.length))
+			return members[i].bit;
+	return 0;
+}
+
+static int version_member(struct scan *scan)
+{
 	uint64_t version;
 
-	for (size_t i = 0; key.length <= 7 && i < COUNT_OF(texts); i++)
-		if (span_is(key, texts[i].key)) {
-			scan->has |= texts[i].bit;
-			return text_member(scan, texts[i].bit);
-		}
-	if (span_is(key, "seq")) {
-		scan->has |= HAS_SEQ;
+	if (number_member(scan, &version))
+		return -1;
+	return version == 1 ? 0 : bad(scan, "a version (v) that is not 1");
+}
+
+static int outer_member(struct scan *scan, struct span key, unsigned depth)
+{
+	unsigned bit = envelope_bit(key);
+
+	scan->has |= bit;
+	if (bit == HAS_SEQ)
 		return number_member(scan, &scan->out->seq);
-	}
-	if (span_is(key, "intent")) {
+	if (bit == HAS_V)
+		return version_member(scan);
+	if (bit)
+		return text_member(scan, bit);
+	if (key.length == 6 && !memcmp(key.data, "intent", 6)) {
 		scan->out->has_intent = true;
 		return number_member(scan, &scan->out->intent);
 	}
-	if (span_is(key, "v")) {
-		scan->has |= HAS_V;
-		if (number_member(scan, &version))
-			return -1;
-		return version == 1 ? 0 : bad(scan, "a version (v) that is not 1");
-	}
-	if (span_is(key, "app") && scan->at < scan->end && *scan->at == '"')
+	if (key.length == 3 && !memcmp(key.data, "app", 3) && scan->at < scan->end && *scan->at == '"')
 		return scan_string(scan, &scan->out->app);
-	if (span_is(key, "body") && scan->at < scan->end && *scan->at == '{')
+	if (key.length == 4 && !memcmp(key.data, "body", 4) && scan->at < scan->end && *scan->at == '{')
 		return scan_object(scan, depth + 1, body_member);
 	return scan_value(scan, depth);
 }
@@ -435,7 +458,7 @@ static int scan_record(struct scan *scan)
 int audit_envelope_read(struct span line, struct audit_envelope *out, size_t *at, struct error *err)
 {
 	struct audit_envelope envelope = { 0 };
-	struct scan scan = { line.data, line.data, line.data + line.length, &envelope, 0, err, false };
+	struct scan scan = { .start = line.data, .at = line.data, .end = line.data + line.length, .out = &envelope, .err = err };
 
 	if (scan_record(&scan)) {
 		if (at)

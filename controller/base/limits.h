@@ -65,7 +65,9 @@
 #define LIMIT_GIT_MEMO 20000u                    /* (path, options) pairs whose newest revision is remembered */
 #define LIMIT_GIT_PACK_BYTES (2ull << 30)        /* received in one fetch */
 #define LIMIT_GIT_PACK_OBJECTS 20000000u
-#define LIMIT_GIT_PACKS 300u                     /* in a mirror; past it the mirror is made anew */
+#define LIMIT_GIT_PACKS 100u                     /* in a mirror before its small ones are put together */
+#define LIMIT_GIT_SMALL_PACK_BYTES (8u << 20)    /* what such a small one is */
+#define LIMIT_GIT_OPEN_PACKS 256u                /* kept open at a time: descriptors are limited too */
 #define LIMIT_GIT_CONNECT_MS 10000
 #define LIMIT_GIT_REFS_MS 20000                  /* one request for refs */
 #define LIMIT_GIT_FETCH_MS 600000                /* one pack */
@@ -79,7 +81,7 @@
 #define LIMIT_AUDIT_QUEUE_BYTES (8u << 20)       /* records waiting for one commit; past it they are written at once */
 #define LIMIT_AUDIT_JOURNAL_BYTES (16u << 20)    /* what a restart reads again */
 #define LIMIT_AUDIT_OPEN_RECORDS (1u << 20)      /* whose text is checked at start: 2 s; hashes are checked of all */
-#define LIMIT_AUDIT_OPEN_INTENTS 100000u         /* without a result, found at start */
+#define LIMIT_AUDIT_OPEN_INTENTS 100000u         /* without a result, told at one start */
 #define LIMIT_AUDIT_VERIFY_THREADS 8u
 #define LIMIT_APISERVER_EVENT_BYTES (8u << 20)   /* one line of the cluster's audit log: a request and a response body */
 #define LIMIT_APISERVER_EVENTS 50000000u         /* governed writes kept in memory by `audit join` */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 
 #define MAGIC "countersign journal 1\n"
 #define FRAME_MAGIC 0x464a5343u         /* "CSJF" */
+#define GROWTH ((size_t)1 << 20)        /* of the file at once */
 
 struct file_header {
 	char magic[24];
@@ -34,6 +36,7 @@ struct journal {
 	char *path;
 	uint64_t generation, base;
 	size_t size, first_frame;
+	size_t allocated;       /* bytes of the file that were written once */
 };
 
 static int write_at(const struct journal *journal, const struct iovec *parts, int count, size_t offset, struct error *err)
@@ -67,6 +70,25 @@ static struct iovec part(const void *data, size_t length)
 	return (struct iovec){ (void *)(uintptr_t)data, length };
 }
 
+/*
+ * Makes the file long enough with zeroes. A sync of blocks that were written before is a write and no more; one that makes
+ * a file longer has the file system commit all that is changed elsewhere too, the tiles among it: ten times as slow.
+ */
+static int grow(struct journal *journal, size_t needed, struct error *err)
+{
+	CLEANUP(mem_cleanup) char *zeroes = NULL;
+	struct iovec parts[1];
+
+	if (journal->size + needed <= journal->allocated)
+		return 0;
+	zeroes = mem_alloc(needed + GROWTH);
+	parts[0] = part(zeroes, journal->size + needed + GROWTH - journal->allocated);
+	if (write_at(journal, parts, 1, journal->allocated, err))
+		return -1;
+	journal->allocated = journal->size + needed + GROWTH;
+	return 0;
+}
+
 static int write_frame(struct journal *journal, const struct journal_frame *frame, struct error *err)
 {
 	struct frame_header header = { FRAME_MAGIC, frame->count, journal->generation, frame->first,
@@ -74,9 +96,11 @@ static int write_frame(struct journal *journal, const struct journal_frame *fram
 	struct iovec parts[] = { part(&header, sizeof(header)), part(frame->note.data, frame->note.length),
 				 part(frame->entries.data, frame->entries.length) };
 
-	if (write_at(journal, parts, 3, journal->size, err))
+	size_t length = sizeof(header) + frame->note.length + frame->entries.length;
+
+	if (grow(journal, length, err) || write_at(journal, parts, 3, journal->size, err))
 		return -1;
-	journal->size += sizeof(header) + frame->note.length + frame->entries.length;
+	journal->size += length;
 	return 0;
 }
 
@@ -123,6 +147,7 @@ int journal_begin(const char *path, uint64_t base, const struct journal_frame *f
 	struct file_header header = { .magic = MAGIC, .base = base };
 	CLEANUP(str_release) struct str name = STR_INIT;
 	struct iovec parts[] = { part(&header, sizeof(header)) };
+	struct stat st;
 
 	str_addf(&name, "%s.new", path);
 	rand_bytes(&header.generation, sizeof(header.generation));
@@ -131,11 +156,14 @@ int journal_begin(const char *path, uint64_t base, const struct journal_frame *f
 	fresh->base = base;
 	/* not truncated: its old blocks are what makes it cheap */
 	fresh->fd = open(str_c(&name), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fresh->fd < 0)
+	if (fresh->fd < 0 || fstat(fresh->fd, &st))
 		return error_errno(err, errno, "create %s", str_c(&name));
+	fresh->allocated = (size_t)st.st_size;
 	if (write_at(fresh, parts, 1, 0, err))
 		return -1;
 	fresh->size = sizeof(header);
+	if (fresh->allocated < fresh->size)
+		fresh->allocated = fresh->size;
 	if (write_frame(fresh, frame, err) || sync_data(fresh, err) || put_in_place(str_c(&name), path, err) ||
 	    sync_parent(path, err))
 		return -1;

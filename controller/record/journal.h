@@ -10,10 +10,11 @@
  * together always hold all that was acknowledged, whatever became of files
  * that were written but not synced.
  *
- * A full journal is replaced (rename), and the old file is kept and written
- * over the next time: overwriting needs no new blocks, which halves the cost
- * of fdatasync and keeps room on a disk that fills up. Frames of an older
- * journal in the same file have another generation.
+ * The file is longer than what is in use, and written over: syncing blocks that
+ * are there costs a tenth of making a file longer. A full journal is replaced
+ * (rename), and the old file is kept for the next time, which also keeps room
+ * on a disk that fills up. Frames of an older journal in the same file have
+ * another generation.
  */
 #ifndef RECORD_JOURNAL_H
 #define RECORD_JOURNAL_H

@@ -197,6 +197,7 @@ static bool replay_frame(const struct journal_frame *frame, struct tlog_tree *tr
 			 struct checkpoint *checkpoint, bool *contradicts)
 {
 	struct span rest = frame->entries, record;
+	bool other_past = false;
 	struct digest root;
 
 	if (frame->first != tree->size || checkpoint_peek(frame->note, checkpoint, NULL) ||
@@ -211,11 +212,14 @@ static bool replay_frame(const struct journal_frame *frame, struct tlog_tree *tr
 		tlog_add(tree, 0, &leaf, NULL, NULL);
 		if (r->has_checkpoint && tree->size == r->disk.size) {
 			root = tlog_root(tree);
-			*contradicts |= !digest_equal(&root, &r->disk.root);
+			other_past = !digest_equal(&root, &r->disk.root);
 		}
 	}
 	root = tlog_root(tree);
-	return !rest.length && checkpoint->size == tree->size && digest_equal(&root, &checkpoint->root);
+	if (rest.length || checkpoint->size != tree->size || !digest_equal(&root, &checkpoint->root))
+		return false;
+	*contradicts |= other_past;
+	return true;
 }
 
 static void take_frame(struct recovery *r, const struct journal_frame *frame, const struct checkpoint *checkpoint)

@@ -20,12 +20,14 @@ struct digest tlog_leaf(struct span record)
 
 struct digest tlog_node(const struct digest *left, const struct digest *right)
 {
-	uint8_t both[1 + 2 * DIGEST_SIZE] = { 0x01 };
 	struct digest out;
+	SHA256_CTX hash;
 
-	memcpy(both + 1, left->bytes, DIGEST_SIZE);
-	memcpy(both + 1 + DIGEST_SIZE, right->bytes, DIGEST_SIZE);
-	SHA256(both, sizeof(both), out.bytes);
+	SHA256_Init(&hash);
+	SHA256_Update(&hash, "\x01", 1);
+	SHA256_Update(&hash, left->bytes, DIGEST_SIZE);
+	SHA256_Update(&hash, right->bytes, DIGEST_SIZE);
+	SHA256_Final(out.bytes, &hash);
 	return out;
 }
 

@@ -1,0 +1,575 @@
+/* record/log_recover: a crash at every point, a power cut, a full disk; and what is no crash is refused. */
+#include "log_fixture.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/limits.h"
+#include "record/audit_read.h"
+
+static void expect_refused(const char *reason, const char *says)
+{
+	struct error err = ERROR_INIT;
+	struct audit_log *log = NULL;
+
+	if (!audit_log_open(loop, dir, &config, &log, &err))
+		fail_msg("the log was opened; want %s: %s", reason, says);
+	assert_null(log);
+	if (strcmp(err.reason, reason) != 0 || !strstr(err.text, says))
+		fail_msg("got %s: %s, want %s: %s", err.reason, err.text, reason, says);
+}
+
+static uint64_t reopen(void)
+{
+	uint64_t size;
+
+	audit_log_close(open_log());
+	size = assert_intact();
+	assert_true(size >= 2);
+	return size - 2; /* without the log.start and log.stop of this opening */
+}
+
+/* Copies, or puts back, the folder of the log; journal and key stay. */
+static void copy_folder(const char *from, const char *to)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "rm -rf %s && cp -r %s %s", to, from, to);
+	assert_int_equal(system(command), 0);
+}
+
+static void change_byte(const char *path, size_t byte)
+{
+	CLEANUP(str_release) struct str content = STR_INIT;
+
+	read_whole(path, &content);
+	assert_true(byte < content.length);
+	content.data[byte] ^= 1;
+	write_whole(path, str_span(&content));
+}
+
+static void cut_file(const char *path, off_t to)
+{
+	assert_int_equal(truncate(path, to), 0);
+}
+
+/* The journal up to its last frame: behind it the file is zeroes. */
+static void read_journal_used(struct str *out)
+{
+	read_whole(beside_dir(".journal"), out);
+	while (out->length && !out->data[out->length - 1])
+		str_drop_to(out, out->length - 1);
+}
+
+/* --- what a power cut can leave: files that were not synced are as they were at any earlier time --------------------------- */
+
+static void folder_of_an_earlier_commit_is_completed_from_the_journal(void **state)
+{
+	struct audit_log *log = open_log();
+	char older[128];
+	uint64_t size;
+
+	(void)state;
+	snprintf(older, sizeof(older), "%s-older", dir);
+	append_some(log, 5, 300, NULL, NULL);
+	loop_run(loop);
+	copy_folder(dir, older);
+	append_some(log, 600, 300, NULL, NULL);
+	audit_log_close(log);
+	size = assert_intact();
+	copy_folder(older, dir);
+	assert_int_equal(assert_intact(), 6);
+	assert_int_equal(reopen(), size);
+}
+
+static void files_that_a_power_cut_left_empty_or_short_are_written_anew(void **state)
+{
+	static const char *const names[] = { "checkpoint", "tile/entries/000.p/12", "tile/0/000.p/12" };
+	uint64_t size = 12;
+
+	(void)state;
+	make_log(10, 300);
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		for (int half = 0; half < 2; half++) {
+			char name[64];
+			struct stat st;
+
+			snprintf(name, sizeof(name), "%.*s%s", (int)strcspn(names[i], "."), names[i], i ? "" : "");
+			if (i)
+				snprintf(name + strlen(name), 16, ".p/%d", (int)size);
+			assert_int_equal(stat(in_dir(name), &st), 0);
+			cut_file(in_dir(name), half ? st.st_size / 2 : 0);
+			assert_int_equal(reopen(), size);
+			size += 2;
+		}
+}
+
+static void files_that_a_power_cut_took_are_written_anew(void **state)
+{
+	(void)state;
+	make_log(300, 300);
+	unlink(in_dir("tile/entries/000"));
+	unlink(in_dir("tile/0/001.p/46"));
+	unlink(in_dir("tile/1/000.p/1"));
+	unlink(in_dir("checkpoint"));
+	assert_int_equal(reopen(), 302);
+}
+
+static void superseded_tiles_that_came_back_are_removed(void **state)
+{
+	CLEANUP(str_release) struct str bundle = STR_INIT;
+
+	(void)state;
+	make_log(10, 300);
+	read_whole(in_dir("tile/entries/000.p/12"), &bundle);
+	write_whole(in_dir("tile/entries/000.p/4"), span_sub(str_span(&bundle), 0, 900));
+	write_whole(in_dir("tile/0/000.p/3"), SPAN(""));
+	assert_int_equal(reopen(), 12);
+}
+
+static void torn_record_behind_the_last_is_cut_off(void **state)
+{
+	static const char *const torn[] = { "\x01", "\x01\x2c{\"actor\"" };
+
+	(void)state;
+	make_log(1, 300);
+	for (size_t i = 0; i < COUNT_OF(torn); i++) {
+		char name[64];
+		int fd;
+
+		snprintf(name, sizeof(name), "tile/entries/000.p/%zu", 3 + 2 * i);
+		fd = open(in_dir(name), O_WRONLY | O_APPEND);
+		assert_int_equal(write(fd, torn[i], strlen(torn[i])), strlen(torn[i]));
+		close(fd);
+		assert_int_equal(reopen(), 3 + 2 * i);
+	}
+}
+
+/* The frame of a commit that was being written: nobody was told of it. */
+static void torn_end_of_the_journal_is_dropped(void **state)
+{
+	CLEANUP(str_release) struct str before = STR_INIT, after = STR_INIT;
+	struct audit_log *log = open_log();
+	char older[128];
+	size_t step;
+
+	(void)state;
+	snprintf(older, sizeof(older), "%s-older", dir);
+	append_some(log, 2, 300, NULL, NULL);
+	loop_run(loop);
+	read_journal_used(&before);
+	copy_folder(dir, older);
+	append_some(log, 2, 300, NULL, NULL);
+	loop_run(loop);
+	read_journal_used(&after);
+	audit_log_close(log);
+	step = (after.length - before.length) / 9;
+	for (size_t length = before.length; length < after.length; length += step) {
+		copy_folder(older, dir);
+		write_whole(beside_dir(".journal"), span_sub(str_span(&after), 0, length));
+		assert_int_equal(reopen(), 3);
+	}
+	/* whole, it counts, though the tiles do not have it yet */
+	copy_folder(older, dir);
+	write_whole(beside_dir(".journal"), str_span(&after));
+	assert_int_equal(reopen(), 5);
+}
+
+static void log_without_its_journal_opens_if_it_is_whole(void **state)
+{
+	(void)state;
+	make_log(300, 300);
+	unlink(beside_dir(".journal"));
+	assert_int_equal(reopen(), 302);
+	unlink(beside_dir(".journal"));
+	change_byte(in_dir("tile/entries/000"), 5000);
+	expect_refused("LogCorrupt", "tile/entries/000: byte");
+}
+
+/* --- what no crash does -------------------------------------------------------------------------------------------------- */
+
+static void changed_bytes_are_refused_and_named_and_nothing_is_touched(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t byte;
+		const char *says;
+	} cases[] = {
+		{ "tile/entries/000", 40, "tile/entries/000: byte 40" },     { "tile/entries/001.p/46", 999, "tile/entries/001.p/46: byte 999" },
+		{ "tile/0/000", 77, "tile/0/000: byte 77" },                 { "tile/0/001.p/46", 3, "tile/0/001.p/46: byte 3" },
+		{ "tile/1/000.p/1", 0, "tile/1/000.p/1: byte 0" },           { "checkpoint", 40, "checkpoint: byte 40" },
+		{ "vkey", 9, "vkey: byte 9" },
+	};
+
+	(void)state;
+	make_log(300, 300);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		CLEANUP(str_release) struct str before = STR_INIT, after = STR_INIT;
+
+		change_byte(in_dir(cases[i].name), cases[i].byte);
+		read_whole(in_dir(cases[i].name), &before);
+		expect_refused("LogCorrupt", cases[i].says);
+		read_whole(in_dir(cases[i].name), &after);
+		assert_true(span_equal(str_span(&before), str_span(&after)));
+		change_byte(in_dir(cases[i].name), cases[i].byte);
+	}
+	assert_int_equal(reopen(), 302);
+}
+
+static void changed_record_in_a_synced_bundle_is_refused(void **state)
+{
+	struct audit_log *log;
+
+	(void)state;
+	make_log(600, 40000);
+	log = open_log(); /* begins the journal behind bundle 1 */
+	audit_log_close(log);
+	change_byte(in_dir("tile/entries/000"), 2000000);
+	expect_refused("LogCorrupt", "tile/entries/000: byte");
+	change_byte(in_dir("tile/entries/000"), 2000000);
+	change_byte(in_dir("tile/0/001"), 100);
+	expect_refused("LogCorrupt", "tile/0/001: byte 100");
+	change_byte(in_dir("tile/0/001"), 100);
+	unlink(in_dir("tile/entries/001"));
+	expect_refused("LogCorrupt", "tile/entries/001: byte 0: it is missing");
+}
+
+static void record_that_nobody_signed_is_refused(void **state)
+{
+	CLEANUP(str_release) struct str bundle = STR_INIT;
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct span rest, record;
+
+	(void)state;
+	make_log(1, 300);
+	read_whole(in_dir("tile/entries/000.p/3"), &bundle);
+	rest = str_span(&bundle);
+	assert_true(log_entry_next(&rest, &record));
+	record = arena_span(arena, record);
+	log_entry_add(&bundle, record);
+	write_whole(in_dir("tile/entries/000.p/3"), str_span(&bundle));
+	expect_refused("LogCorrupt", "tile/entries/000.p/3: byte");
+}
+
+static void foreign_file_is_refused(void **state)
+{
+	(void)state;
+	make_log(1, 300);
+	write_whole(in_dir("tile/entries/note.txt"), SPAN("x"));
+	expect_refused("LogCorrupt", "tile/entries/note.txt: byte 0");
+}
+
+static void damaged_journal_of_commits_that_the_checkpoint_covers_is_refused(void **state)
+{
+	CLEANUP(str_release) struct str journal = STR_INIT;
+
+	(void)state;
+	make_log(10, 300);
+	read_journal_used(&journal);
+	change_byte(beside_dir(".journal"), journal.length - 30);
+	expect_refused("LogCorrupt", ".journal: byte");
+	change_byte(beside_dir(".journal"), journal.length - 30);
+	cut_file(beside_dir(".journal"), (off_t)journal.length - 200);
+	expect_refused("LogCorrupt", ".journal: byte");
+	cut_file(beside_dir(".journal"), 20);
+	expect_refused("LogCorrupt", "the journal is cut at byte 20");
+	/* the way out that is documented: the folder is whole by itself */
+	unlink(beside_dir(".journal"));
+	assert_int_equal(reopen(), 12);
+}
+
+static void older_copy_of_a_long_log_is_refused(void **state)
+{
+	char older[128];
+
+	(void)state;
+	snprintf(older, sizeof(older), "%s-older", dir);
+	make_log(10, 300);
+	copy_folder(dir, older);
+	make_log(600, 40000);
+	make_log(1, 300); /* the journal now begins behind what the older copy has */
+	copy_folder(older, dir);
+	expect_refused("LogCorrupt", "it is missing");
+}
+
+static void missing_or_foreign_key_is_refused(void **state)
+{
+	CLEANUP(str_release) struct str key = STR_INIT, other = STR_INIT;
+	CLEANUP(note_signer_cleanup) struct note_signer *signer = NULL;
+
+	(void)state;
+	make_log(1, 300);
+	read_whole(beside_dir(".key"), &key);
+	unlink(beside_dir(".key"));
+	expect_refused("LogKeyMissing", "put the key back");
+	assert_int_equal(note_signer_new("countersign.dev/other", &signer, NULL), 0);
+	note_signer_write(signer, &other);
+	write_whole(beside_dir(".key"), str_span(&other));
+	expect_refused("LogCorrupt", "byte");
+	write_whole(beside_dir(".key"), SPAN("nonsense"));
+	expect_refused("BadKey", "byte 0");
+	write_whole(beside_dir(".key"), str_span(&key));
+	assert_int_equal(reopen(), 3);
+}
+
+static void folder_that_cannot_be_made_is_told(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct audit_log *log = NULL;
+
+	(void)state;
+	write_whole(dir, SPAN("a file"));
+	assert_int_equal(audit_log_open(loop, dir, &config, &log, &err), -1);
+	assert_non_null(strstr(err.text, dir));
+	unlink(dir);
+}
+
+#ifdef FAULTS
+/* --- killed, or failing, at the n-th call, for every n ----------------------------------------------------------------------- */
+
+enum { CHILD_DONE = 0, CHILD_FAILED = 3, CHILD_LIED = 4 };
+
+static int acknowledged_pipe[2];
+static bool failed_told;
+
+static void tell_parent(void *data, uint64_t seq, const struct error *err)
+{
+	(void)data;
+	if (err)
+		return;
+	if (failed_told || write(acknowledged_pipe[1], &seq, sizeof(seq)) != sizeof(seq))
+		_exit(CHILD_LIED);
+}
+
+static void note_failed(void *data, const struct error *err)
+{
+	(void)data;
+	failed_told = err != NULL;
+}
+
+/* In the child: opens, appends in commits of several sizes, closes. */
+static void work(const char *fault, unsigned commits, unsigned records, size_t bytes)
+{
+	struct audit_log_config own = { .version = "child", .on_failed = note_failed };
+	struct audit_log *log = NULL;
+	struct error err = ERROR_INIT;
+
+	setenv("COUNTERSIGN_FAULT", fault, 1);
+	loop = loop_new();
+	if (audit_log_open(loop, dir, &own, &log, &err))
+		_exit(CHILD_FAILED);
+	for (unsigned i = 0; i < commits; i++) {
+		append_some(log, 1 + i % records, bytes, tell_parent, NULL);
+		loop_run(loop);
+	}
+	if (failed_told == audit_log_ok(log, NULL))
+		_exit(CHILD_LIED);
+	audit_log_close(log);
+	_exit(failed_told ? CHILD_FAILED : CHILD_DONE);
+}
+
+/* Runs the child; *last is the newest seq that it was told is durable, or -1. Returns its exit status, or -signal. */
+static int run_child(const char *fault, unsigned commits, unsigned records, size_t bytes, int64_t *last)
+{
+	uint64_t seq;
+	int status;
+	pid_t child;
+
+	assert_int_equal(pipe(acknowledged_pipe), 0);
+	child = fork();
+	if (!child)
+		work(fault, commits, records, bytes);
+	close(acknowledged_pipe[1]);
+	for (*last = -1; read(acknowledged_pipe[0], &seq, sizeof(seq)) == sizeof(seq);) {
+		assert_true((int64_t)seq > *last);
+		*last = (int64_t)seq;
+	}
+	close(acknowledged_pipe[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static const char *const places[] = { "log.write", "log.fdatasync", "log.open", "log.tile", "log.rename", "log.fsync", "file.write", "file.fsync" };
+
+/* One place, from the `from`-th call on until the child gets through; `expected` is how it ends before. */
+static unsigned crash_at(const char *place, const char *action, int expected, unsigned from, unsigned commits, unsigned records, size_t bytes)
+{
+	for (unsigned nth = from;; nth++) {
+		char fault[64];
+		int64_t last;
+		int status;
+
+		snprintf(fault, sizeof(fault), "%s:%s:%u", place, action, nth);
+		status = run_child(fault, commits, records, bytes, &last);
+		if (status != expected && status != CHILD_DONE)
+			fail_msg("%s: the child ended with %d", fault, status);
+		if ((int64_t)reopen() <= last)
+			fail_msg("%s: record %d was acknowledged and is lost", fault, (int)last);
+		if (status == CHILD_DONE)
+			return nth - from;
+	}
+}
+
+static unsigned crash_everywhere(const char *action, int expected, unsigned commits, unsigned records, size_t bytes)
+{
+	unsigned hits = 0;
+
+	for (size_t i = 0; i < COUNT_OF(places); i++)
+		hits += crash_at(places[i], action, expected, 1, commits, records, bytes);
+	return hits;
+}
+
+static void killed_at_every_call_nothing_acknowledged_is_lost(void **state)
+{
+	unsigned hits;
+
+	(void)state;
+	hits = crash_everywhere("kill", -SIGKILL, 12, 40, 400);
+	print_message("killed %u times\n", hits);
+	assert_true(hits > 60);
+}
+
+/* 18 MiB in 24 commits: the journal is full before the last, and each of the calls that turn it is hit. */
+static void killed_while_the_journal_is_turned_nothing_acknowledged_is_lost(void **state)
+{
+	static const struct {
+		const char *place;
+		unsigned from, hits;    /* behind what opening and the first commits need */
+	} cases[] = { { "log.fsync", 4, 6 }, { "log.rename", 77, 3 }, { "log.write", 28, 2 }, { "log.fdatasync", 27, 2 } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		unsigned hits;
+
+		make_log(0, 0);
+		hits = crash_at(cases[i].place, "kill", -SIGKILL, cases[i].from, 24, 120, 60000);
+		print_message("killed %u times at %s\n", hits, cases[i].place);
+		assert_true(hits >= cases[i].hits);
+		remove_tree(dir);
+		unlink(beside_dir(".journal"));
+	}
+}
+
+static void made_anew_after_every_kill_while_it_was_made(void **state)
+{
+	unsigned hits = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(places); i++)
+		for (unsigned nth = 1; nth < 40; nth++, hits++) {
+			char fault[64];
+			int64_t last;
+			int status;
+
+			remove_tree(dir);
+			unlink(beside_dir(".key"));
+			unlink(beside_dir(".journal"));
+			snprintf(fault, sizeof(fault), "%s:kill:%u", places[i], nth);
+			status = run_child(fault, 2, 1, 300, &last);
+			if ((int64_t)reopen() <= last)
+				fail_msg("%s: record %d was acknowledged and is lost", fault, (int)last);
+			if (status == CHILD_DONE)
+				break;
+			assert_int_equal(status, -SIGKILL);
+		}
+	print_message("killed %u times\n", hits);
+	assert_true(hits > 20);
+}
+
+static void failing_at_every_call_it_acknowledges_nothing_more_and_recovers(void **state)
+{
+	unsigned hits;
+
+	(void)state;
+	hits = crash_everywhere("eio", CHILD_FAILED, 12, 40, 400);
+	hits += crash_everywhere("enospc", CHILD_FAILED, 4, 40, 400);
+	print_message("failed %u times\n", hits);
+	assert_true(hits > 80);
+}
+
+struct outcome {
+	unsigned good, bad;
+	char reason[ERROR_REASON_MAX];
+};
+
+static void on_outcome(void *data, uint64_t seq, const struct error *err)
+{
+	struct outcome *outcome = data;
+
+	(void)seq;
+	outcome->good += !err;
+	outcome->bad += err != NULL;
+	if (err)
+		snprintf(outcome->reason, sizeof(outcome->reason), "%s", err->reason);
+}
+
+static void after_one_failed_sync_everything_is_refused_and_told_once(void **state)
+{
+	struct audit_log *log = open_log();
+	struct outcome outcome = { 0 };
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	failures_told = 0;
+	setenv("COUNTERSIGN_FAULT", "log.fdatasync:eio:1", 1);
+	append_some(log, 3, 300, on_outcome, &outcome);
+	loop_run(loop);
+	unsetenv("COUNTERSIGN_FAULT");
+	append_some(log, 2, 300, on_outcome, &outcome);
+	loop_run(loop);
+	assert_int_equal(outcome.good, 0);
+	assert_int_equal(outcome.bad, 5);
+	assert_string_equal(outcome.reason, "AuditUnavailable");
+	assert_int_equal(failures_told, 1);
+	assert_false(audit_log_ok(log, &err));
+	assert_non_null(strstr(err.text, "fdatasync"));
+	audit_log_close(log);
+	reopen();
+}
+#endif
+
+static void folder_removed_while_the_log_is_open_ends_it(void **state)
+{
+	struct audit_log *log = open_log();
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	failures_told = 0;
+	remove_tree(dir);
+	append_some(log, 1, 300, NULL, NULL);
+	loop_run(loop);
+	assert_int_equal(failures_told, 1);
+	assert_false(audit_log_ok(log, &err));
+	audit_log_close(log);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(folder_of_an_earlier_commit_is_completed_from_the_journal),
+		TEST(files_that_a_power_cut_left_empty_or_short_are_written_anew),
+		TEST(files_that_a_power_cut_took_are_written_anew),
+		TEST(superseded_tiles_that_came_back_are_removed),
+		TEST(torn_record_behind_the_last_is_cut_off),
+		TEST(torn_end_of_the_journal_is_dropped),
+		TEST(log_without_its_journal_opens_if_it_is_whole),
+		TEST(changed_bytes_are_refused_and_named_and_nothing_is_touched),
+		TEST(changed_record_in_a_synced_bundle_is_refused),
+		TEST(record_that_nobody_signed_is_refused),
+		TEST(foreign_file_is_refused),
+		TEST(damaged_journal_of_commits_that_the_checkpoint_covers_is_refused),
+		TEST(older_copy_of_a_long_log_is_refused),
+		TEST(missing_or_foreign_key_is_refused),
+		TEST(folder_that_cannot_be_made_is_told),
+		TEST(folder_removed_while_the_log_is_open_ends_it),
+#ifdef FAULTS
+		TEST(after_one_failed_sync_everything_is_refused_and_told_once),
+		TEST(killed_at_every_call_nothing_acknowledged_is_lost),
+		TEST(killed_while_the_journal_is_turned_nothing_acknowledged_is_lost),
+		TEST(made_anew_after_every_kill_while_it_was_made),
+		TEST(failing_at_every_call_it_acknowledges_nothing_more_and_recovers),
+#endif
+	};
+
+	return cmocka_run_group_tests_name("log_recover", tests, NULL, NULL);
+}
