@@ -32,8 +32,9 @@ static struct span item_pointer(const struct image_use *use)
 	return span_sub(pointer, 0, pointer.length - strlen("/image"));
 }
 
-const char *patch_foreign_pointer(const struct json *live, const struct json *desired, struct arena *arena)
+struct foreign_image patch_foreign(const struct json *live, const struct json *desired, struct arena *arena)
 {
+	struct foreign_image none = { "", "", "", "" };
 	struct image_use *there, *wanted;
 	size_t there_count, wanted_count;
 
@@ -41,8 +42,9 @@ const char *patch_foreign_pointer(const struct json *live, const struct json *de
 	gate_find_images((struct json *)(uintptr_t)desired, NULL, arena, &wanted, &wanted_count);
 	for (size_t i = 0; i < there_count; i++)
 		if (!find_use(wanted, wanted_count, &there[i]))
-			return arena_strndup(arena, item_pointer(&there[i]));
-	return "";
+			return (struct foreign_image){ arena_strndup(arena, item_pointer(&there[i])), there[i].position, there[i].container,
+						       there[i].image };
+	return none;
 }
 
 static struct json *operation(struct arena *arena, const char *op, struct span path)

@@ -9,8 +9,13 @@
 #include "base/arena.h"
 #include "base/json.h"
 
-/* The JSON pointer of the first container, init container or image volume of `live` that `desired` does not have; "" if none. */
-const char *patch_foreign_pointer(const struct json *live, const struct json *desired, struct arena *arena);
+/* The first container, init container or image volume of `live` that `desired` does not have. */
+struct foreign_image {
+	const char *pointer;     /* JSON pointer of the list item; "" when there is none */
+	const char *position;    /* "container", "init container", ... */
+	const char *name, *image;
+};
+struct foreign_image patch_foreign(const struct json *live, const struct json *desired, struct arena *arena);
 
 /* A JSON patch that takes every foreign container or image volume out of `live` (with a resourceVersion test); NULL if there are none.
  * One that was judged and allowed (json `allowed`: array of image texts, or NULL) stays. */

@@ -142,30 +142,32 @@ static int plan_existing(struct run *run, struct desired *desired, const struct 
 /* --- our own object -------------------------------------------------------------------------------------------- */
 
 /* Who changed what, for people: "spec.replicas changed by kubectl-edit at ...". */
-static const char *drift_text(struct run *run, const struct desired *desired, const struct live_object *live,
-			      const struct inventory_item *item, struct extra *who)
+static const char *drift_text(struct run *run, const struct desired *desired, const struct json *live, bool images, struct extra *who)
 {
-	struct json *object;
+	const char *by, *at;
+	struct foreign_image foreign;
 
-	*who = (struct extra){ "", "", "" };
-	if (!live->drifted || json_parse(span_of(live->drifted), run->arena, 0, &object, NULL))
-		return digest_equal(&live->images, &item->images) ? "a declared field was changed" : "its images were changed";
-	drift_attribution(object, desired->object, run->arena, who);
-	if (!*who->path && !digest_equal(&live->images, &item->images))
-		who->path = patch_foreign_pointer(object, desired->object, run->arena);
-	return arena_printf(run->arena, "%s changed by %s%s%s", *who->path ? who->path : "a declared field",
-			    *who->manager ? who->manager : "an unknown manager", *who->time ? " at " : "", who->time);
+	drift_attribution(live, desired->object, run->arena, who);
+	by = *who->manager ? who->manager : "an unknown manager";
+	at = *who->time ? arena_printf(run->arena, " at %s", who->time) : "";
+	foreign = images ? patch_foreign(live, desired->object, run->arena) : (struct foreign_image){ "", "", "", "" };
+	if (!*foreign.pointer)
+		return arena_printf(run->arena, "%s changed by %s%s", *who->path ? who->path : "a declared field", by, at);
+	if (!*who->path)
+		who->path = foreign.pointer;
+	return arena_printf(run->arena, "%s %s with image %s added by %s%s", foreign.position, foreign.name, foreign.image, by, at);
 }
 
 static void plan_drift(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
 {
-	struct extra who;
-	const char *why = drift_text(run, desired, live, item, &who);
-	struct action *action = add(run, ACT_HEAL, desired, why);
+	struct extra who = { "", "", "" };
 	struct json *object = NULL;
+	const char *why = "a declared field was changed";
+	struct action *action;
 
-	if (live->drifted)
-		json_parse(span_of(live->drifted), run->arena, 0, &object, NULL);
+	if (live->drifted && !json_parse(span_of(live->drifted), run->arena, 0, &object, NULL))
+		why = drift_text(run, desired, object, !digest_equal(&live->images, &item->images), &who);
+	action = add(run, ACT_HEAL, desired, why);
 	action->live = object;
 	action->uid = arena_strdup(run->arena, live->uid);
 	action->force = true;
