@@ -5,6 +5,7 @@
 
 #include "api/tracking.h"
 #include "base/log.h"
+#include "diff/compare.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
 #include "gate/images.h"
@@ -122,6 +123,22 @@ static void take_extras(struct live_object *object, const struct json *from, str
 	}
 	json_write(list, JSON_PLAIN, &text);
 	set_text(&object->extras_text, count ? str_c(&text) : NULL);
+}
+
+void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct live_object *known = map_get(&live->objects, span_of(key));
+	struct json *extras, *kept = json_array(arena);
+
+	if (!known || !known->extras_text || json_parse(span_of(known->extras_text), arena, 0, &extras, NULL))
+		return;
+	for (size_t i = 0; i < json_count(extras); i++)
+		if (!compare_declares(desired, object, json_text_span(json_get(json_at(extras, i), "path"))))
+			json_append(arena, kept, json_at(extras, i));
+	json_write(kept, JSON_PLAIN, &text);
+	set_text(&known->extras_text, json_count(kept) ? str_c(&text) : NULL);
 }
 
 /* Digests an object into its record; returns whether anything that matters changed. */

@@ -167,6 +167,8 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 
 	if (live->drifted && !json_parse(span_of(live->drifted), run->arena, 0, &object, NULL))
 		why = drift_text(run, desired, object, !digest_equal(&live->images, &item->images), &who);
+	if (object)
+		live_declared(run->core->live, desired->key, object, desired->object);
 	action = add(run, ACT_HEAL, desired, why);
 	action->live = object;
 	action->uid = arena_strdup(run->arena, live->uid);
