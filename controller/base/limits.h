@@ -46,6 +46,7 @@
 /* Policy objects: a person writes these. */
 #define LIMIT_POLICIES 1000u
 #define LIMIT_AUTHORITIES 100u
+#define LIMIT_TRUST_KEYS 1000u                   /* of all policies, tried on one image: at most 50 s of P-384 on 50 documents */
 #define LIMIT_GLOBS 200u
 #define LIMIT_GLOB_BYTES 512u
 
@@ -64,7 +65,9 @@
 #define LIMIT_GIT_MEMO 20000u                    /* (path, options) pairs whose newest revision is remembered */
 #define LIMIT_GIT_PACK_BYTES (2ull << 30)        /* received in one fetch */
 #define LIMIT_GIT_PACK_OBJECTS 20000000u
-#define LIMIT_GIT_PACKS 300u                     /* in a mirror; past it the mirror is made anew */
+#define LIMIT_GIT_PACKS 100u                     /* in a mirror before its small ones are put together */
+#define LIMIT_GIT_SMALL_PACK_BYTES (8u << 20)    /* what such a small one is */
+#define LIMIT_GIT_OPEN_PACKS 256u                /* kept open at a time: descriptors are limited too */
 #define LIMIT_GIT_CONNECT_MS 10000
 #define LIMIT_GIT_REFS_MS 20000                  /* one request for refs */
 #define LIMIT_GIT_FETCH_MS 600000                /* one pack */

@@ -18,6 +18,18 @@ static void skip_space(struct cursor *c)
 		c->line += c->text.data[c->at] == '\n';
 }
 
+/* Past white space and "---" lines, which may stand between objects. */
+static void skip_markers(struct cursor *c)
+{
+	for (skip_space(c); span_starts(span_from(c->text, c->at), "---"); skip_space(c)) {
+		size_t behind = c->at + 3;
+
+		if ((c->at && c->text.data[c->at - 1] != '\n') || (behind < c->text.length && !strchr(" \t\r\n", c->text.data[behind])))
+			return;
+		c->at = behind;
+	}
+}
+
 /* Past the string that opens here; a JSON string holds no line end. */
 static void skip_string(struct cursor *c)
 {
@@ -135,7 +147,7 @@ static int parse_json(struct span text, const char *name, size_t *budget, struct
 	struct yaml_stream stream = { NULL, 0 };
 	size_t capacity = 0;
 
-	for (skip_space(&c); c.at < text.length; skip_space(&c)) {
+	for (skip_markers(&c); c.at < text.length; skip_markers(&c)) {
 		struct yaml_document *document;
 
 		if (stream.count == LIMIT_YAML_DOCUMENTS)
@@ -148,6 +160,17 @@ static int parse_json(struct span text, const char *name, size_t *budget, struct
 	}
 	*out = stream;
 	return 0;
+}
+
+/*
+ * Which of two complaints helps: of a file that says it is JSON the one about
+ * JSON, except that YAML's about a duplicate key knows both lines.
+ */
+static bool json_is_the_reason(const struct error *json, const struct error *yaml, const char *name)
+{
+	if (!strcmp(yaml->reason, "DuplicateKey"))
+		return false;
+	return span_ends(span_of(name), ".json") || json->kind == ERROR_LIMIT || !strcmp(json->reason, "DuplicateKey");
 }
 
 int yaml_parse_any(struct span text, const char *name, size_t *budget, struct arena *arena, struct yaml_stream *out,
@@ -163,8 +186,7 @@ int yaml_parse_any(struct span text, const char *name, size_t *budget, struct ar
 		return 0;
 	if (!yaml_parse(text, name, budget, arena, out, err))
 		return 0;
-	/* of a file that says it is JSON, the complaint about JSON is the useful one */
-	if (err && (span_ends(span_of(name), ".json") || json_error.kind == ERROR_LIMIT))
+	if (err && json_is_the_reason(&json_error, err, name))
 		*err = json_error;
 	return -1;
 }

@@ -1,22 +1,14 @@
 /* A local folder through the controller's own selection and rendering; see build.h. */
 #include "cli/build.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/glob.h"
-#include "base/limits.h"
 #include "base/yaml.h"
 #include "cli/cli.h"
-#include "io/file.h"
+#include "cli/folder.h"
 #include "render/render.h"
-#include "source/tree_filter.h"
 
 struct build {
 	const char *directory;
@@ -24,117 +16,7 @@ struct build {
 	bool json;
 	struct arena *arena;
 	struct tree_stream files;
-	size_t capacity, bytes;
-	struct str path;        /* below directory, grows and shrinks with the walk */
 };
-
-/* --- selection ------------------------------------------------------------------------------------------------- */
-
-static int add_file(struct build *build, bool executable, struct error *err)
-{
-	const char *path = arena_printf(build->arena, "%s/%s", build->directory, str_c(&build->path));
-	CLEANUP(str_release) struct str content = STR_LIMIT(LIMIT_MANIFEST_BYTES + 1);
-	struct tree_file *file;
-
-	if (!tree_path_is_clean(str_span(&build->path)))
-		return error_set(err, ERROR_INVALID, "BadFileName", "%s: a name with a control character or bytes that are not UTF-8", path);
-	if (build->files.count == LIMIT_MANIFEST_FILES)
-		return error_set(err, ERROR_LIMIT, "TooLarge", "%s: more than %u manifest files", path, LIMIT_MANIFEST_FILES);
-	if (file_read(path, LIMIT_MANIFEST_BYTES, &content, err))
-		return -1;
-	build->bytes += content.length;
-	if (build->bytes > LIMIT_MANIFEST_BYTES)
-		return error_set(err, ERROR_LIMIT, "TooLarge", "%s: all manifests together are larger than %u bytes", path,
-				 LIMIT_MANIFEST_BYTES);
-	file = arena_push(build->arena, &build->files.files, &build->files.count, &build->capacity, sizeof(*file));
-	file->path = arena_span(build->arena, str_span(&build->path));
-	file->mode = executable ? 0100755 : 0100644;
-	file->bytes = arena_span(build->arena, str_span(&content));
-	return 0;
-}
-
-static int walk(struct build *build, int parent, const char *name, unsigned depth, struct error *err);
-
-/* A file's mode as Git would store it; 0 for sockets and the like, which it does not store. */
-static uint32_t git_mode(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFDIR: return 0040000;
-	case S_IFLNK: return 0120000;
-	case S_IFREG: return mode & S_IXUSR ? 0100755 : 0100644;
-	default: return 0;
-	}
-}
-
-static int take_entry(struct build *build, int folder, const char *name, unsigned depth, struct error *err)
-{
-	struct stat stat;
-	uint32_t mode;
-
-	if (fstatat(folder, name, &stat, AT_SYMLINK_NOFOLLOW))
-		return error_errno(err, errno, "%s/%s", build->directory, str_c(&build->path));
-	mode = git_mode(stat.st_mode);
-	if (!mode)
-		return 0;
-	switch (tree_filter(&build->options, mode, str_span(&build->path))) {
-	case FILTER_READ: return add_file(build, mode == 0100755, err);
-	case FILTER_REFUSE:
-		return error_set(err, ERROR_INVALID, "SymlinkInPath", "%s/%s: a symbolic link, which is never followed", build->directory,
-				 str_c(&build->path));
-	case FILTER_ENTER:
-		str_addc(&build->path, '/');
-		return walk(build, folder, name, depth + 1, err);
-	default: return 0;
-	}
-}
-
-static void close_folder(DIR **folder)
-{
-	if (*folder)
-		closedir(*folder);
-}
-
-static int open_folder(const struct build *build, int parent, const char *name, DIR **out, struct error *err)
-{
-	CLEANUP(fd_cleanup) int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_INVALID, "PathNotFound", "%s/%s: %s", build->directory,
-				 str_c(&build->path), strerror(errno));
-	*out = fdopendir(fd);
-	if (!*out)
-		return error_errno(err, errno, "%s", build->directory);
-	TAKE_FD(fd);
-	return 0;
-}
-
-static int walk(struct build *build, int parent, const char *name, unsigned depth, struct error *err)
-{
-	CLEANUP(close_folder) DIR *folder = NULL;
-	size_t length = build->path.length;
-	struct dirent *entry;
-
-	if (depth > LIMIT_GIT_TREE_DEPTH)
-		return error_set(err, ERROR_LIMIT, "TooLarge", "%s/%s: folders deeper than %d", build->directory, str_c(&build->path),
-				 LIMIT_GIT_TREE_DEPTH);
-	if (open_folder(build, parent, name, &folder, err))
-		return -1;
-	while ((entry = readdir(folder)) != NULL) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || !strcmp(entry->d_name, ".git"))
-			continue;
-		str_adds(&build->path, entry->d_name);
-		if (take_entry(build, dirfd(folder), entry->d_name, depth, err))
-			return -1;
-		build->path.length = length;
-		build->path.data[length] = '\0';
-	}
-	return 0;
-}
-
-static int by_path(const void *a, const void *b)
-{
-	return span_compare(((const struct tree_file *)a)->path, ((const struct tree_file *)b)->path);
-}
 
 /* --- output ---------------------------------------------------------------------------------------------------- */
 
@@ -233,21 +115,17 @@ static const char *without_slashes(const char *directory, struct arena *arena)
 int cli_build(int argc, char **argv)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	struct build build = { .options = { .path = "", .include = "", .exclude = "" }, .arena = arena, .path = STR_INIT };
+	struct build build = { .options = { .path = "", .include = "", .exclude = "" }, .arena = arena };
 	struct render_problems *problems = ARENA_NEW(arena, struct render_problems);
 	struct rendered rendered;
 	struct error err = ERROR_INIT;
-	int status = parse_arguments(&build, argc, argv), rc;
+	int status = parse_arguments(&build, argc, argv);
 
 	if (status)
 		return status;
 	build.directory = without_slashes(build.directory, arena);
-	rc = walk(&build, AT_FDCWD, build.directory, 0, &err);
-	str_release(&build.path);
-	if (rc)
+	if (folder_read(build.directory, &build.options, arena, &build.files, &err))
 		return cli_fail(err.kind == ERROR_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_FAILED, NULL, "%s", err.text);
-	if (build.files.count)
-		qsort(build.files.files, build.files.count, sizeof(*build.files.files), by_path);
 	if (render_files(&build.files, arena, &rendered, problems, &err))
 		return print_problems(&build, problems);
 	return print_objects(&build, &rendered);

@@ -209,7 +209,7 @@ static int check_realm(const struct client *client, const char *realm, struct ar
 	bool has_user = false;
 
 	if (!url_split(realm, arena, &trip->origin, &has_user) || has_user)
-		return error_set(err, ERROR_FORBIDDEN, "FetchError", "%s names a token server that is no http(s) URL: no credential was sent",
+		return error_set(err, ERROR_FORBIDDEN, "FetchError", "%s names a token server by what is no plain http(s) URL: no credential was sent",
 				 client->base);
 	if (strncmp(trip->origin, "https:", 6) != 0 && strcmp(trip->origin, client->home) != 0)
 		return error_set(err, ERROR_FORBIDDEN, "FetchError",

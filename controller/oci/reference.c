@@ -76,13 +76,19 @@ static bool component_valid(struct span c)
 	return false; /* empty, or ends with a separator */
 }
 
+/* With what normalising adds, so that the normalised form is taken again. */
+static int check_length(struct span text, const char *repository, struct error *err)
+{
+	if (strlen(repository) <= REFERENCE_NAME_MAX)
+		return 0;
+	return error_set(err, ERROR_INVALID, REASON, "repository name of %zu characters in image '%.*s' is over the limit of %d",
+			 strlen(repository), SHOWN(text), REFERENCE_NAME_MAX);
+}
+
 static int check_repository(struct span text, struct span repository, struct error *err)
 {
 	struct span rest = repository;
 
-	if (repository.length > REFERENCE_NAME_MAX)
-		return error_set(err, ERROR_INVALID, REASON, "repository name of %zu characters in image '%.*s' is over the limit of %d",
-				 repository.length, SHOWN(text), REFERENCE_NAME_MAX);
 	for (size_t i = 0; i < repository.length; i++)
 		if (is_upper(repository.data[i]))
 			return error_set(err, ERROR_INVALID, REASON, "image '%.*s': repository names are lower case, '%c' is not",
@@ -243,6 +249,8 @@ int reference_parse(struct span text, struct arena *arena, struct reference *out
 		r.host = r.registry = arena_strndup(arena, registry);
 		r.repository = arena_strndup(arena, rest);
 	}
+	if (check_length(text, r.repository, err))
+		return -1;
 	r.name = arena_printf(arena, "%s/%s", r.registry, r.repository);
 	if (!r.tag && !r.has_digest)
 		r.tag = "latest";

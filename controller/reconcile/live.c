@@ -169,6 +169,18 @@ static void keep_drifted(struct live_object *object, const struct json *from, bo
 	set_text(&object->drifted, drifted ? str_c(&text) : NULL);
 }
 
+/*
+ * Answers and watches come over streams of their own, so the answer to an apply can arrive after the watch has told of a later state.
+ * Resource versions of one object are numbers that grow.
+ */
+static bool is_older(const struct live_object *object, const struct json *metadata)
+{
+	const char *uid = json_get_text(metadata, "uid"), *version = json_get_text(metadata, "resourceVersion");
+
+	return object->resource_version && uid && version && !strcmp(uid, object->uid) &&
+	       strtoull(version, NULL, 10) < strtoull(object->resource_version, NULL, 10);
+}
+
 static void take(struct live *live, const struct json *from, const char *group, const char *kind, bool quietly)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -181,6 +193,8 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	if (!name)
 		return;
 	object = object_get(live, live_key(arena, group, kind, json_get_text(metadata, "namespace"), name));
+	if (is_older(object, metadata))
+		return;
 	changed = digest_object(object, from, arena);
 	app = concerned(live, object);
 	drifted = app && is_drifted(object, item_of(app, object->key));

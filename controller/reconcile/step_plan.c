@@ -261,7 +261,8 @@ static void plan_namespace(struct run *run)
 	desired = ARENA_NEW(run->arena, struct desired);
 	*desired = (struct desired){ .object = json_object(run->arena), .kind_known = kind, .group = "", .version = "v1",
 				     .kind = "Namespace", .namespace = "", .name = name, .key = key, .file = "syncOptions",
-				     .account = run->account, .wave = -1000001, .released = "", .unmanaged = true };
+				     .account = run->account, .wave = -1000001, .released = "", .unmanaged = true,
+				     .images_allowed = true };  /* made here: it carries none */
 	json_set_string(run->arena, desired->object, "apiVersion", "v1");
 	json_set_string(run->arena, desired->object, "kind", "Namespace");
 	metadata = json_set(run->arena, desired->object, "metadata", json_object(run->arena));

@@ -83,11 +83,11 @@ static int unknown_kind(struct run *run, const struct rendered_object *object, s
 {
 	if (discovery_stale(run->core->discovery, span_of(object->group)))
 		return error_set(err, ERROR_TRANSIENT, "DiscoveryStale",
-				 "%s: the API server's discovery for group %s is stale (its server does not answer); waiting for it",
-				 rendered_object_title(object, run->arena), object->group);
+				 "%s (%s:%u): the API server's discovery for group %s is stale (its server does not answer); waiting for it",
+				 rendered_object_title(object, run->arena), object->path, object->line, object->group);
 	return error_set(err, ERROR_INVALID, "UnknownKind",
-			 "%s: the API server knows no kind %s in %s, and no CustomResourceDefinition of this revision defines it",
-			 rendered_object_title(object, run->arena), object->kind, object->api_version);
+			 "%s (%s:%u): the API server knows no kind %s in %s, and no CustomResourceDefinition of this revision defines it",
+			 rendered_object_title(object, run->arena), object->path, object->line, object->kind, object->api_version);
 }
 
 /* What only a live object has; a copy of one in Git must not claim to be one. */

@@ -28,6 +28,7 @@ void mirror_library_init(void)
 	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
 	git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, CACHE_BYTES);
 	git_libgit2_opts(GIT_OPT_DISABLE_PACK_KEEP_FILE_CHECKS, 1);
+	git_libgit2_opts(GIT_OPT_SET_MWINDOW_FILE_LIMIT, (size_t)LIMIT_GIT_OPEN_PACKS);
 	git_libgit2_opts(GIT_OPT_SET_PACK_MAX_OBJECTS, (size_t)LIMIT_GIT_PACK_OBJECTS);
 }
 
@@ -108,24 +109,17 @@ static int check_mark(struct mirror *mirror, bool *same, struct error *err)
 }
 
 /* Removes the files of a folder that `keep` does not want. */
-static size_t sweep(const struct mirror *mirror, const char *below, bool (*keep)(struct span name))
+static void sweep(const struct mirror *mirror, const char *below, bool (*keep)(struct span name))
 {
 	CLEANUP(mem_cleanup) char *path = path_of(mirror, below);
 	DIR *folder = opendir(path);
 	struct dirent *entry;
-	size_t kept = 0;
 
-	while (folder && (entry = readdir(folder)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (keep(span_of(entry->d_name)))
-			kept += span_ends(span_of(entry->d_name), ".pack");
-		else
+	while (folder && (entry = readdir(folder)) != NULL)
+		if (entry->d_name[0] != '.' && !keep(span_of(entry->d_name)))
 			unlinkat(dirfd(folder), entry->d_name, 0);
-	}
 	if (folder)
 		closedir(folder);
-	return kept;
 }
 
 static bool keep_pack(struct span name)
@@ -133,22 +127,17 @@ static bool keep_pack(struct span name)
 	return span_ends(name, ".pack") || span_ends(name, ".idx") || span_ends(name, ".rev");
 }
 
-static bool keep_ref(struct span name)
+static bool is_no_lock(struct span name)
 {
 	return !span_ends(name, ".lock");
 }
 
-static bool keep_top(struct span name)
+/* What a killed fetch left. */
+static void clean(const struct mirror *mirror)
 {
-	return !span_ends(name, ".lock");
-}
-
-/* What a killed fetch left; returns the number of packs. */
-static size_t clean(const struct mirror *mirror)
-{
-	sweep(mirror, "git/refs/countersign", keep_ref);
-	sweep(mirror, "git", keep_top);
-	return sweep(mirror, "git/objects/pack", keep_pack);
+	sweep(mirror, "git/refs/countersign", is_no_lock);
+	sweep(mirror, "git", is_no_lock);
+	sweep(mirror, "git/objects/pack", keep_pack);
 }
 
 static int open_repository(struct mirror *mirror)
@@ -173,7 +162,8 @@ int mirror_open(struct mirror *mirror, const char *directory, const char *url, b
 	if (check_mark(mirror, &same, err))
 		return -1;
 	existed = file_exists(git);
-	if (existed && same && !broken && clean(mirror) <= LIMIT_GIT_PACKS && !open_repository(mirror))
+	clean(mirror);
+	if (existed && same && !broken && !open_repository(mirror))
 		return 0;
 	*rebuilt = existed;
 	if (remove_repository(mirror, err) || make_repository(mirror, err))

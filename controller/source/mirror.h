@@ -19,7 +19,7 @@
 struct mirror {
 	git_repository *repository;     /* NULL until opened */
 	char *directory, *url;
-	bool broken;                    /* an object was missing or corrupt: make it anew at the next fetch */
+	bool broken;                    /* an object is missing or corrupt: the next fetch makes it anew */
 };
 
 /* Once a process, before anything else of libgit2: no configuration of the machine is read. */
@@ -32,6 +32,16 @@ void mirror_library_init(void);
  */
 int mirror_open(struct mirror *mirror, const char *directory, const char *url, bool *rebuilt, struct error *err);
 void mirror_close(struct mirror *mirror);
+
+/*
+ * Puts the small packs of many fetches into one. All objects stay, also those
+ * that no branch names any more: they may be what runs. A kill in between
+ * leaves some objects twice, none lost. Returns -1 when it could not: the mirror
+ * is as before, only slower.
+ */
+int mirror_consolidate(struct mirror *mirror);
+/* How many packs there are. */
+size_t mirror_packs(const struct mirror *mirror);
 
 /*
  * Makes sure that the commit is there. Errors: those of git_http.h;

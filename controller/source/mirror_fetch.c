@@ -48,7 +48,7 @@ static int download(struct mirror *mirror, struct git_http *http, char **refspec
 	create.flags = GIT_REMOTE_CREATE_SKIP_INSTEADOF | GIT_REMOTE_CREATE_SKIP_DEFAULT_FETCHSPEC;
 	if (git_remote_create_with_opts(&remote, git_http_url(http), &create))
 		return git_error_to(err, ERROR_INTERNAL, "MirrorError", "%s", git_http_url(http));
-	options.callbacks.transport = transport_new;
+	options.callbacks.transport = source_transport_new;
 	options.callbacks.payload = &session;
 	options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
 	options.update_fetchhead = 0;
@@ -166,7 +166,13 @@ int mirror_fetch(struct mirror *mirror, struct git_http *http, const struct sour
 	git_oid_fromstr(&id, request->commit);
 	if (ensure_open(mirror, &answer, err))
 		return -1;
-	if (!has_commit(mirror->repository, &id) && fetch_or_rebuild(mirror, http, request, &id, &answer, err))
+	if (has_commit(mirror->repository, &id)) {
+		*reply = answer;
+		return 0;
+	}
+	if (mirror_packs(mirror) >= LIMIT_GIT_PACKS)
+		mirror_consolidate(mirror);
+	if (ensure_open(mirror, &answer, err) || fetch_or_rebuild(mirror, http, request, &id, &answer, err))
 		return -1;
 	if (answer.fetched)
 		keep(mirror, request->ref && request->ref[0] ? request->ref : request->commit, &id);

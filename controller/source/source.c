@@ -16,6 +16,7 @@ struct session {
 	struct history_memo memo;
 	bool configured;
 	bool speaks_v2;         /* known from an earlier answer: refs can be asked for at once */
+	char defective[COMMIT_HEX]; /* has a bad object in the repository itself: no new mirror helps */
 };
 
 void *source_session_new(void)
@@ -129,22 +130,55 @@ static int do_fetch(struct session *session, const struct source_fetch_request *
 	return 0;
 }
 
+static int read_tree(struct session *session, const struct source_tree_request *request, struct arena *arena,
+		     struct source_tree_reply *out, int *reply_fd, struct error *err)
+{
+	if (!session->mirror.repository || session->mirror.broken)
+		return error_set(err, ERROR_TRANSIENT, "CommitMissing", "the mirror is to be made anew");
+	return tree_job(session->mirror.repository, &session->memo, request, arena, out, reply_fd, err);
+}
+
+/* Fetches the commit and reads again; an object that is bad in a new mirror is bad in the repository. */
+static int fetch_and_read(struct session *session, const struct source_tree_request *request, struct arena *arena,
+			  struct source_tree_reply *out, int *reply_fd, struct error *err)
+{
+	struct source_fetch_request fetch = { .ref = "" };
+	struct source_fetch_reply fetched;
+	struct error own = ERROR_INIT;
+
+	memcpy(fetch.commit, request->commit, COMMIT_HEX);
+	if (mirror_fetch(&session->mirror, session->http, &fetch, &fetched, err))
+		return -1;
+	history_memo_release(&session->memo);
+	if (!read_tree(session, request, arena, out, reply_fd, &own))
+		return 0;
+	if (strcmp(own.reason, "BadObject") != 0)
+		return error_set(err, own.kind, own.reason, "%s", own.text);
+	memcpy(session->defective, request->commit, COMMIT_HEX);
+	return error_set(err, ERROR_INVALID, "BadObject", "commit %s is defective in the repository itself: %s", request->commit, own.text);
+}
+
+/*
+ * A commit that is not there (any more) is fetched, and an object that is
+ * missing or not as it should be makes the mirror anew: core need not know.
+ */
 static int do_tree(struct session *session, const struct source_tree_request *request, struct arena *arena, struct str *reply,
 		   int *reply_fd, struct error *err)
 {
 	struct source_tree_reply answer;
 	struct error own = ERROR_INIT;
 
-	if (!session->mirror.repository || session->mirror.broken)
-		return error_set(err, ERROR_TRANSIENT, "CommitMissing", "the mirror is to be fetched first");
-	if (!tree_job(session->mirror.repository, &session->memo, request, arena, &answer, reply_fd, &own)) {
-		source_tree_reply_encode(&answer, reply);
-		return 0;
+	if (read_tree(session, request, arena, &answer, reply_fd, &own)) {
+		bool bad = strcmp(own.reason, "BadObject") == 0, defective = strcmp(request->commit, session->defective) == 0;
+
+		if ((!bad && strcmp(own.reason, "CommitMissing") != 0) || (bad && defective))
+			return error_set(err, defective ? ERROR_INVALID : own.kind, own.reason, "%s", own.text);
+		session->mirror.broken |= bad;
+		if (fetch_and_read(session, request, arena, &answer, reply_fd, err))
+			return -1;
 	}
-	/* an object that is not there, or not as it should be: the next fetch makes the mirror anew */
-	session->mirror.broken = strcmp(own.reason, "BadObject") == 0;
-	*err = own;
-	return -1;
+	source_tree_reply_encode(&answer, reply);
+	return 0;
 }
 
 static int serve(struct session *session, const struct source_job *job, struct arena *arena, struct str *reply, int *reply_fd,

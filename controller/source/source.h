@@ -8,7 +8,8 @@
  * SOURCE_REFS (what commit is targetRevision now? one small request),
  * SOURCE_FETCH (bring it here, free if it is), SOURCE_TREE (what does this
  * Application read of it?). Between jobs the mirror and the connections stay
- * open. Straight-line and synchronous.
+ * open. Straight-line and synchronous. A mirror that lost a commit or an object
+ * heals itself, also in a tree job; it then costs what a fetch costs.
  */
 #ifndef SOURCE_SOURCE_H
 #define SOURCE_SOURCE_H

@@ -61,7 +61,7 @@ struct source_fetch_reply {
 };
 
 struct source_tree_request {
-	char commit[COMMIT_HEX];        /* must be in the mirror: else TRANSIENT "CommitMissing" */
+	char commit[COMMIT_HEX];        /* fetched if it is not in the mirror */
 	const char *path;
 	bool recurse;
 	const char *include, *exclude;

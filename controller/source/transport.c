@@ -136,7 +136,7 @@ static int subtransport_new(git_smart_subtransport **out, git_transport *owner, 
 	return 0;
 }
 
-int transport_new(git_transport **out, git_remote *owner, void *payload)
+int source_transport_new(git_transport **out, git_remote *owner, void *payload)
 {
 	git_smart_subtransport_definition definition = { subtransport_new, 1, payload };
 

@@ -18,6 +18,6 @@ struct transport_session {
 };
 
 /* For git_remote_callbacks.transport, with a struct transport_session as payload. */
-int transport_new(git_transport **out, git_remote *owner, void *payload);
+int source_transport_new(git_transport **out, git_remote *owner, void *payload);
 
 #endif

@@ -61,6 +61,11 @@ void claims_encode(const struct claims *claims, struct str *out)
 	pack_u32(out, (uint32_t)claims->count);
 	for (size_t i = 0; i < claims->count; i++)
 		pack_claim(&claims->items[i], out);
+	pack_u32(out, (uint32_t)claims->key_problem_count);
+	for (size_t i = 0; i < claims->key_problem_count; i++) {
+		pack_text(out, claims->key_problems[i].id);
+		pack_text(out, claims->key_problems[i].text);
+	}
 }
 
 /* The enumerations of a claim; a worker that sends others lies, or is of another version. */
@@ -81,7 +86,7 @@ static void unpack_signers(struct unpack *in, struct arena *arena, struct claim 
 {
 	uint32_t count = unpack_count(in, 5);
 
-	if (count > LIMIT_AUTHORITIES || (count > 0) != (c->proves != CLAIM_NOTHING)) {
+	if (count > LIMIT_TRUST_KEYS || (count > 0) != (c->proves != CLAIM_NOTHING)) {
 		in->bad = true;
 		return;
 	}
@@ -126,6 +131,22 @@ static void unpack_claim(struct unpack *in, struct arena *arena, struct claim *c
 	unpack_annotations(in, arena, c);
 }
 
+static void unpack_key_problems(struct unpack *in, struct arena *arena, struct claims *claims)
+{
+	uint32_t count = unpack_count(in, 8);
+
+	if (count > LIMIT_TRUST_KEYS) {
+		in->bad = true;
+		return;
+	}
+	claims->key_problems = arena_calloc(arena, count, sizeof(*claims->key_problems));
+	claims->key_problem_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		claims->key_problems[i].id = unpack_text(in, arena);
+		claims->key_problems[i].text = unpack_text(in, arena);
+	}
+}
+
 int claims_decode(struct span bytes, struct arena *arena, struct claims *out, struct error *err)
 {
 	struct unpack in = unpack_begin(bytes);
@@ -144,6 +165,8 @@ int claims_decode(struct span bytes, struct arena *arena, struct claims *out, st
 	}
 	for (size_t i = 0; i < claims.count && !in.bad; i++)
 		unpack_claim(&in, arena, &claims.items[i]);
+	if (!in.bad)
+		unpack_key_problems(&in, arena, &claims);
 	if (unpack_end(&in, "claims", err))
 		return -1;
 	*out = claims;

@@ -57,10 +57,18 @@ struct claim {
 	size_t annotation_count;
 };
 
+/* A trusted key that cannot be read verifies nothing; other keys are not affected. */
+struct claim_key_problem {
+	const char *id;                   /* trust_key.id */
+	const char *text;                 /* what is wrong with it, one line */
+};
+
 struct claims {
 	struct digest image;
 	struct claim *items;
 	size_t count;
+	struct claim_key_problem *key_problems;
+	size_t key_problem_count;
 };
 
 /*

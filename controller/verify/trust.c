@@ -1,8 +1,6 @@
 /* Trust as a frame; see trust.h. */
 #include "verify/trust.h"
 
-#include "base/limits.h"
-
 void trust_pack(const struct trust *trust, struct str *out)
 {
 	pack_u32(out, (uint32_t)trust->key_count);
@@ -15,13 +13,8 @@ void trust_pack(const struct trust *trust, struct str *out)
 void trust_unpack(struct unpack *in, struct arena *arena, struct trust *out)
 {
 	uint32_t count = unpack_count(in, 8);
-	struct trust_key *keys;
+	struct trust_key *keys = arena_calloc(arena, count, sizeof(*keys));
 
-	if (count > LIMIT_AUTHORITIES) {
-		in->bad = true;
-		count = 0;
-	}
-	keys = arena_calloc(arena, count, sizeof(*keys));
 	for (uint32_t i = 0; i < count; i++) {
 		keys[i].id = unpack_text(in, arena);
 		keys[i].pem = unpack_text(in, arena);

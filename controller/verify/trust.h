@@ -20,10 +20,10 @@ struct trust_key {
 
 struct trust {
 	const struct trust_key *keys;
-	size_t key_count;                 /* at most LIMIT_AUTHORITIES */
+	size_t key_count;                 /* at most LIMIT_TRUST_KEYS */
 };
 
-/* As part of a frame; strings are copied into the arena. Counts out of range make the frame bad. */
+/* As part of a frame; strings are copied into the arena. A count that cannot be, or an id that is empty or too long, makes the frame bad. */
 void trust_pack(const struct trust *trust, struct str *out);
 void trust_unpack(struct unpack *in, struct arena *arena, struct trust *out);
 

@@ -20,7 +20,8 @@
 /* One job: the question, and the keys parsed once. */
 struct job {
 	const struct trust *trust;
-	struct key **keys;
+	struct key **keys;                /* NULL where a key cannot be read */
+	size_t *same;                     /* the first key that is the same one: policies share keys, and asking twice costs twice */
 	struct digest image;
 	struct arena *arena;              /* of the claims */
 };
@@ -38,15 +39,20 @@ struct match {
 static struct match match_keys(const struct job *job, enum key_use use, struct span message, const struct digest *digest,
 			       struct span signature, struct arena *scratch)
 {
+	enum key_result *results = arena_calloc(scratch, job->trust->key_count, sizeof(*results));
 	struct match match = { arena_calloc(scratch, job->trust->key_count, sizeof(size_t)), 0, false };
 
 	for (size_t i = 0; i < job->trust->key_count; i++) {
-		enum key_result result = digest ? key_verify_digest(job->keys[i], digest, signature)
-						: key_verify(job->keys[i], use, message, signature);
-
-		if (result == KEY_VERIFIED)
+		if (!job->keys[i])
+			continue;
+		if (job->same[i] < i)
+			results[i] = results[job->same[i]];
+		else
+			results[i] = digest ? key_verify_digest(job->keys[i], digest, signature)
+					    : key_verify(job->keys[i], use, message, signature);
+		if (results[i] == KEY_VERIFIED)
 			match.indices[match.count++] = i;
-		else if (result == KEY_OTHER_HASH)
+		else if (results[i] == KEY_OTHER_HASH)
 			match.other_hash = true;
 	}
 	return match;
@@ -246,15 +252,35 @@ static void verify_document(const struct job *job, const struct evidence_documen
 	claim->text = arena_strdup(job->arena, err.text);
 }
 
-static int parse_keys(struct job *job, struct error *err)
+/* Two keys with the same hint have the same DER. */
+static size_t first_same(const struct job *job, size_t index)
 {
-	if (!job->trust->key_count)
+	for (size_t i = 0; i < index; i++)
+		if (job->keys[i] && !strcmp(key_hint(job->keys[i]), key_hint(job->keys[index])))
+			return i;
+	return index;
+}
+
+static int parse_keys(struct job *job, struct claims *claims, struct error *err)
+{
+	size_t count = job->trust->key_count;
+
+	if (!count)
 		return error_set(err, ERROR_INVALID, "NoTrust", "no key is trusted for this image, so nothing can be verified");
-	ASSERT(job->trust->key_count <= LIMIT_AUTHORITIES);
-	job->keys = arena_calloc(job->arena, job->trust->key_count, sizeof(struct key *));
-	for (size_t i = 0; i < job->trust->key_count; i++)
-		if (key_parse(span_of(job->trust->keys[i].pem), job->arena, &job->keys[i], err))
-			return error_wrap(err, "key '%s'", job->trust->keys[i].id);
+	if (count > LIMIT_TRUST_KEYS)
+		return error_set(err, ERROR_LIMIT, "TooManyKeys", "%zu trusted keys are over the limit of %u", count, LIMIT_TRUST_KEYS);
+	job->keys = arena_calloc(job->arena, count, sizeof(*job->keys));
+	job->same = arena_calloc(job->arena, count, sizeof(*job->same));
+	claims->key_problems = arena_calloc(job->arena, count, sizeof(*claims->key_problems));
+	for (size_t i = 0; i < count; i++) {
+		struct error bad = ERROR_INIT;
+
+		if (key_parse(span_of(job->trust->keys[i].pem), job->arena, &job->keys[i], &bad))
+			claims->key_problems[claims->key_problem_count++] =
+				(struct claim_key_problem){ job->trust->keys[i].id, arena_strdup(job->arena, bad.text) };
+		else
+			job->same[i] = first_same(job, i);
+	}
 	return 0;
 }
 
@@ -267,7 +293,7 @@ int verify_evidence(const struct evidence *evidence, const struct trust *trust, 
 	(void)time_ns; /* keys have no windows; certificates will */
 	if (digest_is_zero(image) || !digest_equal(image, &evidence->image))
 		return error_set(err, ERROR_INTERNAL, "WrongImage", "the evidence was fetched for another image");
-	if (parse_keys(&job, err))
+	if (parse_keys(&job, &claims, err))
 		return -1;
 	claims.items = arena_calloc(arena, claims.count, sizeof(*claims.items));
 	for (size_t i = 0; i < claims.count; i++)

@@ -27,10 +27,10 @@
 
 /*
  * Judges all evidence for `image` under the trust. `time_ns` is the time to judge at
- * (used once trust has windows). The claims live in the arena. Fails only when the
- * question itself is wrong: a trusted key that cannot be read (ERROR_INVALID "BadKey",
- * naming it), no key at all (ERROR_INVALID "NoTrust"), or evidence that was fetched
- * for another image (ERROR_INTERNAL "WrongImage").
+ * (used once trust has windows). The claims live in the arena; trusted keys that cannot
+ * be read are among them as key_problems. Fails only when the question itself is wrong:
+ * no key at all (ERROR_INVALID "NoTrust"), too many (ERROR_LIMIT "TooManyKeys"), or
+ * evidence that was fetched for another image (ERROR_INTERNAL "WrongImage").
  */
 int verify_evidence(const struct evidence *evidence, const struct trust *trust, int64_t time_ns, const struct digest *image,
 		    struct arena *arena, struct claims *out, struct error *err);

@@ -52,7 +52,7 @@ def test_every_record_has_the_common_fields_and_is_canonical(busy):
 def test_every_intent_has_its_result_and_every_attempt_its_request(busy):
     records = busy.log.records()
     results = {r["intent"]: r for r in records if r["kind"] == "sync.result"}
-    sent = {e["auditID"]: e["responseStatus"]["code"] for e in busy.requests.governed()}
+    sent = {e["auditID"]: e["responseStatus"]["code"] for e in busy.governed()}
     intents = [r for r in records if r["kind"] == "sync.intent"]
     assert intents
     for intent in intents:
@@ -68,7 +68,7 @@ def test_every_intent_has_its_result_and_every_attempt_its_request(busy):
 
 def test_intent_is_durable_before_the_request_is_answered(busy):
     for intent in busy.records("sync.intent", 0, "app"):
-        for event in busy.requests.governed():
+        for event in busy.governed():
             if event["auditID"].split(".")[1] == str(intent["seq"]):
                 assert intent["t"][:23] <= event["stageTimestamp"][:23], (intent["t"], event["stageTimestamp"])
 
@@ -82,7 +82,7 @@ def test_heal_names_itself_and_follows_its_drift(busy):
 def test_join_matches_every_write_both_ways(busy):
     done, counts = busy.log.join(busy.stack.audit_log)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert counts["writes"] == counts["matched"] == len(busy.requests.governed(user=f":{busy.system}:countersign-controller"))
+    assert counts["writes"] == counts["matched"] == len(busy.governed())
     assert counts["unrecorded"] == counts["unsent"] == counts["foreign"] == 0
 
 
@@ -103,7 +103,7 @@ def test_join_finds_a_write_without_a_record_and_a_record_without_a_write(busy, 
 
 
 def test_our_id_used_by_another_is_foreign(busy):
-    stolen = busy.requests.governed(user=f":{busy.system}:countersign-controller")[0]["auditID"]
+    stolen = busy.governed()[0]["auditID"]
     path = busy.kube.path("v1", "ConfigMap", busy.namespace)
     busy.kube.request("POST", path, config_map("forged", busy.namespace), headers={"Audit-ID": stolen})
     done, counts = busy.log.join(busy.stack.audit_log)

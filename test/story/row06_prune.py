@@ -11,13 +11,13 @@ def row06_deleted_files_are_pruned_and_nothing_else(world, say):
     world.settled("shop", "ledger")
     foreign = _foreign_objects(world)
     try:
-        with say("pushed shop/ without 11-spring.yaml") as step:
-            commit = world.repo.push("shop: no spring coupon", {"shop/11-spring.yaml": None})
-            until("the coupon to be pruned", lambda: world.find("shop.example/v1", "Coupon", "spring"), lambda found: found is None)
+        with say("pushed shop/ without 21-report.yaml") as step:
+            commit = world.repo.push("shop: no nightly report", {"shop/21-report.yaml": None})
+            until("the CronJob to be pruned", lambda: world.find("batch/v1", "CronJob", "report"), lambda found: found is None)
             world.synced_at(commit, "shop")
-            step.answer = "Coupon spring pruned"
+            step.answer = "CronJob report pruned"
         with say("the record of it is an intent to delete") as step:
-            deletes = [o for r in world.records("sync.intent", 0, "shop") for o in r["objects"] if o["op"] == "delete" and o["name"] == "spring"]
+            deletes = [o for r in world.records("sync.intent", 0, "shop") for o in r["objects"] if o["op"] == "delete" and o["name"] == "report"]
             assert len(deletes) == 1, f"expected one object with op delete, saw {deletes}"
             step.answer = "op delete"
         _empty(world, say)

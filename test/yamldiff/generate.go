@@ -92,9 +92,52 @@ func flow(r *rand.Rand, depth int, s *strings.Builder) {
 	s.WriteString(map[bool]string{true: "}", false: "]"}[mapping])
 }
 
-// generate makes a document that is often, not always, well-formed.
+var jsonAtoms = []string{
+	"0", "-0", "1", "-1", "01", "1.0", "1.50", "-1.5e3", "1E+2", "1e-7", "1e400", ".5", "5.", "+1", "9223372036854775807",
+	"-9223372036854775808", "9223372036854775808", "18446744073709551615", "18446744073709551616", "123456789012345678901234567890", "0x1",
+	"true", "false", "null", "True", "nul", `""`, `"a"`, `"\n\t\"\\\/\b\f\r"`, `"\u00e9"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ude00x"`, `"\u0041"`, `"\x"`,
+	"\"\t\"", "\"\u00e9\"", "\"\u2028\"", "\"\x7f\"", `"a`, "'a'", "a", "[]", "{}", "[1,]", "[,1]", `{"a"}`, `{"a":}`, `{a:1}`, "[1 2]", "{,}", "NaN",
+}
+
+// jsonValue makes JSON that is often, not always, right.
+func jsonValue(r *rand.Rand, depth int, s *strings.Builder) {
+	if depth > 3 || depth > 0 && r.IntN(3) == 0 {
+		atom := r.IntN(len(jsonAtoms))
+		if r.IntN(3) > 0 {
+			atom = r.IntN(10)
+		}
+		s.WriteString(jsonAtoms[atom])
+		return
+	}
+	space := func() { s.WriteString([]string{"", " ", "\n", "\t"}[r.IntN(4)]) }
+	mapping := r.IntN(3) > 0 || depth == 0
+	s.WriteString(map[bool]string{true: "{", false: "["}[mapping])
+	for i := range r.IntN(4) {
+		if i > 0 {
+			s.WriteString(",")
+		}
+		space()
+		if mapping {
+			s.WriteString([]string{`"a"`, `"b"`, `"c"`, `"\u0061"`, `"d e"`, `""`, `"1"`}[r.IntN(7)])
+			space()
+			s.WriteString(":")
+			space()
+		}
+		jsonValue(r, depth+1, s)
+		space()
+	}
+	s.WriteString(map[bool]string{true: "}", false: "]"}[mapping])
+}
+
+// generate makes a document that is often, not always, well-formed: YAML, every fourth time JSON.
 func generate(seed uint64) []byte {
 	r := rand.New(rand.NewPCG(seed, 0))
+	if r.IntN(4) == 0 {
+		var s strings.Builder
+		// One only: behind a second that is not quite JSON kubectl goes on in YAML, and we begin anew.
+		jsonValue(r, 0, &s)
+		return []byte(s.String() + []string{"", "\n"}[r.IntN(2)])
+	}
 	var s strings.Builder
 	for i := range 1 + r.IntN(2) {
 		if i > 0 {

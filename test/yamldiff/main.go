@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -65,6 +66,38 @@ func canonical(raw []byte) json.RawMessage {
 	return bytes.TrimSpace(out.Bytes())
 }
 
+// sameNumbers writes numbers that are no integers in one form: in a JSON file they keep their own text, 1.50 or 1E+2.
+func sameNumbers(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for key := range v {
+			v[key] = sameNumbers(v[key])
+		}
+	case []any:
+		for i := range v {
+			v[i] = sameNumbers(v[i])
+		}
+	case json.Number:
+		if f, err := v.Float64(); err == nil && strings.ContainsAny(string(v), ".eE") {
+			return json.Number(strconv.FormatFloat(f, 'f', -1, 64))
+		}
+	}
+	return value
+}
+
+func equal(a, b []byte) bool {
+	var values [2]any
+	for i, raw := range [][]byte{a, b} {
+		decoder := json.NewDecoder(bytes.NewReader(raw))
+		decoder.UseNumber()
+		if decoder.Decode(&values[i]) != nil {
+			return false
+		}
+		values[i] = sameNumbers(values[i])
+	}
+	return reflect.DeepEqual(values[0], values[1])
+}
+
 func golden() error {
 	out := bufio.NewWriter(os.Stdout)
 	for _, in := range cases {
@@ -106,7 +139,9 @@ var stricterText = []string{
 // Where we take on purpose what the package refuses.
 func laxer(in []byte, problem string) bool {
 	return strings.Contains(problem, "unknown escape character") && bytes.Contains(in, []byte(`\/`)) || // JSON's escape, legal in YAML 1.2
-		bytes.HasPrefix(in, []byte("%YAML")) // kubectl's splitter cuts a directive off from its document
+		bytes.HasPrefix(in, []byte("%YAML")) || // kubectl's splitter cuts a directive off from its document
+		strings.HasPrefix(problem, "json: offset") || // not quite JSON, but YAML: kubectl tries that too, at times
+		strings.HasPrefix(problem, "invalid character '-' in numeric literal") // "---" behind JSON: likewise
 }
 
 func compare(in []byte, answer string) string {
@@ -119,6 +154,9 @@ func compare(in []byte, answer string) string {
 			if strings.HasPrefix(reason, s+" ") {
 				return ""
 			}
+		}
+		if bytes.Contains(in, []byte(`\ud`)) { // half a surrogate pair: no text at all, where Go puts U+FFFD
+			return ""
 		}
 		for _, s := range stricterText {
 			if strings.Contains(reason, s) {
@@ -135,7 +173,7 @@ func compare(in []byte, answer string) string {
 	}
 	got := strings.TrimPrefix(answer, "ok ")
 	docs, _ := json.Marshal(want.Docs)
-	if !bytes.Equal(canonical(docs), canonical([]byte(got))) {
+	if !equal(docs, []byte(got)) {
 		return fmt.Sprintf("the package reads %s", docs)
 	}
 	return ""

@@ -68,6 +68,10 @@ class Site(Apps):
             self.settled(name)
         return repo
 
+    def governed(self):
+        """Governed writes of this installation's controller, in the API server's audit log, since the last mark."""
+        return self.requests.governed(user=f":{self.system}:countersign-controller")
+
     def find(self, api_version, kind, name, namespace=None):
         return self.kube.find(api_version, kind, namespace or self.namespace, name)
 

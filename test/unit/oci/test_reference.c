@@ -103,6 +103,8 @@ static void reference_has_limits(void **state)
 	assert_int_equal(parse_long("a.b/", 255, &err), 0);
 	assert_int_equal(parse_long("a.b/", 256, &err), -1);
 	assert_non_null(strstr(err.text, "256 characters"));
+	assert_int_equal(parse_long("", 247, &err), 0); /* with library/ */
+	assert_int_equal(parse_long("", 248, &err), -1);
 	assert_int_equal(parse_long("a.b/c:", 2000, &err), -1);
 }
 

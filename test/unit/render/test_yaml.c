@@ -63,7 +63,7 @@ static void says(const struct error *err, const char *reason, const char *text)
 static bool refused_on_purpose(const struct error *err)
 {
 	static const char *const reasons[] = { "DuplicateKey", "UnknownTag", "BadKey" };
-	static const char *const texts[] = { "<document start>", "found unexpected ':'", "NUL", "not UTF-8" };
+	static const char *const texts[] = { "<document start>", "found unexpected ':'", "NUL", "not UTF-8", "Unicode character escape" };
 
 	for (size_t i = 0; i < COUNT_OF(reasons); i++)
 		if (strcmp(err->reason, reasons[i]) == 0)
@@ -86,7 +86,8 @@ static void compare(struct span in, const struct json *row)
 		return;
 	}
 	if (json_get(row, "err")) {
-		if (!span_starts(in, "%YAML 1.1") && !span_is(in, "a: \"\\/\"\n"))
+		if (!span_starts(in, "%YAML 1.1") && !span_is(in, "a: \"\\/\"\n") &&
+		    !strstr(json_get_text(row, "err"), "'-' in numeric literal"))
 			fail_msg("accepted, the package says %s: %.*s", json_get_text(row, "err"), SPAN_ARG(in));
 		return;
 	}

@@ -9,6 +9,7 @@ request to ROOT/log, and behaves as ROOT/mode says (read anew for each request):
   page                 a web page with 200
   cut N                drop the connection after N bytes of a POST's answer; cut-refs N: of a GET's
   corrupt              flip a byte in the middle of a pack
+  pack FILE            answer every POST for a pack with this one, whatever was asked for
   redirect URL         GET leads there
   stall                answer nothing for 3 s, then close
 It ends by itself after 300 s or with its parent.
@@ -55,6 +56,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.plain(200, body=b"<html>log in</html>", kind="text/html")
         elif word == "redirect" and self.command == "GET":
             self.plain(301, [("Location", how[1])])
+        elif word == "pack" and self.command == "POST" and b"want " in body:
+            with open(os.path.join(ROOT, how[1]), "rb") as f:
+                pack = f.read()
+            parts = [pack[i:i + 60000] for i in range(0, len(pack), 60000)]
+            frames = b"".join(b"%04x\x01" % (len(part) + 5) + part for part in parts)
+            self.plain(200, body=b"0008NAK\n" + frames + b"0000", kind="application/x-git-upload-pack-result")
         elif word == "stall":
             time.sleep(3)
             self.close_connection = True

@@ -13,6 +13,7 @@
 #include "git_test.h"
 #include "io/sandbox.h"
 #include "io/sealed.h"
+#include "source/mirror.h"
 #include "source/source.h"
 #include "source/source_job.h"
 #include "source/tree_stream.h"
@@ -198,8 +199,6 @@ static void source_finds_fetches_and_reads_a_revision(void **state)
 	assert_string_equal(ref.commit, head);
 	assert_string_equal(ref.ref, "refs/heads/main");
 	assert_string_equal(ref_of("").commit, head);
-	assert_int_equal(tree(head, "a", &answer), -1);
-	says("CommitMissing", ERROR_TRANSIENT, "");
 	assert_int_equal(fetch(head, ref.ref, &fetched), 0);
 	assert_true(fetched.fetched && fetched.received_bytes > 0 && !fetched.rebuilt);
 	assert_int_equal(tree(head, "a", &answer), 0);
@@ -245,6 +244,24 @@ static void source_asks_nothing_for_a_commit_that_is_there(void **state)
 	assert_int_equal(fetch(ref.commit, ref.ref, &fetched), 0);
 	assert_false(fetched.fetched);
 	assert_string_equal(read_file("log"), "");
+}
+
+static void source_fetches_what_a_tree_job_misses(void **state)
+{
+	struct source_tree_reply answer;
+	struct source_ref ref;
+
+	(void)state;
+	assert_int_equal(configure(), 0);
+	ref = ref_of("main");
+	assert_int_equal(tree(ref.commit, "a", &answer), 0);
+	shell(NULL, "rm -rf mirror/git/objects");
+	source_session_free(session);
+	session = source_session_new();
+	assert_int_equal(configure(), 0);
+	assert_int_equal(tree(ref.commit, "a", &answer), 0);
+	assert_int_equal(tree("0123456789012345678901234567890123456789", "a", &answer), -1);
+	says("RevisionNotFound", ERROR_INVALID, "no commit 0123");
 }
 
 static void source_gets_only_what_is_new(void **state)
@@ -428,7 +445,7 @@ static void source_cut_or_corrupt_pack_is_an_error_and_leaves_the_mirror_usable(
 		assert_int_equal(err.kind, ERROR_TRANSIENT);
 		assert_int_equal(tree(old.commit, "a", &answer), 0);
 		assert_int_equal(tree(ref.commit, "a", &answer), -1);
-		says("CommitMissing", ERROR_TRANSIENT, "");
+		assert_int_equal(err.kind, ERROR_TRANSIENT);
 	}
 	server_mode("corrupt");
 	assert_int_equal(fetch(ref.commit, ref.ref, &fetched), -1);
@@ -485,11 +502,38 @@ static void source_notices_a_pack_that_rotted_on_disk(void **state)
 	source_session_free(session);
 	session = source_session_new();
 	assert_int_equal(configure(), 0);
+	server_mode("status 503");
 	assert_int_equal(tree(ref.commit, "a", &answer), -1);
-	says("BadObject", ERROR_TRANSIENT, "");
-	assert_int_equal(fetch(ref.commit, ref.ref, &fetched), 0);
-	assert_true(fetched.fetched && fetched.rebuilt);
+	says("RepositoryUnreachable", ERROR_TRANSIENT, "answers 503");
+	server_mode("");
 	assert_int_equal(tree(ref.commit, "a", &answer), 0);
+	assert_int_equal(answer.files, 51);
+	assert_true(count_requests("POST") >= 1);
+	server_mode("");
+	assert_int_equal(tree(ref.commit, "a", &answer), 0);
+	assert_int_equal(count_requests("POST"), 0);
+}
+
+/* A server that leaves out a folder of the commit: told as such, and no new clone at each look. */
+static void source_does_not_clone_anew_for_a_defective_commit(void **state)
+{
+	struct source_tree_reply answer;
+	char commit[256];
+
+	(void)state;
+	shell(commit, "cd w; { git rev-parse HEAD; git rev-parse HEAD^{tree}; git rev-parse HEAD:b; git rev-parse HEAD:b/y.yaml; } | "
+		      "git pack-objects --stdout > ../partial.pack 2>/dev/null; git rev-parse HEAD");
+	server_mode("pack partial.pack");
+	assert_int_equal(configure(), 0);
+	assert_int_equal(tree(commit, "b", &answer), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(tree(commit, "a", &answer), -1);
+		says("BadObject", ERROR_INVALID, "folder 'a'");
+		if (i == 0)
+			write_file("log", "");
+	}
+	assert_string_equal(read_file("log"), "");
+	assert_int_equal(tree(commit, "b", &answer), 0);
 }
 
 static void source_removes_what_a_killed_fetch_left(void **state)
@@ -508,6 +552,42 @@ static void source_removes_what_a_killed_fetch_left(void **state)
 	ref = ref_of("main");
 	assert_int_equal(fetch(ref.commit, ref.ref, &fetched), 0);
 	assert_false(fetched.rebuilt);
+}
+
+/* The packs of many fetches become one, and every commit that ever was there still is. */
+static void mirror_puts_the_packs_of_many_fetches_together(void **state)
+{
+	struct source_fetch_reply fetched;
+	struct source_tree_reply answer;
+	char commits[12][256];
+	struct mirror mirror = { .directory = NULL };
+	bool rebuilt;
+
+	(void)state;
+	assert_int_equal(configure(), 0);
+	for (unsigned i = 0; i < COUNT_OF(commits); i++) {
+		/* every third time history is thrown away */
+		shell(commits[i], "cd w; echo 'n: %u' > a/x.yaml; git add .; git commit -q %s -m c%u; git push -qf origin main; git rev-parse HEAD", i + 50,
+		      i % 3 == 2 ? "--amend" : "", i);
+		assert_int_equal(fetch(commits[i], "refs/heads/main", &fetched), 0);
+	}
+	source_session_free(session);
+	session = source_session_new();
+	assert_int_equal(mirror_open(&mirror, path_of("mirror"), config.url, &rebuilt, &err), 0);
+	assert_true(mirror_packs(&mirror) >= COUNT_OF(commits));
+	assert_int_equal(mirror_consolidate(&mirror), 0);
+	assert_int_equal(mirror_packs(&mirror), 1);
+	assert_int_equal(mirror_consolidate(&mirror), 0);
+	mirror_close(&mirror);
+	server_mode("status 500");
+	assert_int_equal(configure(), 0);
+	for (unsigned i = 0; i < COUNT_OF(commits); i++)
+		assert_int_equal(tree(commits[i], "a", &answer), 0);
+	server_mode("");
+	shell(commits[0], "cd w; echo 'n: 99' > a/x.yaml; git commit -qam more; git push -q origin main; git rev-parse HEAD");
+	assert_int_equal(fetch(commits[0], "refs/heads/main", &fetched), 0);
+	assert_false(fetched.rebuilt);
+	assert_true(fetched.received_bytes < 3000);
 }
 
 static void source_does_not_take_a_folder_that_is_not_its_own(void **state)
@@ -535,7 +615,7 @@ static void source_makes_the_mirror_anew_for_another_repository(void **state)
 	assert_int_equal(configure(), 0);
 	/* a commit of the first repository must not be found in the second */
 	assert_int_equal(tree(ref.commit, "a", &answer), -1);
-	says("CommitMissing", ERROR_TRANSIENT, "");
+	says("RevisionNotFound", ERROR_INVALID, "q.git has no commit");
 }
 
 static void source_needs_to_be_configured_first(void **state)
@@ -768,6 +848,7 @@ int main(void)
 		TEST(source_finds_fetches_and_reads_a_revision),
 		TEST(source_asks_with_one_request_once_it_knows_the_server),
 		TEST(source_asks_nothing_for_a_commit_that_is_there),
+		TEST(source_fetches_what_a_tree_job_misses),
 		TEST(source_gets_only_what_is_new),
 		TEST(source_follows_a_force_push),
 		TEST(source_tells_a_ref_that_moved_from_a_commit_that_is_none),
@@ -779,7 +860,9 @@ int main(void)
 		TEST(source_cut_or_corrupt_pack_is_an_error_and_leaves_the_mirror_usable),
 		TEST(source_makes_a_broken_mirror_anew),
 		TEST(source_notices_a_pack_that_rotted_on_disk),
+		TEST(source_does_not_clone_anew_for_a_defective_commit),
 		TEST(source_removes_what_a_killed_fetch_left),
+		TEST(mirror_puts_the_packs_of_many_fetches_together),
 		TEST(source_does_not_take_a_folder_that_is_not_its_own),
 		TEST(source_makes_the_mirror_anew_for_another_repository),
 		TEST(source_needs_to_be_configured_first),

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "git_test.h"
+#include "io/file.h"
 #include "io/sealed.h"
 #include "source/commit.h"
 #include "source/tree_job.h"
@@ -416,6 +417,70 @@ static void history_agrees_with_git_log(void **state)
 	}
 }
 
+static unsigned dice(unsigned *seed, unsigned sides)
+{
+	return (unsigned)rand_r(seed) % sides;
+}
+
+/* A random history with merges, deletions and names that sort oddly, as a stream for git fast-import. */
+static void random_history(unsigned seed, unsigned commits, struct str *out)
+{
+	static const char *const paths[] = { "a/x.yaml", "a/sub/y.yaml", "a/sub/deep/z.yaml", "a.b/x.yaml", "a-b.yaml", "a/x.txt", "a/sub.yaml", "b/w.yaml" };
+
+	for (unsigned i = 1; i <= commits; i++) {
+		const char *path = paths[dice(&seed, COUNT_OF(paths))];
+
+		str_addf(out, "commit refs/heads/main\nmark :%u\ncommitter c <c> %u +0000\ndata 1\nx\n", i, 1700000000 + i);
+		if (i > 1)
+			str_addf(out, "from :%u\n", i > 3 && dice(&seed, 4) == 0 ? i - 1 - dice(&seed, 3) : i - 1);
+		if (i > 6 && dice(&seed, 3) == 0)
+			str_addf(out, "merge :%u\n", i - 2 - dice(&seed, 4));
+		if (i == 1)
+			str_adds(out, "M 100644 inline a/x.yaml\ndata 1\n0\n");
+		else if (dice(&seed, 5) == 0)
+			str_addf(out, "D %s\n", path);
+		else
+			str_addf(out, "M %s inline %s\ndata 1\n%u\n", dice(&seed, 6) ? "100644" : "100755", path, dice(&seed, 3));
+		str_addc(out, '\n');
+	}
+}
+
+static void history_agrees_with_git_log_on_random_histories(void **state)
+{
+	static const struct {
+		bool recurse;
+		const char *exclude, *pathspec;
+	} selections[] = {
+		{ true, "", "\":(glob)a/**/*.yaml\"" }, { false, "", "\":(glob)a/*.yaml\"" },
+		{ true, "sub/*", "\":(glob)a/**/*.yaml\" \":(exclude,glob)a/sub/**\"" },
+	};
+	unsigned compared = 0;
+
+	(void)state;
+	for (unsigned seed = 1; seed <= 3; seed++) {
+		CLEANUP(str_release) struct str stream = STR_INIT;
+		struct error ignored;
+
+		random_history(seed, 60, &stream);
+		assert_int_equal(file_write(arena_printf(arena, "%s/stream", test_dir), str_span(&stream), 0600, &ignored), 0);
+		shell(NULL, "rm -rf r; git init -q -b main r; cd r; git fast-import --quiet --export-marks=marks < ../stream; sort -t: -k2 -n marks -o marks");
+		close_repository();
+		for (unsigned i = 5; i <= 60; i += 2) {
+			char tip[256], want[256] = "";
+			size_t which = i % COUNT_OF(selections);
+
+			shell(tip, "sed -n 's/^:%u //p' r/marks", i);
+			shell(want, "cd r; git log -1 --format=%%H %s -- %s", tip, selections[which].pathspec);
+			if (!want[0] || job(tip, "a", selections[which].recurse, "", selections[which].exclude))
+				continue;
+			if (strcmp(reply.revision, want) != 0)
+				fail_msg("seed %u, commit %u, %s: %s, git says %s", seed, i, selections[which].pathspec, reply.revision, want);
+			compared++;
+		}
+	}
+	assert_true(compared > 60);
+}
+
 static void history_remembers_so_that_a_commit_costs_one_step(void **state)
 {
 	char head[256], first[256];
@@ -464,6 +529,7 @@ int main(void)
 		TEST(tree_job_of_an_unknown_commit_asks_for_a_fetch),
 		TEST(history_names_the_newest_commit_that_changed_what_is_read),
 		TEST(history_agrees_with_git_log),
+		TEST(history_agrees_with_git_log_on_random_histories),
 		TEST(history_remembers_so_that_a_commit_costs_one_step),
 		TEST(commit_text_is_made_fit_to_be_shown),
 	};

@@ -520,10 +520,6 @@ static void verify_refuses_a_question_that_is_wrong(void **state)
 
 	(void)state;
 	legacy_signed(&f, legacy_payload(f.arena, &f.sample.image));
-	f.sample.keys[0].pem = "-----BEGIN PUBLIC KEY-----";
-	assert_int_equal(sample_run(&f.sample, &claims, &err), -1);
-	assert_string_equal(err.reason, "BadKey");
-	assert_non_null(strstr(err.text, "key 'release'"));
 	f.sample.trust.key_count = 0;
 	assert_int_equal(sample_run(&f.sample, &claims, &err), -1);
 	assert_string_equal(err.reason, "NoTrust");
@@ -534,6 +530,48 @@ static void verify_refuses_a_question_that_is_wrong(void **state)
 	f.sample.image = f.sample.evidence.image = (struct digest){ { 0 } };
 	assert_int_equal(sample_run(&f.sample, &claims, &err), -1);
 	assert_string_equal(err.reason, "WrongImage");
+}
+
+/* One policy's bad key must not stop another's. */
+static void verify_tells_of_a_key_that_cannot_be_read_and_uses_the_others(void **state)
+{
+	FORGE(f);
+	struct claims claims;
+
+	(void)state;
+	legacy_signed(&f, legacy_payload(f.arena, &f.sample.image));
+	f.sample.keys[1] = f.sample.keys[0];
+	f.sample.keys[1].id = "other";
+	f.sample.keys[0].pem = "-----BEGIN PUBLIC KEY-----";
+	f.sample.trust.key_count = 2;
+	assert_int_equal(sample_run(&f.sample, &claims, NULL), 0);
+	assert_int_equal(claims.key_problem_count, 1);
+	assert_string_equal(claims.key_problems[0].id, "release");
+	assert_non_null(strstr(claims.key_problems[0].text, "END line"));
+	assert_null(claims_signed_by(&claims, &f.sample.image, "release"));
+	assert_non_null(claims_signed_by(&claims, &f.sample.image, "other"));
+	f.sample.trust.key_count = 1; /* only the bad one: nothing verifies, and that is no failure of the job */
+	assert_int_equal(sample_run(&f.sample, &claims, NULL), 0);
+	assert_int_equal(claims.items[0].proves, CLAIM_NOTHING);
+}
+
+static void verify_bounds_the_number_of_trusted_keys(void **state)
+{
+	FORGE(f);
+	struct trust_key *many = arena_calloc(f.arena, LIMIT_TRUST_KEYS + 1, sizeof(*many));
+	struct trust trust = { many, LIMIT_TRUST_KEYS };
+	struct error err = ERROR_INIT;
+	struct claims claims;
+
+	(void)state;
+	legacy_signed(&f, legacy_payload(f.arena, &f.sample.image));
+	for (size_t i = 0; i <= LIMIT_TRUST_KEYS; i++)
+		many[i] = f.sample.keys[0];
+	assert_int_equal(verify_evidence(&f.sample.evidence, &trust, 0, &f.sample.image, f.arena, &claims, &err), 0);
+	assert_int_equal(claims.items[0].signer_count, LIMIT_TRUST_KEYS);
+	trust.key_count++;
+	assert_int_equal(verify_evidence(&f.sample.evidence, &trust, 0, &f.sample.image, f.arena, &claims, &err), -1);
+	assert_string_equal(err.reason, "TooManyKeys");
 }
 
 static void verify_job_cut_or_changed_is_an_error_and_no_claim(void **state)
@@ -592,6 +630,8 @@ int main(void)
 		cmocka_unit_test(verify_names_each_trusted_key_that_signed),
 		cmocka_unit_test(claims_of_another_image_are_nobodys),
 		cmocka_unit_test(verify_refuses_a_question_that_is_wrong),
+		cmocka_unit_test(verify_tells_of_a_key_that_cannot_be_read_and_uses_the_others),
+		cmocka_unit_test(verify_bounds_the_number_of_trusted_keys),
 		cmocka_unit_test(verify_job_cut_or_changed_is_an_error_and_no_claim),
 	};
 
