@@ -70,8 +70,6 @@ static void plan_next(struct run *run)
 	}
 	app->denied_wait_ms = 0;
 	app->exempt_until_ns = run->exempt_until_ns;
-	if (app->exempt_until_ns)
-		app_enqueue(app, (app->exempt_until_ns - clock_wall_ns()) / 1000000 + 50);
 	if (!run->err.reason[0] || run->prune_refused) {
 		app->retry_count = app->error_wait_ms = 0;
 		return;
@@ -352,7 +350,7 @@ static enum step_result record_heal(struct run *run)
 	return record_quietly(run);
 }
 
-enum step_result step_record(struct run *run)
+static enum step_result record(struct run *run)
 {
 	if (run->canceled && !run->applying && run->goal != GOAL_DELETE && run->goal != GOAL_FORGET) {
 		run->app->again = true;
@@ -370,4 +368,15 @@ enum step_result step_record(struct run *run)
 	if (run->quiet || run->early)
 		return record_quietly(run);
 	return record_sync(run);
+}
+
+enum step_result step_record(struct run *run)
+{
+	enum step_result result = record(run);
+	int64_t until_ns = run->app->exempt_until_ns;
+
+	/* an exemption in use ends by itself, without any event */
+	if (until_ns)
+		app_enqueue(run->app, (until_ns - clock_wall_ns()) / 1000000 + 50);
+	return result;
 }
