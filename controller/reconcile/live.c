@@ -219,6 +219,8 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	}
 	changed = digest_object(object, from, arena);
 	app = concerned(live, object);
+	log_line(LOG_DEBUG, "live object", "key", object->key, "version", object->resource_version, "health", health_name(object->health),
+		 "app", app ? app->key : NULL, "changed", changed ? "true" : "false", "from", quietly ? "answer" : "watch", NULL);
 	drifted = app && is_drifted(object, item_of(app, object->key));
 	keep_drifted(object, from, drifted);
 	if (changed && !quietly)
