@@ -17,9 +17,19 @@ struct foreign_image {
 };
 struct foreign_image patch_foreign(const struct json *live, const struct json *desired, struct arena *arena);
 
-/* A JSON patch that takes every foreign container or image volume out of `live` (with a resourceVersion test); NULL if there are none.
- * One that was judged and allowed (json `allowed`: array of image texts, or NULL) stays. */
-struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, struct arena *arena);
+/*
+ * A JSON patch (with a resourceVersion test) that takes out of `live` what must not stay: every foreign container or image
+ * volume, other extras that weaken security (below), and with `all` every extra. NULL if there is nothing. An image that was
+ * judged and allowed (`allowed`: array of image texts, or NULL) stays.
+ */
+struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, bool all, struct arena *arena);
+
+/*
+ * Whether there are such extras besides images; *why says the first of them: "/spec/... added by MANAGER at TIME".
+ * Weakening security means: pod security (securityContext, host namespaces, capabilities, hostPath, service account) and the
+ * rules, subjects and roleRef of RBAC objects.
+ */
+bool patch_has_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, const char **why);
 
 /* Whether our own field set in `live` holds one of the pointers (one a line). */
 bool patch_holds(const struct json *live, const char *pointers);

@@ -217,7 +217,7 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	drifted = app && is_drifted(object, item_of(app, object->key));
 	keep_drifted(object, from, drifted);
 	if (changed && !quietly)
-		tell(live, app, drifted);
+		tell(live, app, drifted || (object->extras_text && !digest_is_zero(&object->extras)));
 }
 
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind)

@@ -424,6 +424,10 @@ static enum step_result refuse_revision(struct judging *judging, enum ruling rul
 	struct error err = ERROR_INIT;
 
 	describe(judging, ruling, &text, &reason);
+	/* a signature that came since is to be seen at the next look */
+	for (size_t i = 0; i < judging->count; i++)
+		if (judging->images[i].known && !ruling_permits(judging->images[i].detail.ruling))
+			vetting_forget(run->core->vetting, &judging->images[i].reference, &judging->images[i].digest, &judging->trust);
 	error_set(&err, ruling == RULING_DENY ? ERROR_DENIED : ERROR_TRANSIENT, reason, "%s", str_c(&text));
 	run->judge_failed = true;
 	if (run->goal == GOAL_SYNC)
@@ -506,6 +510,8 @@ static enum step_result rule(struct judging *judging)
 
 		rule_one(judging, image, now_ns);
 		json_append(run->arena, run->images, image_json(judging, image));
+		if (image->detail.exempt_until_ns && (!run->exempt_until_ns || image->detail.exempt_until_ns < run->exempt_until_ns))
+			run->exempt_until_ns = image->detail.exempt_until_ns;
 		if (is_foreign_only(image))
 			continue;
 		denied |= image->detail.ruling == RULING_DENY;

@@ -173,6 +173,9 @@ static bool needs_reading(struct run *run, const struct desired *desired)
 		return true;
 	if (live && strcmp(live->uid, item->uid))
 		return true;
+	/* extras may have to be taken out again: which, the whole object tells */
+	if (live && live->extras_text && run->dirty)
+		return true;
 	return ignore_concerns(&run->spec, desired->object);
 }
 

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from harness.manifests import config_map, text
 from harness.wait import until
 
@@ -10,14 +12,13 @@ GIT = {"app/config.yaml": text(config_map("config", key="git"))}
 
 def existing(site, manager, key="before", **annotations):
     obj = config_map("config", site.namespace, key=key, extra="kept")
-    if annotations:
-        obj["metadata"]["annotations"] = annotations
+    obj["metadata"]["annotations"] = annotations
     site.kube.apply(obj, manager=manager)
 
 
 def data(site):
     found = site.find("v1", "ConfigMap", "config")
-    return found and found["data"]
+    return found["data"] if found else None
 
 
 def test_object_of_kubectl_is_adopted(site):
@@ -58,9 +59,10 @@ def test_adopt_never_refuses_even_kubectl(site):
     assert data(site)["key"] == "before"
 
 
-def test_object_that_argo_tracks_is_never_taken_silently(site):
+@pytest.mark.parametrize("option", [(), ["Adopt=any"]])
+def test_object_that_argo_tracks_is_never_taken_silently(site, option):
     existing(site, "argocd-controller", **{"argocd.argoproj.io/tracking-id": f"theirs:/ConfigMap:{site.namespace}/config"})
-    site.deploy(GIT, wait=False)
+    site.deploy(GIT, options=option, wait=False)
     seen = site.wait_condition("Synced", "False", "app", said="theirs")
     assert "config" in seen["message"] and data(site)["key"] == "before", seen["message"]
 

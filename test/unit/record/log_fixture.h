@@ -155,10 +155,12 @@ static inline const char *in_dir(const char *name)
 
 static inline const char *beside_dir(const char *ending)
 {
-	static char path[512];
+	static char path[4][512];
+	static unsigned at;
 
-	snprintf(path, sizeof(path), "%s%s", dir, ending);
-	return path;
+	at = (at + 1) % 4;
+	snprintf(path[at], sizeof(path[at]), "%s%s", dir, ending);
+	return path[at];
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_home, drop_home)

@@ -362,6 +362,36 @@ static void lost_folder_begins_a_log_with_another_id_that_says_so(void **state)
 	assert_int_equal(assert_intact(), 3);
 }
 
+/*
+ * The other verifier, in another language (test/tlogcheck), asked by its path in COUNTERSIGN_TLOGCHECK: it must take what we
+ * write, at sizes around every border, and our own must refuse what it refuses.
+ */
+static void second_verifier_agrees(void **state)
+{
+	static const unsigned sizes[] = { 1, 2, 3, 7, 254, 255, 256, 257, 511, 512, 513, 1000, 65535, 65536, 65537 };
+	const char *checker = getenv("COUNTERSIGN_TLOGCHECK");
+	struct audit_log *log;
+	char command[512];
+	uint64_t size = 1;
+
+	(void)state;
+	if (!checker)
+		skip();
+	log = open_log();
+	snprintf(command, sizeof(command), "%s %s >/dev/null", checker, dir);
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		append_some(log, sizes[i] - (unsigned)size, 300, NULL, NULL);
+		loop_run(loop);
+		size = sizes[i];
+		assert_int_equal(assert_intact(), size);
+		if (system(command))
+			fail_msg("%u records: the second verifier refuses them", sizes[i]);
+	}
+	audit_log_close(log);
+	write_whole(in_dir("note"), SPAN("x"));
+	assert_int_not_equal(system(command), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +412,7 @@ int main(void)
 		TEST(long_log_turns_its_journal_and_reopens),
 		TEST(key_is_private_and_outside_the_log),
 		TEST(lost_folder_begins_a_log_with_another_id_that_says_so),
+		TEST(second_verifier_agrees),
 	};
 
 	return cmocka_run_group_tests_name("audit_log", tests, NULL, NULL);
