@@ -75,7 +75,8 @@ static int read_growing(struct audit_reader *reader, int level, uint64_t index, 
 		if (why.kind != ERROR_NOT_FOUND || width == TLOG_WIDTH || i >= GROWING_TRIES ||
 		    (i && !log_files_are_live(&reader->files))) {
 			error_set(err, why.kind, why.reason, "%s", why.text);
-			return -1;
+			/* the checkpoint says that it is there */
+			return why.kind == ERROR_NOT_FOUND ? log_corrupt(err, NULL) : -1;
 		}
 		if (i)
 			nanosleep(&moment, NULL);
