@@ -126,20 +126,20 @@ static void killed_at_every_call_nothing_acknowledged_is_lost(void **state)
 	assert_true(hits > 60);
 }
 
-/* 18 MiB in 24 commits: the journal is full before the last, and each of the calls that turn it is hit. */
+/* 4.5 MB in 24 commits: the journal is full before the last, and each of the calls that turn it is hit. */
 static void killed_while_the_journal_is_turned_nothing_acknowledged_is_lost(void **state)
 {
 	static const struct {
 		const char *place;
 		unsigned from, hits;    /* behind what opening and the first commits need */
-	} cases[] = { { "log.fsync", 4, 6 }, { "log.rename", 77, 3 }, { "log.write", 28, 2 }, { "log.fdatasync", 27, 2 } };
+	} cases[] = { { "log.fsync", 4, 6 }, { "log.rename", 74, 3 }, { "log.write", 24, 2 }, { "log.fdatasync", 24, 2 } };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		unsigned hits;
 
 		make_log(0, 0);
-		hits = crash_at(cases[i].place, "kill", -SIGKILL, cases[i].from, 24, 120, 60000);
+		hits = crash_at(cases[i].place, "kill", -SIGKILL, cases[i].from, 24, 120, 15000);
 		print_message("killed %u times at %s\n", hits, cases[i].place);
 		assert_true(hits >= cases[i].hits);
 		remove_tree(dir);
