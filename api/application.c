@@ -76,6 +76,20 @@ static void read_metadata(const struct json *object, struct application *out)
 		out->refresh = !strcmp(refresh, "hard") ? REFRESH_HARD : REFRESH_NORMAL;
 }
 
+/* "https://git.example@evil.example/" would read as another host to a glob than to a client. */
+static bool has_userinfo(struct span url)
+{
+	struct span authority;
+
+	for (size_t i = 0; i + 2 < url.length; i++)
+		if (!memcmp(url.data + i, "://", 3)) {
+			url = span_from(url, i + 3);
+			authority = span_cut(&url, '/');
+			return span_index(authority, '@') >= 0;
+		}
+	return false;
+}
+
 static int read_source(const struct json *spec, struct application *out, struct error *err)
 {
 	static const char *const not_yet[] = { "chart", "ref", "kustomize", "helm", "plugin", "tagPrefix", NULL };
@@ -101,6 +115,8 @@ static int read_source(const struct json *spec, struct application *out, struct 
 	out->exclude = text_or(directory, "exclude", "");
 	if (!*out->repo_url)
 		return invalid(err, "spec.source.repoURL", "is missing");
+	if (has_userinfo(span_of(out->repo_url)))
+		return invalid(err, "spec.source.repoURL", "carries a user name or password; credentials belong into a repository Secret");
 	return 0;
 }
 

@@ -34,9 +34,34 @@ static void finish(void *data)
 	action->on_done(action, action->data);
 }
 
+/* What a person can do about a refusal that says it only in the API server's words. */
+static void add_hint(struct action *action, struct error *err)
+{
+	struct span account = span_of(action->permit.account), namespace, rest = account;
+	struct error plain = *err;
+
+	span_cut(&rest, ':');
+	span_cut(&rest, ':');
+	namespace = span_cut(&rest, ':');
+	if (err->kind == ERROR_NOT_FOUND && strstr(err->text, "namespaces \""))
+		error_set(err, err->kind, err->reason, "%s; declare the namespace, make it, or say syncOptions: [CreateNamespace=true]",
+			  plain.text);
+	if (err->kind != ERROR_FORBIDDEN)
+		return;
+	if (strstr(err->text, "impersonate"))
+		error_set(err, err->kind, "ImpersonationForbidden",
+			  "countersign may not write as %.*s: grant it in namespace %.*s by a Role {apiGroups: [\"\"], resources: [serviceaccounts], "
+			  "verbs: [impersonate], resourceNames: [%.*s]} bound to its service account (%s)", SPAN_ARG(account), SPAN_ARG(namespace),
+			  SPAN_ARG(rest), plain.text);
+	else
+		error_set(err, err->kind, err->reason, "%s; the rule to add for %.*s: {apiGroups: [\"%s\"], resources: [%s], verbs: [get, create, "
+			  "patch, delete]}", plain.text, SPAN_ARG(account), action->group, action->resource->resource);
+}
+
 static void fail(struct action *action, const struct error *err)
 {
 	action->err = *err;
+	add_hint(action, &action->err);
 	if (action->title)
 		error_wrap(&action->err, "%s", action->title);
 	finish(action);
@@ -85,7 +110,7 @@ static const struct json *stage_body(struct action *action, struct write_request
 	case STAGE_STRIP:
 		request->path = patch_path(action);
 		request->content_type = KUBE_JSON_PATCH;
-		return action->live ? patch_strip(action->live, action->object, action->allowed, arena) : NULL;
+		return action->live ? patch_strip(action->live, action->object, action->allowed, action->strip_all, arena) : NULL;
 	default:
 		request->method = "DELETE";
 		request->content_type = KUBE_JSON;

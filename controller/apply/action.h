@@ -28,7 +28,7 @@ enum stage {
 	STAGE_FULL,       /* creation with ignored fields: once with them, as Argo CD does */
 	STAGE_RELEASE,    /* ignored fields: their live value is handed to a manager of its own */
 	STAGE_APPLY,      /* the server-side apply */
-	STAGE_STRIP,      /* foreign images are taken out again */
+	STAGE_STRIP,      /* foreign images and other weakening extras are taken out again */
 	STAGE_DELETE,
 	STAGE_DONE,
 };
@@ -54,6 +54,7 @@ struct action {
 	const struct json *allowed;  /* array of image texts that were judged and may stay though Git does not declare them */
 	const struct json *live;     /* the object as it was read, or NULL */
 	bool force, adopt_any, validate, kind_later;
+	bool strip_all;              /* STAGE_STRIP takes out every extra, not only what weakens security */
 	int wave, rank;
 	uint32_t ordinal;            /* in the intent */
 	struct write_permit permit;

@@ -110,14 +110,27 @@ static void add_state(struct page *page)
 		line(page, "Objects", arena_printf(page->arena, "%lld", (long long)json_get_int(summary, "objects", 0)));
 }
 
+/* Ready sums up, and Synced often has Verified's reason: what was told already is not told again. */
+static const char *message_of(struct page *page, const struct json *condition, struct span *told, size_t told_count)
+{
+	struct span message = span_of(at(condition, "message"));
+
+	for (size_t i = 0; i < told_count; i++)
+		if (told[i].length > 40 && span_ends(message, told[i].data))
+			return arena_printf(page->arena, "%.*s(as above)", SPAN_ARG(span_sub(message, 0, message.length - told[i].length)));
+	return message.length ? message.data : "";
+}
+
 static void add_conditions(struct page *page)
 {
 	static const char *const types[] = { "Verified", "Synced", "Healthy", "Ready" };
+	struct span told[COUNT_OF(types)];
 
 	head(page, "Conditions");
 	for (size_t i = 0; i < COUNT_OF(types); i++) {
 		const struct json *condition = advice_condition(page->app, types[i]);
 
+		told[i] = span_of(at(condition, "message"));
 		str_addf(&page->out, "  %-9s ", types[i]);
 		if (!condition) {
 			str_adds(&page->out, "not told yet\n");
@@ -126,7 +139,7 @@ static void add_conditions(struct page *page)
 		text_clean(span_of(arena_printf(page->arena, "%-8s %s, since %s", at(condition, "status"), at(condition, "reason"),
 						ago(page, at(condition, "lastTransitionTime")))), &page->out);
 		str_addc(&page->out, '\n');
-		text_wrap(span_of(at(condition, "message")), 12, page->width, &page->out);
+		text_wrap(span_of(message_of(page, condition, told, i)), 12, page->width, &page->out);
 	}
 }
 
@@ -195,13 +208,13 @@ static void add_operation(struct page *page)
 {
 	const struct json *state = json_get(page->status, "operationState"), *result = json_get(state, "syncResult");
 	const struct json *by = json_path(state, "operation", "initiatedBy", NULL);
-	const char *who = at(by, "username");
+	const char *who = at(by, "username"), *revision = text_revision(page->arena, at(result, "revision"));
 
 	if (!json_is(state, JSON_OBJECT))
 		return;
 	head(page, "Last operation");
-	text_wrap(span_of(arena_printf(page->arena, "%s, revision %s, asked for by %s", at(state, "phase"),
-				       text_revision(page->arena, at(result, "revision")), *who ? who : "the controller (automated)")),
+	text_wrap(span_of(arena_printf(page->arena, "%s%s%s, asked for by %s", at(state, "phase"), *revision ? ", revision " : "", revision,
+				       *who ? who : "the controller (automated)")),
 		  2, page->width, &page->out);
 	text_wrap(span_of(arena_printf(page->arena, "%s", ago(page, at(state, "finishedAt")))), 2, page->width, &page->out);
 	text_wrap(span_of(at(state, "message")), 2, page->width, &page->out);

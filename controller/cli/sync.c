@@ -88,8 +88,10 @@ static int tell_done(struct person *person, const struct sync *sync, const struc
 	const struct json *state = json_path(app, "status", "operationState", NULL);
 	const struct json *list = json_path(app, "status", "resources", NULL);
 
+	const char *would = json_count(list) ? "a sync would change what is listed here" : "a sync would change nothing";
+
 	str_addf(&out, "%s: %s, revision %s\n", json_text(json_path(app, "metadata", "name", NULL)),
-		 sync->wish.dry_run ? "a sync would change what is listed here" : json_get_text(state, "message"),
+		 sync->wish.dry_run ? would : json_get_text(state, "message"),
 		 text_revision(person->arena, json_text(json_path(state, "syncResult", "revision", NULL))));
 	for (size_t i = 0; sync->wish.dry_run && i < json_count(list); i++) {
 		const struct json *one = json_at(list, i);

@@ -35,6 +35,35 @@ bool compare_declared(const struct json *desired, const struct json *live, struc
 	return !json_equal(desired, live);
 }
 
+/* The item of a list that is called as `item` is; without a name, the one at the same place. */
+static const struct json *same_item(const struct json *list, const struct json *item, size_t place)
+{
+	struct span name = json_text_span(json_get(item, "name"));
+
+	for (size_t i = 0; name.length && i < json_count(list); i++)
+		if (span_equal(json_text_span(json_get(json_at(list, i), "name")), name))
+			return json_at(list, i);
+	return name.length ? NULL : json_at(list, place);
+}
+
+bool compare_declares(const struct json *desired, const struct json *live, struct span pointer)
+{
+	while (pointer.length && desired) {
+		struct span rest = span_from(pointer, 1), token = span_cut(&rest, '/');
+		struct span one = span_sub(pointer, 0, token.length + 1);
+		const struct json *child = json_pointer(live, one);
+		int64_t place;
+
+		if (json_is(live, JSON_ARRAY))
+			desired = span_to_int64(token, &place) ? same_item(desired, child, (size_t)place) : NULL;
+		else
+			desired = json_pointer(desired, one);
+		live = child;
+		pointer = rest.data ? span_make(rest.data - 1, rest.length + 1) : SPAN0;
+	}
+	return desired != NULL;
+}
+
 /* Whether every leaf of our set stands in `desired` too: a key that was dropped from it would not. */
 static bool all_declared(const struct json *set, const struct json *desired)
 {

@@ -10,6 +10,9 @@
 /* Whether they differ; the JSON pointer of the first place (in declared order) is appended to *pointer then. */
 bool compare_declared(const struct json *desired, const struct json *live, struct str *pointer);
 
+/* Whether `desired` has something at a JSON pointer into the live object; list items are told apart by their names. */
+bool compare_declares(const struct json *desired, const struct json *live, struct span pointer);
+
 /*
  * Whether this very content was applied by us already: nothing declared differs, and our field set holds nothing that is
  * not declared. Values that the API server writes in another form (quantities) count as different: then it is applied again.

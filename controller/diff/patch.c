@@ -1,6 +1,11 @@
 /* Patches for a live object; see patch.h. */
 #include "diff/patch.h"
 
+#include <stdlib.h>
+
+#include "api/tracking.h"
+#include "diff/compare.h"
+#include "diff/extras.h"
 #include "diff/fields.h"
 #include "gate/images.h"
 
@@ -32,8 +37,9 @@ static struct span item_pointer(const struct image_use *use)
 	return span_sub(pointer, 0, pointer.length - strlen("/image"));
 }
 
-const char *patch_foreign_pointer(const struct json *live, const struct json *desired, struct arena *arena)
+struct foreign_image patch_foreign(const struct json *live, const struct json *desired, struct arena *arena)
 {
+	struct foreign_image none = { "", "", "", "" };
 	struct image_use *there, *wanted;
 	size_t there_count, wanted_count;
 
@@ -41,8 +47,9 @@ const char *patch_foreign_pointer(const struct json *live, const struct json *de
 	gate_find_images((struct json *)(uintptr_t)desired, NULL, arena, &wanted, &wanted_count);
 	for (size_t i = 0; i < there_count; i++)
 		if (!find_use(wanted, wanted_count, &there[i]))
-			return arena_strndup(arena, item_pointer(&there[i]));
-	return "";
+			return (struct foreign_image){ arena_strndup(arena, item_pointer(&there[i])), there[i].position, there[i].container,
+						       there[i].image };
+	return none;
 }
 
 static struct json *operation(struct arena *arena, const char *op, struct span path)
@@ -63,7 +70,101 @@ static struct json *begin_patch(const struct json *live, struct arena *arena)
 	return patch;
 }
 
-struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, struct arena *arena)
+static const char *const weakening[] = {
+	"securityContext", "hostNetwork", "hostPID", "hostIPC", "hostUsers", "hostPath", "capabilities", "privileged", "procMount",
+	"serviceAccountName", "serviceAccount", "automountServiceAccountToken", "allowPrivilegeEscalation", "runAsUser", "runAsNonRoot",
+	"hostPort", "shareProcessNamespace", "sysctls", "appArmorProfile", "seccompProfile",
+};
+
+static bool is_weakening_name(struct span token)
+{
+	for (size_t i = 0; i < COUNT_OF(weakening); i++)
+		if (span_is(token, weakening[i]))
+			return true;
+	return false;
+}
+
+/* Whether something below is a weakening field: a volume with a hostPath, say. */
+static bool holds_weakening(const struct json *value, unsigned depth)
+{
+	JSON_EACH(member, value)
+		if (is_weakening_name(member->key) || (depth < 16 && holds_weakening(member->value, depth + 1)))
+			return true;
+	return false;
+}
+
+static bool is_weakening(const struct json *live, const char *path)
+{
+	struct span group = api_version_group(json_text_span(json_get(live, "apiVersion"))), rest = span_from(span_of(path), 1);
+
+	if (span_is(group, "rbac.authorization.k8s.io"))
+		return !span_starts(span_of(path), "/metadata/");
+	if (!span_starts(span_of(path), "/spec/") && !span_starts(span_of(path), "/template/"))
+		return false;
+	while (rest.data)
+		if (is_weakening_name(span_cut(&rest, '/')))
+			return true;
+	return holds_weakening(json_pointer(live, span_of(path)), 0);
+}
+
+/* Whether a pointer lies within one that is removed already. */
+static bool is_covered(const struct json *patch, struct span pointer)
+{
+	for (size_t i = 1; i < json_count(patch); i++) {
+		struct span removed = json_text_span(json_get(json_at(patch, i), "path"));
+
+		if (span_equal(pointer, removed) ||
+		    (pointer.length > removed.length && pointer.data[removed.length] == '/' &&
+		     span_equal(span_sub(pointer, 0, removed.length), removed)))
+			return true;
+	}
+	return false;
+}
+
+/* From the back, so that no removal moves what is still to be removed: longer list indices first. */
+static int by_place(const void *a, const void *b)
+{
+	const struct extra *x = a, *y = b;
+
+	return strverscmp(y->path, x->path);
+}
+
+static bool is_to_go(const struct json *live, const struct json *desired, const struct extra *extra, bool all)
+{
+	if (compare_declares(desired, live, span_of(extra->path)))
+		return false;
+	return all || is_weakening(live, extra->path);
+}
+
+bool patch_has_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, const char **why)
+{
+	struct extra *extras;
+	size_t count, more;
+
+	extras_find(live, arena, &extras, &count, &more);
+	for (size_t i = 0; i < count; i++) {
+		if (!is_to_go(live, desired, &extras[i], all))
+			continue;
+		*why = arena_printf(arena, "%s added by %s at %s", extras[i].path, extras[i].manager, extras[i].time);
+		return true;
+	}
+	return false;
+}
+
+static void strip_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, struct json *patch)
+{
+	struct extra *extras;
+	size_t count, more;
+
+	extras_find(live, arena, &extras, &count, &more);
+	if (count)
+		qsort(extras, count, sizeof(*extras), by_place);
+	for (size_t i = 0; i < count; i++)
+		if (is_to_go(live, desired, &extras[i], all) && !is_covered(patch, span_of(extras[i].path)))
+			json_append(arena, patch, operation(arena, "remove", span_of(extras[i].path)));
+}
+
+struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, bool all, struct arena *arena)
 {
 	struct json *patch = begin_patch(live, arena);
 	struct image_use *there, *wanted;
@@ -71,10 +172,12 @@ struct json *patch_strip(const struct json *live, const struct json *desired, co
 
 	gate_find_images((struct json *)(uintptr_t)live, NULL, arena, &there, &there_count);
 	gate_find_images((struct json *)(uintptr_t)desired, NULL, arena, &wanted, &wanted_count);
-	/* from the back, so that no removal moves what is still to be removed */
 	for (size_t i = there_count; i-- > 0;)
 		if (!find_use(wanted, wanted_count, &there[i]) && !is_allowed(allowed, there[i].image))
 			json_append(arena, patch, operation(arena, "remove", item_pointer(&there[i])));
+	/* images are mended first; what else is foreign goes by a patch of its own, so that no index is moved under it */
+	if (json_count(patch) == 1)
+		strip_extras(live, desired, all, arena, patch);
 	return json_count(patch) > 1 ? patch : NULL;
 }
 

@@ -9,12 +9,27 @@
 #include "base/arena.h"
 #include "base/json.h"
 
-/* The JSON pointer of the first container, init container or image volume of `live` that `desired` does not have; "" if none. */
-const char *patch_foreign_pointer(const struct json *live, const struct json *desired, struct arena *arena);
+/* The first container, init container or image volume of `live` that `desired` does not have. */
+struct foreign_image {
+	const char *pointer;     /* JSON pointer of the list item; "" when there is none */
+	const char *position;    /* "container", "init container", ... */
+	const char *name, *image;
+};
+struct foreign_image patch_foreign(const struct json *live, const struct json *desired, struct arena *arena);
 
-/* A JSON patch that takes every foreign container or image volume out of `live` (with a resourceVersion test); NULL if there are none.
- * One that was judged and allowed (json `allowed`: array of image texts, or NULL) stays. */
-struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, struct arena *arena);
+/*
+ * A JSON patch (with a resourceVersion test) that takes out of `live` what must not stay: every foreign container or image
+ * volume, other extras that weaken security (below), and with `all` every extra. NULL if there is nothing. An image that was
+ * judged and allowed (`allowed`: array of image texts, or NULL) stays.
+ */
+struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, bool all, struct arena *arena);
+
+/*
+ * Whether there are such extras besides images; *why says the first of them: "/spec/... added by MANAGER at TIME".
+ * Weakening security means: pod security (securityContext, host namespaces, capabilities, hostPath, service account) and the
+ * rules, subjects and roleRef of RBAC objects.
+ */
+bool patch_has_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, const char **why);
 
 /* Whether our own field set in `live` holds one of the pointers (one a line). */
 bool patch_holds(const struct json *live, const char *pointers);

@@ -121,6 +121,17 @@ static const char *authority_names(const struct image_policy *policy, struct are
 	return arena_strndup(arena, str_span(&text));
 }
 
+/* A key of the policy that cannot be read: then the policy is at fault, not the image. NULL when all read. */
+static const char *key_problem(const struct image_policy *policy, const struct claims *claims, struct arena *arena)
+{
+	for (size_t i = 0; i < policy->authority_count; i++)
+		for (size_t k = 0; k < claims->key_problem_count; k++)
+			if (!strcmp(claims->key_problems[k].id, verdict_key_id(policy, i, arena)))
+				return arena_printf(arena, "the key of authority %s cannot be read: %s", policy->authorities[i].name,
+						    claims->key_problems[k].text);
+	return NULL;
+}
+
 static void refuse_unsigned(const struct image_policy *policy, const struct image_facts *facts, struct arena *arena,
 			    struct ruling_detail *out)
 {
@@ -129,7 +140,11 @@ static void refuse_unsigned(const struct image_policy *policy, const struct imag
 
 	digest_text(&facts->digest, digest);
 	out->policy = policy->name;
-	if (!facts->claims->count)
+	if (key_problem(policy, facts->claims, arena))
+		set(out, RULING_DENY, "InvalidPolicy",
+		    arena_printf(arena, "ImagePolicy %s: %s; what it governs is denied until that is mended", policy->name,
+				 key_problem(policy, facts->claims, arena)));
+	else if (!facts->claims->count)
 		set(out, policy->warn ? RULING_WARN : RULING_DENY, "NoSignature",
 		    arena_printf(arena, "there is no signature of %s@%s, and policy %s demands one by %s; sign it: cosign sign --key KEY %s@%s",
 				 facts->reference->name, digest, policy->name, authority_names(policy, arena), facts->reference->name, digest));
@@ -154,6 +169,7 @@ static void judge_by(const struct image_policy *policy, const struct image_facts
 	exemption = find_exemption(policy, facts, now_ns);
 	if (exemption) {
 		out->exemption = arena_printf(arena, "%s (policy %s, until %s)", exemption->reason, policy->name, exemption->expires_text);
+		out->exempt_until_ns = exemption->expires_ns;
 		if (out->ruling == RULING_ALLOW)
 			out->ruling = RULING_EXEMPT;
 		return;
@@ -201,7 +217,7 @@ static void refuse_ungoverned(const struct image_facts *facts, struct arena *are
 void verdict_judge(const struct policy_set *policies, const struct image_facts *facts, int64_t now_ns, struct arena *arena,
 		   struct ruling_detail *out)
 {
-	*out = (struct ruling_detail){ RULING_DENY, "Internal", "", "", "", "", "" };
+	*out = (struct ruling_detail){ RULING_DENY, "Internal", "", "", "", "", "", 0 };
 	if (!facts->reference) {
 		set(out, RULING_DENY, facts->problem->reason, arena_strdup(arena, facts->problem->text));
 		return;
@@ -215,9 +231,9 @@ void verdict_judge(const struct policy_set *policies, const struct image_facts *
 		refuse_ungoverned(facts, arena, out);
 		return;
 	}
-	*out = (struct ruling_detail){ RULING_ALLOW, "", "", "", "", out->rules, "" };
+	*out = (struct ruling_detail){ RULING_ALLOW, "", "", "", "", out->rules, "", 0 };
 	for (size_t i = 0; i < policies->count; i++) {
-		struct ruling_detail one = { RULING_ALLOW, "", "", "", "", out->rules, "" };
+		struct ruling_detail one = { RULING_ALLOW, "", "", "", "", out->rules, "", 0 };
 		const struct image_policy *policy = &policies->policies[i];
 
 		if (!verdict_governs(policy, facts->reference, &facts->digest))
@@ -225,8 +241,11 @@ void verdict_judge(const struct policy_set *policies, const struct image_facts *
 		judge_by(policy, facts, now_ns, arena, &one);
 		if (*one.exemption && !*out->exemption)
 			out->exemption = one.exemption;
+		if (one.exempt_until_ns && (!out->exempt_until_ns || one.exempt_until_ns < out->exempt_until_ns))
+			out->exempt_until_ns = one.exempt_until_ns;
 		if (is_worse(one.ruling, out->ruling) || (one.ruling == out->ruling && !*out->policy)) {
 			one.exemption = out->exemption;
+			one.exempt_until_ns = out->exempt_until_ns;
 			*out = one;
 		}
 	}

@@ -42,6 +42,7 @@ struct ruling_detail {
 	const char *policy, *authority;     /* that decided; "" when none */
 	const char *rules;                  /* names of all policies that govern it, comma-separated */
 	const char *exemption;              /* "reason (until ...)", or "" */
+	int64_t exempt_until_ns;            /* when the first exemption in use ends; 0: none is */
 };
 
 /* Keys of an authority as the trust that was given to verify/: same order, one trust key an authority with a usable key. */

@@ -1,13 +1,12 @@
 /* HTTP by a libcurl easy handle that is reused for its connections; see transport.h. */
 #include "oci/transport.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <netinet/in.h>
 #include <strings.h>
 #include <sys/socket.h>
 
 #include "base/limits.h"
+#include "oci/address.h"
 
 #define CONNECT_TIMEOUT_MS 5000L
 #define LOW_SPEED_BYTES 64L        /* a second, on average over the time below: less is a server that holds us up */
@@ -120,34 +119,6 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
 	return line.length;
 }
 
-static bool is_loopback(const struct sockaddr *address)
-{
-	if (address->sa_family == AF_INET)
-		return (ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24) == 127;
-	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr) != 0;
-}
-
-/* This machine, link-local (where clouds keep their metadata), unspecified, multicast; also as IPv4 inside IPv6. */
-static bool is_off_limits(const struct sockaddr *address)
-{
-	const struct in6_addr *six;
-	uint32_t four;
-
-	if (address->sa_family == AF_INET) {
-		four = ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr);
-	} else if (address->sa_family == AF_INET6) {
-		six = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-		if (!IN6_IS_ADDR_V4MAPPED(six))
-			return IN6_IS_ADDR_LOOPBACK(six) || IN6_IS_ADDR_UNSPECIFIED(six) || IN6_IS_ADDR_LINKLOCAL(six) ||
-			       IN6_IS_ADDR_MULTICAST(six);
-		memcpy(&four, six->s6_addr + 12, sizeof(four));
-		four = ntohl(four);
-	} else {
-		return true;
-	}
-	return four >> 24 == 127 || four >> 24 == 0 || four >> 16 == 0xa9fe || four >> 28 >= 0xe;
-}
-
 /* Asked with the resolved address, so that no spelling of a name gets around it. */
 static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -155,8 +126,8 @@ static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_soc
 
 	(void)purpose;
 	if (!t->exchange->foreign)
-		t->home_is_local = is_loopback(&address->addr);
-	else if (!t->home_is_local && is_off_limits(&address->addr))
+		t->home_is_local = address_is_loopback(&address->addr);
+	else if (!t->home_is_local && address_is_off_limits(&address->addr))
 		return CURL_SOCKET_BAD;
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }

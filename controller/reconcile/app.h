@@ -39,6 +39,7 @@ struct app {
 	int64_t denied_wait_ms;             /* 5 s doubling to 60 s, 0 after success */
 	int64_t denied_until_ms;            /* monotonic: before it the tried revision is not judged again */
 	struct digest denied_told;          /* of the denial that was last recorded */
+	int64_t exempt_until_ns;            /* wall time at which an exemption in use ends: then it is judged anew; 0: none */
 	int64_t error_wait_ms;              /* backoff of other errors, 0 after success */
 	char *event_told;                   /* text of the last warning event, so that each cause is told once */
 	int64_t retry_count;                /* failed syncs of the tried revision */

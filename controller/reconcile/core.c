@@ -132,7 +132,12 @@ static void record_term(struct core *core)
 
 static int try_open_audit(struct core *core, struct error *err)
 {
-	const struct audit_log_config config = { VERSION, on_audit_failed, core };
+	const struct audit_log_config config = {
+		.version = VERSION,
+		.on_failed = on_audit_failed,
+		.data = core,
+		.account = arena_printf(core->arena, "system:serviceaccount:%s:countersign-controller", core->options->namespace),
+	};
 	char *dir = arena_printf(core->arena, "%s/audit", core->options->data_dir);
 
 	audit_log_close(core->audit);

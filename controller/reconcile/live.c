@@ -5,6 +5,7 @@
 
 #include "api/tracking.h"
 #include "base/log.h"
+#include "diff/compare.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
 #include "gate/images.h"
@@ -124,6 +125,22 @@ static void take_extras(struct live_object *object, const struct json *from, str
 	set_text(&object->extras_text, count ? str_c(&text) : NULL);
 }
 
+void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct live_object *known = map_get(&live->objects, span_of(key));
+	struct json *extras, *kept = json_array(arena);
+
+	if (!known || !known->extras_text || json_parse(span_of(known->extras_text), arena, 0, &extras, NULL))
+		return;
+	for (size_t i = 0; i < json_count(extras); i++)
+		if (!compare_declares(desired, object, json_text_span(json_get(json_at(extras, i), "path"))))
+			json_append(arena, kept, json_at(extras, i));
+	json_write(kept, JSON_PLAIN, &text);
+	set_text(&known->extras_text, json_count(kept) ? str_c(&text) : NULL);
+}
+
 /* Digests an object into its record; returns whether anything that matters changed. */
 static bool digest_object(struct live_object *object, const struct json *from, struct arena *arena)
 {
@@ -200,7 +217,7 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	drifted = app && is_drifted(object, item_of(app, object->key));
 	keep_drifted(object, from, drifted);
 	if (changed && !quietly)
-		tell(live, app, drifted);
+		tell(live, app, drifted || (object->extras_text && !digest_is_zero(&object->extras)));
 }
 
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind)

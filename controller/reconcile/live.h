@@ -53,6 +53,8 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 const struct live_object *live_find(const struct live *live, const char *key);
 /* Takes in an object that was read or written by a run (full, with managedFields). */
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind);
+/* Of the extras of a drifted object, leaves out what is declared: that is drift, and told as such. */
+void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired);
 /* Forgets one that a run deleted or found missing. */
 void live_drop(struct live *live, const char *key);
 /* Each known object that its own annotation assigns to the app. */

@@ -288,25 +288,34 @@ static struct writing *writing_new(struct app *app, const char *what)
 	return writing;
 }
 
+static struct json *patch_op(struct arena *arena, struct json *patch, const char *op, const char *path, struct json *value)
+{
+	struct json *one = json_append(arena, patch, json_object(arena));
+
+	json_set_string(arena, one, "op", op);
+	json_set_string(arena, one, "path", path);
+	return json_set(arena, one, "value", value);
+}
+
+/* The whole status is replaced: a merge would keep what an earlier operation left in it. */
 void report_write(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str body = STR_INIT;
-	struct json *patch = json_object(arena), *metadata = json_object(arena);
+	struct json *patch = json_array(arena);
 	struct digest digest;
 
 	report_of(app);
 	if (!app->present)
 		return;
-	json_set_string(arena, metadata, "uid", app->spec.uid);
-	json_set(arena, patch, "metadata", metadata);
-	json_set(arena, patch, "status", status_json(app, arena));
+	patch_op(arena, patch, "test", "/metadata/uid", json_string(arena, app->spec.uid));
+	patch_op(arena, patch, "add", "/status", status_json(app, arena));
 	json_write(patch, JSON_SORTED, &body);
 	digest = digest_of(str_span(&body));
 	if (digest_equal(&digest, &app->status_written))
 		return;
 	app->status_written = digest;
-	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, "/status"), KUBE_MERGE_PATCH, str_span(&body), on_written,
+	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, "/status"), KUBE_JSON_PATCH, str_span(&body), on_written,
 		      writing_new(app, "status"));
 }
 

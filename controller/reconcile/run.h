@@ -64,6 +64,7 @@ struct run {
 	struct application spec;     /* copied: the app's may change meanwhile */
 	struct project project;
 	const char *account;         /* "namespace:name" for the destination namespace */
+	bool permitted;                     /* the Project allows the repository and the destination */
 	bool refreshed, hard, dirty;        /* why it runs: somebody asked; tags anew; an object was touched */
 	bool manual;                        /* an operation asks for this sync */
 	const struct json *operation;
@@ -94,6 +95,7 @@ struct run {
 	struct judging *judging;     /* step_judge.c's part */
 	struct pins pins;            /* of this revision */
 	bool judged, verified;       /* verdicts are there; all allow (or warn) */
+	int64_t exempt_until_ns;     /* when the first exemption in use ends; 0: none is */
 	bool judge_failed;           /* denied, or evidence could not be had: tried again by itself */
 	struct json *images;         /* for the records: {ref, digest, verdict, ...} */
 	struct json *policy;         /* for the records: {rules, exemptions} */
@@ -104,6 +106,7 @@ struct run {
 	bool out_of_sync;            /* the cluster differs from the revision */
 	bool same_revision;          /* the revision is the one that is applied */
 	bool prune_refused, found_any;
+	struct error contested;      /* reason "" unless a field is taken back again and again */
 	bool holds_back;             /* ...and it is not for us to change that now */
 	struct json *differences;    /* status.resources: what is not in order, and why */
 

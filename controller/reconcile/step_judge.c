@@ -111,22 +111,42 @@ static void add_use(struct judging *judging, struct desired *desired, struct ima
 	error_set(&image->problem, ERROR_INVALID, "BadImageReference", "%s %s %s", use->position, use->container, use->problem);
 }
 
+/* Whether a live image is what this revision pins for the same container. */
+static bool is_pinned(struct judging *judging, const struct image_use *live, const struct image_use *own, const char *namespace)
+{
+	CLEANUP(str_release) struct str pinned = STR_INIT;
+
+	if (strcmp(own->container, live->container) || strcmp(own->position, live->position))
+		return false;
+	for (size_t i = 0; i < judging->count; i++) {
+		const struct judged_image *image = &judging->images[i];
+
+		if (strcmp(image->text, own->image) || strcmp(image->namespace, namespace) || !image->readable ||
+		    digest_is_zero(&image->digest))
+			continue;
+		reference_pin(&image->reference, &image->digest, &pinned);
+		return span_is(str_span(&pinned), live->image);
+	}
+	return false;
+}
+
 /* Foreign images in a live object are judged like any other: a signed sidecar may stay. */
-static void add_foreign(struct judging *judging, struct desired *desired, struct image_use *own, size_t own_count)
+static void add_foreign(struct judging *judging, struct desired *desired)
 {
 	const struct live_object *live = live_find(judging->run->core->live, desired->key);
+	struct image_use *uses, *own;
+	size_t count, own_count;
 	struct json *object;
-	struct image_use *uses;
-	size_t count;
 
 	if (!live || !live->drifted || json_parse(span_of(live->drifted), judging->run->arena, 0, &object, NULL))
 		return;
 	gate_find_images(object, NULL, judging->run->arena, &uses, &count);
+	gate_find_images(desired->object, NULL, judging->run->arena, &own, &own_count);
 	for (size_t i = 0; i < count; i++) {
 		bool ours = uses[i].problem != NULL;
 
 		for (size_t k = 0; k < own_count && !ours; k++)
-			ours = !strcmp(own[k].container, uses[i].container) && !strcmp(own[k].position, uses[i].position);
+			ours = is_pinned(judging, &uses[i], &own[k], desired->namespace);
 		if (!ours)
 			add_use(judging, desired, &uses[i], true);
 	}
@@ -149,7 +169,6 @@ static void collect(struct judging *judging)
 		desired->images_allowed = count == 0;
 		for (size_t k = 0; k < count; k++)
 			add_use(judging, desired, &uses[k], false);
-		add_foreign(judging, desired, uses, count);
 	}
 }
 
@@ -405,6 +424,10 @@ static enum step_result refuse_revision(struct judging *judging, enum ruling rul
 	struct error err = ERROR_INIT;
 
 	describe(judging, ruling, &text, &reason);
+	/* a signature that came since is to be seen at the next look */
+	for (size_t i = 0; i < judging->count; i++)
+		if (judging->images[i].known && !ruling_permits(judging->images[i].detail.ruling))
+			vetting_forget(run->core->vetting, &judging->images[i].reference, &judging->images[i].digest, &judging->trust);
 	error_set(&err, ruling == RULING_DENY ? ERROR_DENIED : ERROR_TRANSIENT, reason, "%s", str_c(&text));
 	run->judge_failed = true;
 	if (run->goal == GOAL_SYNC)
@@ -432,6 +455,29 @@ static void tell_allowed(struct judging *judging)
 				 exempted, images);
 	else
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified", "%zu images are signed by whom policy says", images);
+}
+
+/* What somebody put into the cluster by hand and may not run stays a violation for as long as it is not taken out. */
+static void tell_violations(struct judging *judging)
+{
+	struct run *run = judging->run;
+	CLEANUP(str_release) struct str text = STR_INIT;
+	const char *reason = "";
+
+	for (size_t i = 0; i < judging->count; i++) {
+		const struct judged_image *image = &judging->images[i];
+		const struct judged_use *use = &image->uses[0];
+
+		if (!is_foreign_only(image) || ruling_permits(image->detail.ruling))
+			continue;
+		if (!*reason)
+			reason = *image->detail.reason ? image->detail.reason : "ForeignImage";
+		str_addf(&text, "%sin the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", text.length ? "\n" : "",
+			 use->use->position, use->use->container, use->desired->kind, use->desired->namespace, use->desired->name,
+			 use->use->image, image->detail.reason, image->detail.message);
+	}
+	if (text.length && run->goal == GOAL_SYNC)
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_FALSE, reason, "%s", str_c(&text));
 }
 
 static void note_policies(struct judging *judging)
@@ -464,6 +510,8 @@ static enum step_result rule(struct judging *judging)
 
 		rule_one(judging, image, now_ns);
 		json_append(run->arena, run->images, image_json(judging, image));
+		if (image->detail.exempt_until_ns && (!run->exempt_until_ns || image->detail.exempt_until_ns < run->exempt_until_ns))
+			run->exempt_until_ns = image->detail.exempt_until_ns;
 		if (is_foreign_only(image))
 			continue;
 		denied |= image->detail.ruling == RULING_DENY;
@@ -480,6 +528,8 @@ static enum step_result rule(struct judging *judging)
 	run->verified = true;
 	if (run->goal == GOAL_SYNC)
 		tell_allowed(judging);
+	if (!run->spec.self_heal || !run->spec.automated)
+		tell_violations(judging);
 	return STEP_NEXT;
 }
 
@@ -516,6 +566,8 @@ enum step_result step_judge(struct run *run)
 		arena_defer(run->arena, judging_release, judging);
 		collect(judging);
 		use_pins(judging);
+		for (size_t i = 0; i < run->desired_count; i++)
+			add_foreign(judging, &run->desired[i]);
 		judging->phase = JUDGE_LOGIN;
 	}
 	if (judging->phase == JUDGE_LOGIN) {

@@ -1,4 +1,5 @@
 /* load: the Application as it is now, what asks for this run, and what its Project allows. */
+#include "base/clock.h"
 #include "reconcile/objects.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
@@ -36,6 +37,10 @@ static void take_up(struct run *run)
 	run->refreshed = app->force || run->spec.refresh != REFRESH_NONE || run->spec.operation;
 	run->hard = app->hard || run->spec.refresh == REFRESH_HARD;
 	run->dirty = app->dirty;
+	if (app->exempt_until_ns && clock_wall_ns() >= app->exempt_until_ns) {
+		app->exempt_until_ns = 0;
+		run->refreshed = true;
+	}
 	app->force = app->hard = app->dirty = false;
 	if (run->spec.refresh != REFRESH_NONE || run->spec.operation)
 		report_taken_up(app, run->spec.refresh != REFRESH_NONE, run->spec.operation != NULL);
@@ -70,6 +75,7 @@ static enum step_result permit(struct run *run)
 			  "Project (nothing is written as countersign itself)", spec->project, spec->destination_namespace);
 		return run_fail(run, &err);
 	}
+	run->permitted = true;
 	return STEP_NEXT;
 }
 

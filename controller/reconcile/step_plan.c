@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "api/tracking.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "diff/fields.h"
 #include "diff/ignore.h"
@@ -19,7 +20,7 @@
 #include "reconcile/steps.h"
 
 /* Fewer objects than this may all go in one commit; see controller/decisions/0003. */
-#define PRUNE_GUARD_MIN 10
+#define PRUNE_GUARD_MIN 4
 
 static struct action *add(struct run *run, enum act act, struct desired *desired, const char *why)
 {
@@ -105,9 +106,10 @@ static int may_adopt(struct run *run, const struct desired *desired, const struc
 		return error_set(err, ERROR_CONFLICT, "NotAdopted",
 				 "%s %s/%s (%s:%u) exists already and syncOptions say Adopt=never: delete it, or allow Adopt=kubectl",
 				 desired->kind, desired->namespace, desired->name, desired->file, desired->line);
-	if (tool && desired->options.adopt != ADOPT_ANY)
+	/* whatever Adopt says: two controllers that both believe an object theirs would fight for ever */
+	if (tool)
 		return error_set(err, ERROR_CONFLICT, "OwnedByAnother",
-				 "%s %s/%s (%s:%u) exists and is tracked by %s: take it out there, or say syncOptions: [Adopt=any]",
+				 "%s %s/%s (%s:%u) exists and is tracked by %s: take it out there first (and its tracking mark off the object)",
 				 desired->kind, desired->namespace, desired->name, desired->file, desired->line, tool);
 	return 0;
 }
@@ -132,6 +134,7 @@ static int plan_existing(struct run *run, struct desired *desired, const struct 
 			return -1;
 		action = add(run, ACT_ADOPT, desired, "exists and is adopted");
 		action->stage = STAGE_CHECK;
+		action->force = action->adopt_any;
 	}
 	action->live = live;
 	action->uid = json_text(json_path(live, "metadata", "uid", NULL));
@@ -142,40 +145,110 @@ static int plan_existing(struct run *run, struct desired *desired, const struct 
 /* --- our own object -------------------------------------------------------------------------------------------- */
 
 /* Who changed what, for people: "spec.replicas changed by kubectl-edit at ...". */
-static const char *drift_text(struct run *run, const struct desired *desired, const struct live_object *live,
-			      const struct inventory_item *item, struct extra *who)
+static const char *drift_text(struct run *run, const struct desired *desired, const struct json *live, bool images, struct extra *who)
 {
-	struct json *object;
+	const char *by, *at;
+	struct foreign_image foreign;
 
-	*who = (struct extra){ "", "", "" };
-	if (!live->drifted || json_parse(span_of(live->drifted), run->arena, 0, &object, NULL))
-		return digest_equal(&live->images, &item->images) ? "a declared field was changed" : "its images were changed";
-	drift_attribution(object, desired->object, run->arena, who);
-	if (!*who->path && !digest_equal(&live->images, &item->images))
-		who->path = patch_foreign_pointer(object, desired->object, run->arena);
-	return arena_printf(run->arena, "%s changed by %s%s%s", *who->path ? who->path : "a declared field",
-			    *who->manager ? who->manager : "an unknown manager", *who->time ? " at " : "", who->time);
+	drift_attribution(live, desired->object, run->arena, who);
+	by = *who->manager ? who->manager : "an unknown manager";
+	at = *who->time ? arena_printf(run->arena, " at %s", who->time) : "";
+	foreign = images ? patch_foreign(live, desired->object, run->arena) : (struct foreign_image){ "", "", "", "" };
+	if (!*foreign.pointer)
+		return arena_printf(run->arena, "%s changed by %s%s", *who->path ? who->path : "a declared field", by, at);
+	if (!*who->path)
+		who->path = foreign.pointer;
+	return arena_printf(run->arena, "%s %s with image %s added by %s%s", foreign.position, foreign.name, foreign.image, by, at);
+}
+
+/* How often a field was taken back of late, and by whom; whoever keeps doing so is not fought for ever. */
+struct heal {
+	int64_t first_ms;
+	unsigned count;
+};
+
+#define HEALS_MAX 5
+#define HEALS_WINDOW_MS (5 * 60 * 1000)
+
+static bool is_contested(struct run *run, const struct desired *desired)
+{
+	struct heal *heal = map_get(&run->app->heals, span_of(desired->key));
+	int64_t now = clock_mono_ms();
+
+	if (!heal) {
+		heal = mem_alloc(sizeof(*heal));
+		map_set(&run->app->heals, span_of(desired->key), heal);
+	}
+	if (now - heal->first_ms > HEALS_WINDOW_MS || run->manual || !run->same_revision)
+		*heal = (struct heal){ now, 0 };
+	return heal->count++ >= HEALS_MAX;
+}
+
+/* Not ours to mend now: told, and left alone. */
+static void hold_back(struct run *run, struct action *action)
+{
+	action->finished = true;
+	run->holds_back = true;
+}
+
+static bool may_heal(const struct run *run)
+{
+	return run->goal != GOAL_SYNC || run->manual || run->spec.self_heal || !run->same_revision;
+}
+
+static void contest(struct run *run, struct action *action, const struct extra *who)
+{
+	struct error err = ERROR_INIT;
+
+	error_set(&err, ERROR_CONFLICT, "Contested",
+		  "%s: %s was taken back %d times within minutes, last by %s; it is not fought any further: settle who owns the field "
+		  "(ignoreDifferences leaves it to others), then refresh", action->title, *who->path ? who->path : "a declared field", HEALS_MAX,
+		  *who->manager ? who->manager : "an unknown manager");
+	hold_back(run, action);
+	run->contested = err;
 }
 
 static void plan_drift(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
 {
-	struct extra who;
-	const char *why = drift_text(run, desired, live, item, &who);
-	struct action *action = add(run, ACT_HEAL, desired, why);
+	struct extra who = { "", "", "" };
 	struct json *object = NULL;
+	const char *why = "a declared field was changed";
+	struct action *action;
 
-	if (live->drifted)
-		json_parse(span_of(live->drifted), run->arena, 0, &object, NULL);
+	if (live->drifted && !json_parse(span_of(live->drifted), run->arena, 0, &object, NULL))
+		why = drift_text(run, desired, object, !digest_equal(&live->images, &item->images), &who);
+	if (object)
+		live_declared(run->core->live, desired->key, object, desired->object);
+	action = add(run, ACT_HEAL, desired, why);
 	action->live = object;
 	action->uid = arena_strdup(run->arena, live->uid);
 	action->force = true;
 	action->stage = digest_equal(&live->owned, &item->owned) ? STAGE_STRIP : STAGE_APPLY;
 	differs(run, action, "OutOfSync", why);
 	records_drift(run, action, &who);
-	if (run->goal == GOAL_SYNC && !run->manual && !run->spec.self_heal && run->same_revision) {
-		action->finished = true;  /* reported, not mended */
-		run->holds_back = true;
-	}
+	if (!may_heal(run))
+		hold_back(run, action);
+	else if (is_contested(run, desired))
+		contest(run, action, &who);
+}
+
+/* Extras that are taken out again: all of them where exactness is asked for, those that weaken security anyway. */
+static void plan_extras(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
+{
+	bool all = desired->options.exact;
+	struct action *action;
+	const char *why;
+
+	if (!read || !patch_has_extras(read, desired->object, all, run->arena, &why))
+		return;
+	action = add(run, ACT_HEAL, desired, why);
+	action->stage = STAGE_STRIP;
+	action->live = read;
+	action->strip_all = all;
+	action->uid = arena_strdup(run->arena, live->uid);
+	differs(run, action, "OutOfSync", why);
+	if (!may_heal(run))
+		hold_back(run, action);
 }
 
 static void plan_update(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
@@ -204,10 +277,8 @@ static void plan_missing(struct run *run, struct desired *desired, const struct 
 		return;
 	action->force = true;
 	records_drift(run, action, &nobody);
-	if (run->goal == GOAL_SYNC && !run->manual && !run->spec.self_heal && run->same_revision) {
-		action->finished = true;
-		run->holds_back = true;
-	}
+	if (!may_heal(run))
+		hold_back(run, action);
 }
 
 static int plan_one(struct run *run, struct desired *desired, struct error *err)
@@ -234,6 +305,8 @@ static int plan_one(struct run *run, struct desired *desired, struct error *err)
 	else if (same_uid && !live->metadata_only &&
 		 (!digest_equal(&live->owned, &item->owned) || !digest_equal(&live->images, &item->images)))
 		plan_drift(run, desired, live, item);
+	else if (same_uid)
+		plan_extras(run, desired, live, read);
 	else if (!same_uid && read)
 		return plan_existing(run, desired, read, err);
 	else if (!same_uid)
@@ -418,6 +491,7 @@ enum step_result step_plan(struct run *run)
 	struct error err = ERROR_INIT, refused = ERROR_INIT;
 
 	run->differences = json_array(run->arena);
+	run->contested = (struct error)ERROR_INIT;
 	run->same_revision = run->revision && !strcmp(run->app->inventory.revision, run->revision);
 	if (run->goal == GOAL_DELETE) {
 		plan_deletion(run);
@@ -433,6 +507,10 @@ enum step_result step_plan(struct run *run)
 		run->err = refused;   /* told, but the rest of the plan goes on */
 		run->prune_refused = true;
 	}
+	if (run->contested.reason[0] && !run->err.reason[0])
+		run->err = run->contested;
+	if (run->contested.reason[0] && !run->err.reason[0])
+		run->err = run->contested;   /* told, but the rest of the plan goes on */
 	number(run);
 	return STEP_NEXT;
 }

@@ -9,6 +9,9 @@
 #include "reconcile/live.h"
 #include "reconcile/steps.h"
 
+/* More at once would open connection after connection until the API server takes no more. */
+#define READS_MAX 32
+
 struct reading {
 	struct run *run;
 	const char *key;
@@ -170,6 +173,9 @@ static bool needs_reading(struct run *run, const struct desired *desired)
 		return true;
 	if (live && strcmp(live->uid, item->uid))
 		return true;
+	/* extras may have to be taken out again: which, the whole object tells */
+	if (live && live->extras_text && run->dirty)
+		return true;
 	return ignore_concerns(&run->spec, desired->object);
 }
 
@@ -187,7 +193,8 @@ enum step_result step_read(struct run *run)
 			return run_fail(run, &err);
 	if (run->spec.options.create_namespace && *run->spec.destination_namespace)
 		waiting |= namespace_state(run, run->spec.destination_namespace) == NAMESPACE_UNKNOWN;
-	for (size_t i = 0; i < run->desired_count && !waiting; i++)
+	/* a few at a time: the answers wake the run, which comes by here again */
+	for (size_t i = 0; i < run->desired_count && !waiting && run->reading < READS_MAX; i++)
 		if (needs_reading(run, &run->desired[i]))
 			read_object(run, &run->desired[i]);
 	return waiting || run->reading ? STEP_WAIT : STEP_NEXT;

@@ -69,6 +69,7 @@ static void plan_next(struct run *run)
 		return;
 	}
 	app->denied_wait_ms = 0;
+	app->exempt_until_ns = run->exempt_until_ns;
 	if (!run->err.reason[0] || run->prune_refused) {
 		app->retry_count = app->error_wait_ms = 0;
 		return;
@@ -81,21 +82,43 @@ static void plan_next(struct run *run)
 
 /* --- conditions ------------------------------------------------------------------------------------------------------ */
 
+/* The first few objects that differ, and how. */
+static const char *differences_text(struct run *run)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	for (size_t i = 0; i < json_count(run->differences) && i < 3; i++) {
+		const struct json *one = json_at(run->differences, i);
+
+		str_addf(&text, "%s%s %s/%s: %s", i ? "; " : "", json_get_text(one, "kind"), json_get_text(one, "namespace"),
+			 json_get_text(one, "name"), json_get_text(one, "message"));
+	}
+	if (json_count(run->differences) > 3)
+		str_adds(&text, "; …");
+	return arena_strndup(run->arena, str_span(&text));
+}
+
+/* Git did not answer: whether the cluster is as it says is not known. */
+static bool is_unknown(const struct run *run)
+{
+	return !run->revision && run->permitted && run->err.kind != ERROR_INVALID && run->err.kind != ERROR_DENIED && run->err.kind != ERROR_LIMIT;
+}
+
 static void tell_synced(struct run *run)
 {
 	struct app *app = run->app;
 	struct report *report = report_of(app);
 
 	if (run->err.reason[0]) {
-		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->judge_failed ? "VerificationFailed" : run->err.reason, "%s",
+		report_condition(app, CONDITION_SYNCED, is_unknown(run) ? TRUTH_UNKNOWN : TRUTH_FALSE, run->judge_failed ? "VerificationFailed" : run->err.reason, "%s",
 				 run->err.text);
 		report->sync_status = run->differences || run->judge_failed ? "OutOfSync" : "Unknown";
 		return;
 	}
 	if (run->holds_back) {
-		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, "OutOfSync", "%zu objects differ from revision %.12s%s",
+		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, "OutOfSync", "%zu objects differ from revision %.12s%s: %s",
 				 json_count(run->differences), run->revision,
-				 run->spec.automated ? "; self-heal or pruning is off" : "; automated sync is off");
+				 run->spec.automated ? "; self-heal or pruning is off" : "; automated sync is off", differences_text(run));
 		report->sync_status = "OutOfSync";
 		return;
 	}
@@ -327,7 +350,7 @@ static enum step_result record_heal(struct run *run)
 	return record_quietly(run);
 }
 
-enum step_result step_record(struct run *run)
+static enum step_result record(struct run *run)
 {
 	if (run->canceled && !run->applying && run->goal != GOAL_DELETE && run->goal != GOAL_FORGET) {
 		run->app->again = true;
@@ -345,4 +368,15 @@ enum step_result step_record(struct run *run)
 	if (run->quiet || run->early)
 		return record_quietly(run);
 	return record_sync(run);
+}
+
+enum step_result step_record(struct run *run)
+{
+	enum step_result result = record(run);
+	int64_t until_ns = run->app->exempt_until_ns;
+
+	/* an exemption in use ends by itself, without any event */
+	if (until_ns)
+		app_enqueue(run->app, (until_ns - clock_wall_ns()) / 1000000 + 50);
+	return result;
 }

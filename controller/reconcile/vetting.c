@@ -347,3 +347,17 @@ void vetting_claims(struct vetting *vetting, const char *project, const struct r
 	copy_trust(question, trust);
 	submit_fetch(vetting, reference, digest, login, on_evidence, question);
 }
+
+void vetting_forget(struct vetting *vetting, const struct reference *reference, const struct digest *digest, const struct trust *trust)
+{
+	CLEANUP(str_release) struct str key = STR_INIT;
+	struct digest trust_digest = digest_of_trust(trust);
+	struct remembered *one;
+
+	claims_key(reference, digest, &trust_digest, &key);
+	one = map_remove(&vetting->remembered, str_span(&key));
+	if (!one)
+		return;
+	arena_free(one->arena);
+	free(one);
+}

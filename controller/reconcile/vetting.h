@@ -30,4 +30,7 @@ void vetting_claims(struct vetting *vetting, const char *project, const struct r
 		    const struct credential *login, const struct trust *trust,
 		    void (*on_done)(void *data, const struct claims *claims, const struct error *err), void *data);
 
+/* Forgets what was verified of a digest: it did not suffice, and there may be more signatures by now. */
+void vetting_forget(struct vetting *vetting, const struct reference *reference, const struct digest *digest, const struct trust *trust);
+
 #endif

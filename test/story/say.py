@@ -25,6 +25,7 @@ class Say:
     def __init__(self, out=None):
         self.out = out or sys.stdout
         self.began = time.monotonic()
+        self.last_error = None  # what a failed step has told already
 
     def row(self, number, title):
         self._line(f"\n{number:>2}  {title}")
@@ -39,6 +40,7 @@ class Say:
         try:
             yield step
         except BaseException as error:
+            self.last_error = error
             self._told(what, "FAILED", time.monotonic() - began)
             for line in str(error).splitlines() or [type(error).__name__]:
                 self._line(f"        {line}")

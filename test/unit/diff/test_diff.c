@@ -116,10 +116,11 @@ static void strip_takes_out_the_foreign_container_and_nothing_else(void **state)
 	struct json *desired = J(arena, "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'a@1'}]}}}}");
 
 	(void)state;
-	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, arena)),
+	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, false, arena)),
 		    "[{\"op\":\"test\",\"path\":\"/metadata/resourceVersion\",\"value\":\"7\"},{\"op\":\"remove\",\"path\":\"/spec/template/spec/containers/1\"}]");
-	assert_null(patch_strip(live, desired, J(arena, "['evil']"), arena));
-	ASSERT_TEXT("pointer", patch_foreign_pointer(live, desired, arena), "/spec/template/spec/containers/1");
+	assert_null(patch_strip(live, desired, J(arena, "['evil']"), false, arena));
+	ASSERT_TEXT("pointer", patch_foreign(live, desired, arena).pointer, "/spec/template/spec/containers/1");
+	ASSERT_TEXT("name", patch_foreign(live, desired, arena).name, "s");
 }
 
 static void adoption_turns_kubectl_into_us_and_leaves_others(void **state)

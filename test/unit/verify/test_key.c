@@ -21,6 +21,21 @@ static const struct {
 	{ "RSA2048", "RSA 2048", EVP_sha256 },    { "RSA3072", "RSA 3072", EVP_sha256 },  { "ED25519", "Ed25519", NULL },
 };
 
+static void refuses(struct span pem, const char *needle)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct error err = ERROR_INIT;
+	struct key *key = NULL;
+
+	if (!key_parse(pem, arena, &key, &err))
+		fail_msg("taken: %.*s", SPAN_ARG(pem));
+	assert_null(key);
+	assert_int_equal(err.kind, ERROR_INVALID);
+	assert_string_equal(err.reason, "BadKey");
+	if (!strstr(err.text, needle))
+		fail_msg("'%s' does not say '%s'", err.text, needle);
+}
+
 static void key_of_each_type_verifies_what_it_signed_and_nothing_else(void **state)
 {
 	(void)state;
@@ -118,6 +133,44 @@ static void key_of_rsa_verifies_pss_with_a_salt_as_long_as_the_hash(void **state
 	assert_int_equal(key_parse(signer_pem(plain, arena), arena, &key, NULL), 0);
 	assert_int_equal(key_verify(key, KEY_DSSE, SPAN("m"), signer_sign(plain, EVP_sha256(), 1, SPAN("m"), arena)), KEY_VERIFIED);
 	EVP_PKEY_free(plain);
+}
+
+/* id-RSASSA-PSS keys (RFC 4055) sign with PSS and nothing else. */
+static void key_of_type_rsassa_pss_verifies_pss_only(void **state)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+	EVP_PKEY *signer = NULL;
+	struct digest digest = digest_of(SPAN("m"));
+	struct span signature;
+	struct key *key;
+
+	(void)state;
+	assert_true(EVP_PKEY_keygen_init(context) > 0 && EVP_PKEY_CTX_set_rsa_keygen_bits(context, 2048) > 0 &&
+		    EVP_PKEY_keygen(context, &signer) > 0);
+	EVP_PKEY_CTX_free(context);
+	assert_int_equal(key_parse(signer_pem(signer, arena), arena, &key, NULL), 0);
+	signature = signer_sign(signer, EVP_sha256(), 1, SPAN("m"), arena);
+	assert_int_equal(key_verify(key, KEY_DSSE, SPAN("m"), signature), KEY_VERIFIED);
+	assert_int_equal(key_verify(key, KEY_LEGACY, SPAN("n"), signature), KEY_REFUSED);
+	assert_int_equal(key_verify_digest(key, &digest, signature), KEY_VERIFIED);
+	EVP_PKEY_free(signer);
+}
+
+/* Another point of the same curve in its compressed form, and explicit parameters: one key, one encoding. */
+static void key_in_another_encoding_of_the_same_point_is_refused(void **state)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	EVP_PKEY *signer = signer_new("P-256");
+
+	(void)state;
+	assert_true(EVP_PKEY_set_utf8_string_param(signer, "point-format", "compressed"));
+	refuses(signer_pem(signer, arena), "uncompressed point");
+	EVP_PKEY_free(signer);
+	signer = signer_new("P-256");
+	assert_true(EVP_PKEY_set_utf8_string_param(signer, "encoding", "explicit"));
+	refuses(signer_pem(signer, arena), "");
+	EVP_PKEY_free(signer);
 }
 
 static void key_verifies_a_digest_where_it_signs_sha256(void **state)
@@ -251,21 +304,6 @@ static void ed25519_refuses_other_lengths(void **state)
 
 /* --- which keys are taken --------------------------------------------------------------------------------------- */
 
-static void refuses(struct span pem, const char *needle)
-{
-	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	struct error err = ERROR_INIT;
-	struct key *key = NULL;
-
-	if (!key_parse(pem, arena, &key, &err))
-		fail_msg("taken: %.*s", SPAN_ARG(pem));
-	assert_null(key);
-	assert_int_equal(err.kind, ERROR_INVALID);
-	assert_string_equal(err.reason, "BadKey");
-	if (!strstr(err.text, needle))
-		fail_msg("'%s' does not say '%s'", err.text, needle);
-}
-
 static void key_says_what_it_was_given_instead(void **state)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -369,6 +407,8 @@ int main(void)
 		cmocka_unit_test(key_takes_sha256_of_a_larger_curve_in_the_legacy_format_only),
 		cmocka_unit_test(key_of_p256_and_rsa_takes_no_other_hash),
 		cmocka_unit_test(key_of_rsa_verifies_pss_with_a_salt_as_long_as_the_hash),
+		cmocka_unit_test(key_of_type_rsassa_pss_verifies_pss_only),
+		cmocka_unit_test(key_in_another_encoding_of_the_same_point_is_refused),
 		cmocka_unit_test(key_verifies_a_digest_where_it_signs_sha256),
 		cmocka_unit_test(ed25519_verifies_the_prehashed_vector_of_rfc_8032),
 		cmocka_unit_test(ed25519_agrees_with_openssl_on_pure_signatures),

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "verify/key.h"
 #include "verify/sample.h"
 
 /* Runs and gives the only claim. */
@@ -109,7 +110,7 @@ static void verify_reports_the_annotations_that_were_signed(void **state)
 }
 
 /* SIG-6 and its kin (GHSA-vjxv-45g9-9296, GHSA-w6c6-c85g-mmv6): the right key, but it said something else. */
-static void verify_never_takes_an_attestation_for_a_signature(void **state)
+static void adv_cve_2022_35929_an_attestation_is_never_a_signature(void **state)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct sample s = sample_new(arena, vector_image("p256", arena));
@@ -442,7 +443,7 @@ static void verify_lets_no_broken_document_hide_a_good_one(void **state)
 }
 
 /* SIG-11, CVE-2024-29902: a million subjects cost a refusal. */
-static void verify_bounds_subjects_and_values(void **state)
+static void adv_cve_2024_29902_subjects_and_values_are_bounded(void **state)
 {
 	FORGE(f);
 	CLEANUP(str_release) struct str many = STR_INIT;
@@ -602,13 +603,193 @@ static void verify_job_cut_or_changed_is_an_error_and_no_claim(void **state)
 	assert_true(bad > 40);
 }
 
+/* --- message signatures --------------------------------------------------------------------------------------------- */
+
+/* A bundle that signs the bytes of the image's manifest ("image") themselves. */
+static struct span message_bundle(struct arena *arena, EVP_PKEY *key, const EVP_MD *md, const char *algorithm, struct digest digest)
+{
+	struct span signature = signer_base64(signer_sign(key, md, 0, SPAN("image"), arena), arena);
+	struct span base64 = signer_base64(span_make(digest.bytes, DIGEST_SIZE), arena);
+	const char *named = algorithm ? arena_printf(arena, "\"messageDigest\":{\"algorithm\":\"%s\",\"digest\":\"%.*s\"},", algorithm,
+						     SPAN_ARG(base64)) : "";
+
+	return span_of(arena_printf(arena,
+				    "{\"mediaType\":\"" SAMPLE_BUNDLE "\",\"verificationMaterial\":{\"publicKey\":{}},\"messageSignature\":{%s"
+				    "\"signature\":\"%.*s\"}}", named, SPAN_ARG(signature)));
+}
+
+static void verify_accepts_a_message_signature_over_the_images_manifest(void **state)
+{
+	static const char *const types[] = { "P-256", "RSA2048" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(types); i++)
+		for (int named = 0; named < 2; named++) {
+			CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+			EVP_PKEY *key = signer_new(types[i]);
+			struct sample s = sample_new(arena, digest_of(SPAN("image")));
+			const struct claim *claim;
+
+			sample_trust(&s, "release", signer_pem(key, arena));
+			sample_bundle(&s, message_bundle(arena, key, EVP_sha256(), named ? "SHA2_256" : NULL, s.image));
+			claim = judged(&s);
+			assert_int_equal(claim->proves, CLAIM_SIGNATURE);
+			assert_string_equal(claim->predicate_type, "");
+			assert_int_equal(claim->annotation_count, 0);
+			EVP_PKEY_free(key);
+		}
+}
+
+static const struct { const char *type, *algorithm; const EVP_MD *(*md)(void); bool other; enum reason reason; } messages[] = {
+	{ "P-256", "SHA2_256", EVP_sha256, true, REASON_SUBJECT_MISMATCH },
+	{ "P-256", "SHA2_512", EVP_sha256, false, REASON_ALG_MISMATCH },
+	{ "P-256", "", EVP_sha256, false, REASON_ALG_MISMATCH },
+	{ "P-256", "SHA2_256", EVP_sha512, false, REASON_SIG_INVALID },
+	{ "P-384", "SHA2_256", EVP_sha384, false, REASON_SIG_INVALID }, /* the manifest's SHA-384 is not at hand */
+	{ "ED25519", "SHA2_256", NULL, false, REASON_SIG_INVALID },
+};
+
+static void verify_refuses_message_signatures_that_do_not_fit(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(messages); i++) {
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		EVP_PKEY *key = signer_new(messages[i].type);
+		struct sample s = sample_new(arena, digest_of(SPAN("image")));
+		struct digest named = messages[i].other ? digest_of(SPAN("other")) : s.image;
+
+		sample_trust(&s, "release", signer_pem(key, arena));
+		sample_bundle(&s, message_bundle(arena, key, messages[i].md ? messages[i].md() : NULL, messages[i].algorithm, named));
+		refused_for(&s, messages[i].reason, "");
+		EVP_PKEY_free(key);
+	}
+}
+
+/* --- algorithms ----------------------------------------------------------------------------------------------------------- */
+
+/* P-384 and P-521 may sign SHA-256 in the legacy format and in certificates' bundles only: the answer names the algorithm, not the key. */
+static void verify_names_the_algorithm_when_the_hash_is_the_wrong_one(void **state)
+{
+	static const char *const curves[] = { "P-384", "P-521" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(curves); i++) {
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		EVP_PKEY *key = signer_new(curves[i]);
+		struct sample s = sample_new(arena, digest_of(SPAN("image")));
+		struct span payload = legacy_payload(arena, &s.image);
+		const struct claim *claims;
+
+		sample_trust(&s, "release", signer_pem(key, arena));
+		sample_bundle(&s, bundle_of(arena, key, EVP_sha256(), DSSE_PAYLOAD_TYPE, statement_text(arena, &s.image, PREDICATE_COSIGN_SIGN)));
+		sample_legacy(&s, payload, signer_base64(signer_sign(key, EVP_sha256(), 0, payload, arena), arena));
+		claims = judged(&s);
+		assert_int_equal(claims[0].reason, REASON_ALG_MISMATCH);
+		assert_int_equal(claims[1].proves, CLAIM_SIGNATURE);
+		EVP_PKEY_free(key);
+	}
+}
+
+static void verify_takes_pure_ed25519_in_both_formats(void **state)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	EVP_PKEY *key = signer_new("ED25519");
+	struct sample s = sample_new(arena, digest_of(SPAN("image")));
+	struct span payload = legacy_payload(arena, &s.image);
+	const struct claim *claims;
+
+	(void)state;
+	sample_trust(&s, "release", signer_pem(key, arena));
+	sample_bundle(&s, bundle_of(arena, key, NULL, DSSE_PAYLOAD_TYPE, statement_text(arena, &s.image, PREDICATE_COSIGN_SIGN)));
+	sample_legacy(&s, payload, signer_base64(signer_sign(key, NULL, 0, payload, arena), arena));
+	claims = judged(&s);
+	assert_int_equal(claims[0].proves, CLAIM_SIGNATURE);
+	assert_int_equal(claims[1].proves, CLAIM_SIGNATURE);
+	EVP_PKEY_free(key);
+}
+
+/* --- material -------------------------------------------------------------------------------------------------------------- */
+
+/* GHSA-fx35-mq7g-6g98 and its kin: whatever stands where a certificate or a key belongs, only the trusted key counts. */
+static void adv_ghsa_fx35_mq7g_6g98_a_key_where_a_certificate_belongs_is_refused(void **state)
+{
+	FORGE(f);
+	EVP_PKEY *stranger = signer_new("P-256");
+	struct span good = bundle_of(f.arena, stranger, EVP_sha256(), DSSE_PAYLOAD_TYPE, statement_text(f.arena, &f.sample.image, PREDICATE_COSIGN_SIGN));
+	struct span pem = signer_pem(stranger, f.arena), base64 = signer_base64(pem, f.arena);
+	const struct claim *claims;
+
+	(void)state;
+	sample_bundle(&f.sample, replaced(f.arena, good, "\"publicKey\":{\"hint\":\"\"}",
+					  arena_printf(f.arena, "\"certificate\":{\"rawBytes\":\"%.*s\"}", SPAN_ARG(base64))));
+	sample_bundle(&f.sample, replaced(f.arena, good, "\"publicKey\":{\"hint\":\"\"}",
+					  arena_printf(f.arena, "\"publicKey\":{\"rawBytes\":\"%.*s\"}", SPAN_ARG(base64))));
+	sample_bundle(&f.sample, good);
+	claims = judged(&f.sample);
+	assert_int_equal(claims[0].reason, REASON_EXPECTED_KEY);
+	assert_int_equal(claims[1].reason, REASON_BAD_JSON);
+	assert_int_equal(claims[2].reason, REASON_SIG_INVALID);
+	EVP_PKEY_free(stranger);
+}
+
+/* The hint of the trusted key on a stranger's bundle, and a stranger's hint on a good one. */
+static void verify_lets_no_hint_choose_a_key(void **state)
+{
+	FORGE(f);
+	EVP_PKEY *stranger = signer_new("P-256");
+	struct span statement = statement_text(f.arena, &f.sample.image, PREDICATE_COSIGN_SIGN);
+	const struct claim *claims;
+	struct key *trusted, *other;
+
+	(void)state;
+	assert_int_equal(key_parse(signer_pem(f.key, f.arena), f.arena, &trusted, NULL), 0);
+	assert_int_equal(key_parse(signer_pem(stranger, f.arena), f.arena, &other, NULL), 0);
+	sample_bundle(&f.sample, replaced(f.arena, bundle_of(f.arena, stranger, EVP_sha256(), DSSE_PAYLOAD_TYPE, statement), "\"hint\":\"\"",
+					  arena_printf(f.arena, "\"hint\":\"%s\"", key_hint(trusted))));
+	sample_bundle(&f.sample, replaced(f.arena, bundle_of(f.arena, f.key, EVP_sha256(), DSSE_PAYLOAD_TYPE, statement), "\"hint\":\"\"",
+					  arena_printf(f.arena, "\"hint\":\"%s\"", key_hint(other))));
+	claims = judged(&f.sample);
+	assert_int_equal(claims[0].reason, REASON_SIG_INVALID);
+	assert_int_equal(claims[1].proves, CLAIM_SIGNATURE);
+	EVP_PKEY_free(stranger);
+}
+
+/* DSSE binds the payload's type: the same signature under another type is none (and lengths cannot be shifted between the two). */
+static void verify_binds_the_payload_type_to_the_signature(void **state)
+{
+	FORGE(f);
+	struct span good = bundle_of(f.arena, f.key, EVP_sha256(), "application/vnd.in-toto", statement_text(f.arena, &f.sample.image, PREDICATE_COSIGN_SIGN));
+
+	(void)state;
+	sample_bundle(&f.sample, replaced(f.arena, good, "\"payloadType\":\"application/vnd.in-toto\"", "\"payloadType\":\"" DSSE_PAYLOAD_TYPE "\""));
+	refused_for(&f.sample, REASON_SIG_INVALID, "");
+}
+
+/* A message that a person reads is one line of printable text, whatever a publisher wrote. */
+static void claim_text_holds_no_control_bytes_of_strangers(void **state)
+{
+	static const char *const types[] = { "a\\nERROR forged line", "\\u001b[31mred", "\\u0085" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(types); i++) {
+		FORGE(f);
+		const struct claim *claim;
+
+		bundle_signed(&f, DSSE_PAYLOAD_TYPE, statement_text(f.arena, &f.sample.image, types[i]));
+		claim = judged(&f.sample);
+		assert_int_equal(claim->reason, REASON_PREDICATE_TYPE);
+		for (const char *c = claim->text; *c; c++)
+			assert_true((unsigned char)*c >= ' ');
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verify_accepts_what_cosign_signed_with_a_key_of_every_type),
 		cmocka_unit_test(verify_refuses_every_vector_under_the_key_of_another),
 		cmocka_unit_test(verify_reports_the_annotations_that_were_signed),
-		cmocka_unit_test(verify_never_takes_an_attestation_for_a_signature),
+		cmocka_unit_test(adv_cve_2022_35929_an_attestation_is_never_a_signature),
 		cmocka_unit_test(verify_accepts_what_the_tests_sign_like_cosign),
 		cmocka_unit_test(verify_refuses_a_signature_copied_from_another_image),
 		cmocka_unit_test(verify_refuses_a_bundle_whose_subject_was_rewritten),
@@ -625,13 +806,21 @@ int main(void)
 		cmocka_unit_test(verify_hashes_each_document_again),
 		cmocka_unit_test(verify_reports_documents_that_could_not_be_had),
 		cmocka_unit_test(verify_lets_no_broken_document_hide_a_good_one),
-		cmocka_unit_test(verify_bounds_subjects_and_values),
+		cmocka_unit_test(adv_cve_2024_29902_subjects_and_values_are_bounded),
 		cmocka_unit_test(verify_bounds_depth),
 		cmocka_unit_test(verify_names_each_trusted_key_that_signed),
 		cmocka_unit_test(claims_of_another_image_are_nobodys),
 		cmocka_unit_test(verify_refuses_a_question_that_is_wrong),
 		cmocka_unit_test(verify_tells_of_a_key_that_cannot_be_read_and_uses_the_others),
 		cmocka_unit_test(verify_bounds_the_number_of_trusted_keys),
+		cmocka_unit_test(verify_accepts_a_message_signature_over_the_images_manifest),
+		cmocka_unit_test(verify_refuses_message_signatures_that_do_not_fit),
+		cmocka_unit_test(verify_names_the_algorithm_when_the_hash_is_the_wrong_one),
+		cmocka_unit_test(verify_takes_pure_ed25519_in_both_formats),
+		cmocka_unit_test(adv_ghsa_fx35_mq7g_6g98_a_key_where_a_certificate_belongs_is_refused),
+		cmocka_unit_test(verify_lets_no_hint_choose_a_key),
+		cmocka_unit_test(verify_binds_the_payload_type_to_the_signature),
+		cmocka_unit_test(claim_text_holds_no_control_bytes_of_strangers),
 		cmocka_unit_test(verify_job_cut_or_changed_is_an_error_and_no_claim),
 	};
 
