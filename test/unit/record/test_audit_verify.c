@@ -419,6 +419,22 @@ static void log_that_grows_meanwhile_verifies_and_is_read(void **state)
 	assert_true(assert_intact() >= before);
 }
 
+static void foreign_tile_is_found_while_the_log_is_open_too(void **state)
+{
+	struct audit_log *log = open_log();
+
+	(void)state;
+	append_some(log, 3, 300, NULL, NULL);
+	loop_run(loop);
+	assert_int_equal(assert_intact(), 4);
+	write_whole(in_dir("tile/0/000.p/3"), SPAN("x"));
+	assert_broken("a superseded tile", "tile/0/000.p/3");
+	unlink(in_dir("tile/0/000.p/3"));
+	write_whole(in_dir("note"), SPAN("x"));
+	assert_broken("a foreign file", "note");
+	audit_log_close(log);
+}
+
 static void missing_folder_is_not_found(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -473,6 +489,7 @@ int main(void)
 		TEST(log_with_another_past_is_found_by_its_older_checkpoint),
 		TEST(checkpoint_of_another_log_is_no_last_known),
 		TEST(log_that_grows_meanwhile_verifies_and_is_read),
+		TEST(foreign_tile_is_found_while_the_log_is_open_too),
 		TEST(missing_folder_is_not_found),
 		TEST(threads_find_what_one_finds),
 	};

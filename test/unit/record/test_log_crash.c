@@ -280,6 +280,20 @@ static void disk_that_turns_read_only_ends_the_log(void **state)
 	umount(disk);
 }
 
+static void folder_on_a_file_system_of_its_own_is_refused_with_the_way_out(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct audit_log *log;
+
+	(void)state;
+	if (!mount_disk("30m"))
+		skip();
+	assert_int_equal(audit_log_open(loop, disk, &config, &log, &err), -1);
+	assert_string_equal(err.reason, "LogMisplaced");
+	assert_non_null(strstr(err.text, "mount the folder above it"));
+	umount(disk);
+}
+
 static void folder_removed_while_the_log_is_open_ends_it(void **state)
 {
 	struct audit_log *log = open_log();
@@ -301,6 +315,7 @@ int main(void)
 		TEST(folder_removed_while_the_log_is_open_ends_it),
 		TEST(full_disk_ends_the_log_and_room_lets_it_go_on),
 		TEST(disk_that_turns_read_only_ends_the_log),
+		TEST(folder_on_a_file_system_of_its_own_is_refused_with_the_way_out),
 #ifdef FAULTS
 		TEST(after_one_failed_sync_everything_is_refused_and_told_once),
 		TEST(killed_at_every_call_nothing_acknowledged_is_lost),

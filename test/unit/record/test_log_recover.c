@@ -91,6 +91,25 @@ static void files_that_a_power_cut_left_empty_or_short_are_written_anew(void **s
 		}
 }
 
+static void checkpoint_of_any_commit_cut_short_is_written_anew(void **state)
+{
+	CLEANUP(str_release) struct str early = STR_INIT;
+	struct audit_log *log = open_log();
+
+	(void)state;
+	append_some(log, 4, 300, NULL, NULL);
+	loop_run(loop);
+	str_add(&early, audit_log_checkpoint(log));
+	append_some(log, 40, 300, NULL, NULL);
+	audit_log_close(log);
+	write_whole(in_dir("checkpoint"), span_sub(str_span(&early), 0, early.length - 7));
+	assert_int_equal(reopen(), 46);
+	/* but not with another letter in it */
+	early.data[early.length / 2] ^= 1;
+	write_whole(in_dir("checkpoint"), span_sub(str_span(&early), 0, early.length - 7));
+	expect_refused("LogCorrupt", "checkpoint: byte");
+}
+
 static void files_that_a_power_cut_took_are_written_anew(void **state)
 {
 	(void)state;
@@ -316,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(folder_of_an_earlier_commit_is_completed_from_the_journal),
 		TEST(files_that_a_power_cut_left_empty_or_short_are_written_anew),
+		TEST(checkpoint_of_any_commit_cut_short_is_written_anew),
 		TEST(files_that_a_power_cut_took_are_written_anew),
 		TEST(superseded_tiles_that_came_back_are_removed),
 		TEST(torn_record_behind_the_last_is_cut_off),
