@@ -318,6 +318,7 @@ static enum step_result record_sync(struct run *run)
 		report_text(&report_of(app)->compared_revision, run->revision);
 	}
 	app->settled = !run->err.reason[0] && !run->holds_back;
+	app->partly = run->err.reason[0] && (app->partly || run->intent_durable);
 	plan_next(run);
 	if (run->err.reason[0] && (run->err.kind == ERROR_DENIED || run->judge_failed || run->prune_refused))
 		records_denied(run, &run->err);
@@ -332,7 +333,7 @@ static enum step_result record_sync(struct run *run)
 	tell_events(run);
 	report_write(app);
 	/* while the new revision may not be applied, what runs is kept as it was */
-	if (run->err.reason[0] && run->dirty && *app->inventory.revision) {
+	if (run->err.reason[0] && run->dirty && *app->inventory.revision && !app->partly) {
 		app->dirty = true;
 		app->again = true;
 	}
