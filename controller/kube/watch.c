@@ -84,6 +84,10 @@ static int on_line(struct watch *watch, struct span line)
 		return -1;
 	}
 	object = json_get(event, "object");
+	if (!json_is(object, JSON_OBJECT)) {
+		watch->broken = true;
+		return -1;
+	}
 	type = json_text_span(json_get(event, "type"));
 	watch->events++;
 	if (span_is(type, "ERROR")) {
