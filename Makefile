@@ -116,13 +116,14 @@ down:
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
 ## make fuzz T=x    one fuzz target for S seconds (all without T)
-## make check       layers, headers, manifests
+## make check       layers, headers, sizes, manifests
 setup:
 	$(Q)hack/deps
 
 check:
 	$(Q)hack/check-layers
 	$(Q)hack/check-headers
+	$(Q)hack/check-sizes
 	$(Q)hack/make-manifests --check
 
 clean:
