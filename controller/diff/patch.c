@@ -328,7 +328,7 @@ struct json *patch_own(const struct json *live, bool any, struct arena *arena)
 		if (!ours)
 			ours = json_copy(arena, entry);
 	}
-	if (!found)
+	if (!found || !fields)
 		return NULL;
 	json_set_string(arena, ours, "manager", FIELD_MANAGER);
 	json_set_string(arena, ours, "operation", "Apply");
