@@ -345,8 +345,11 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 	struct transfer *transfer = data;
 	struct span value = span_make(bytes, size * count), name = span_cut(&value, ':');
 
-	/* an informational answer (1xx) begins anew */
-	transfer->headers_done = !span_trim(name).length;
+	/* an informational answer (1xx) is followed by another; trailers come without an empty line */
+	if (span_starts(name, "HTTP/"))
+		transfer->headers_done = false;
+	else if (!span_trim(name).length)
+		transfer->headers_done = true;
 	value = span_trim(value);
 	if (name.length == 12 && !strncasecmp(name.data, "content-type", 12)) {
 		str_reset(&transfer->content_type);
