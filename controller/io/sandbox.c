@@ -12,11 +12,14 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 /* Memory, time, threads' locks, and talking over descriptors that are open already. */
 static const int pure_calls[] = {
@@ -240,5 +243,20 @@ int sandbox_files(const char *const read_only[], const char *const writable[], i
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0))
 		return error_errno(err, errno, "landlock");
 	*enforced = 1;
+	return 0;
+}
+
+int sandbox_network(const char *writable, struct error *err)
+{
+	const char *const read_only[] = { "/etc", "/usr", "/lib", "/lib64", "/run/systemd/resolve", "/run/resolvconf", "/dev", "/proc/self",
+					  getenv("SSL_CERT_FILE") ? getenv("SSL_CERT_FILE") : "/etc",
+					  getenv("SSL_CERT_DIR") ? getenv("SSL_CERT_DIR") : "/etc", NULL };
+	const char *const writables[] = { writable, NULL };
+	int enforced;
+
+	if (sandbox_files(read_only, writables, &enforced, err))
+		return -1;
+	if (!enforced)
+		log_line(LOG_WARN, "landlock is not to be had; files are protected by ownership and seccomp alone", NULL);
 	return 0;
 }

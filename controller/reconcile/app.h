@@ -35,6 +35,7 @@ struct app {
 	/* what the last runs came to; forgotten at a restart, where it is found out again */
 	char *seen_tip;                     /* the commit that the last whole run looked at, or NULL */
 	bool settled;                       /* the last whole run left nothing to do */
+	bool partly;                        /* a part of a revision was written and the rest failed: no revision is what runs */
 	char *tried_revision;               /* the newest revision that was judged */
 	int64_t denied_wait_ms;             /* 5 s doubling to 60 s, 0 after success */
 	int64_t denied_until_ms;            /* monotonic: before it the tried revision is not judged again */

@@ -7,6 +7,7 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "io/file.h"
 #include "reconcile/objects.h"
 #include "reconcile/run.h"
 #include "source/source_job.h"
@@ -423,6 +424,7 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	struct digest digest;
 	char hex[DIGEST_HEX];
 	CLEANUP(str_release) struct str directory = STR_INIT;
+	struct error err = ERROR_INIT;
 
 	if (repo)
 		return repo;
@@ -430,6 +432,10 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	digest = digest_of(span_of(url));
 	digest_hex(&digest, hex);
 	str_addf(&directory, "%s/mirrors/%.32s", repos->core->options->data_dir, hex);
+	/* the worker may write below this folder and nowhere else; the mirror within it may be made anew */
+	if (dir_make(str_c(&directory), &err))
+		log_error(LOG_ERROR, "no folder for a mirror", &err, NULL);
+	str_adds(&directory, "/mirror");
 	repo->repos = repos;
 	repo->url = mem_strdup(url);
 	repo->directory = str_take(&directory);
