@@ -49,6 +49,7 @@ struct app {
 	bool dirty;                         /* an object of it is not as it was left */
 	struct digest status_written;       /* of the status last written */
 	struct report *report;              /* what is told of it; NULL before the first run */
+	bool unhealed;                      /* something that must not stay comes back with each write */
 	struct map heals;                   /* object key -> struct heal: who takes fields back */
 };
 

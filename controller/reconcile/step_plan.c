@@ -235,10 +235,15 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 		why = drift_text(run, desired, object, !digest_equal(&live->images, &item->images), &who);
 	if (object)
 		live_declared(run->core->live, desired->key, object, desired->object);
+	/* images that came in from elsewhere and were judged as any other: they may stay */
+	if (object && digest_equal(&live->owned, &item->owned) &&
+	    !patch_strip(object, desired->object, desired->allowed, desired->options.exact, run->arena))
+		return;
 	action = add(run, ACT_HEAL, desired, why);
 	action->live = object;
 	action->uid = arena_strdup(run->arena, live->uid);
 	action->force = true;
+	action->strip_all = desired->options.exact;
 	action->stage = digest_equal(&live->owned, &item->owned) ? STAGE_STRIP : STAGE_APPLY;
 	differs(run, action, "OutOfSync", why);
 	records_drift(run, action, &who);
@@ -529,8 +534,11 @@ enum step_result step_plan(struct run *run)
 		run->err = refused;   /* told, but the rest of the plan goes on */
 		run->prune_refused = true;
 	}
-	if (run->contested.reason[0] && !run->err.reason[0])
-		run->err = run->contested;
+	if (run->app->unhealed && !run->out_of_sync) {
+		/* gone without our doing: told anew by a whole run */
+		run->app->unhealed = false;
+		run->app->again = run->app->force = true;
+	}
 	if (run->contested.reason[0] && !run->err.reason[0])
 		run->err = run->contested;   /* told, but the rest of the plan goes on */
 	number(run);
