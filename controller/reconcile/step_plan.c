@@ -237,18 +237,24 @@ static void plan_extras(struct run *run, struct desired *desired, const struct l
 {
 	bool all = desired->options.exact;
 	struct action *action;
+	struct extra who;
 	const char *why;
 
-	if (!read || !patch_has_extras(read, desired->object, all, run->arena, &why))
+	if (!read || !patch_has_extras(read, desired->object, all, run->arena, &who))
 		return;
+	why = arena_printf(run->arena, "%s added by %s%s%s", who.path, *who.manager ? who.manager : "an unknown manager",
+			   *who.time ? " at " : "", who.time);
 	action = add(run, ACT_HEAL, desired, why);
 	action->stage = STAGE_STRIP;
 	action->live = read;
 	action->strip_all = all;
 	action->uid = arena_strdup(run->arena, live->uid);
 	differs(run, action, "OutOfSync", why);
+	records_drift(run, action, &who);
 	if (!may_heal(run))
 		hold_back(run, action);
+	else if (is_contested(run, desired))
+		contest(run, action, &who);
 }
 
 static void plan_update(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
