@@ -63,7 +63,7 @@ $(B)/test/%: $(B)/test/%.o $(B)/libcountersign.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 unit-build: $(TEST_BIN)
-# One program by name: make V=asan unit T=test_str
+# One program by name: make V=asan unit T=test_base
 unit: $(if $(T),$(B)/test/$(T),$(TEST_BIN))
 	$(Q)for t in $^; do echo "== $$t"; $$t || exit 1; done
 
