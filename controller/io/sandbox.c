@@ -53,6 +53,8 @@ static const int file_calls[] = {
 	SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(fadvise64), SCMP_SYS(sync_file_range), SCMP_SYS(getuid),
 	SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(uname), SCMP_SYS(sysinfo),
 	SCMP_SYS(prlimit64), SCMP_SYS(getrlimit), SCMP_SYS(getppid),
+	/* Landlock is entered later, when a role knows its folders */
+	SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule), SCMP_SYS(landlock_restrict_self),
 };
 
 static const int net_calls[] = {
@@ -66,8 +68,6 @@ static const int loop_calls[] = {
 	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(timerfd_create),
 	SCMP_SYS(timerfd_settime), SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch), SCMP_SYS(signalfd4),
 	SCMP_SYS(kill), SCMP_SYS(accept4),
-	/* Landlock is entered later, when a role knows its folders */
-	SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule), SCMP_SYS(landlock_restrict_self),
 };
 
 /* What no role ever needs: other processes' memory, kernels, mounts, namespaces, key rings, io_uring. */

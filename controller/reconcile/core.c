@@ -11,6 +11,7 @@
 #include "io/sandbox.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
+#include "reconcile/recover.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
@@ -163,6 +164,9 @@ static void open_audit(void *data)
 	log_line(LOG_INFO, "the audit log can be written again", NULL);
 	if (core->leading)
 		record_term(core);
+	/* what was under way when it broke; a run that still works tells its own result */
+	if (core->leading && !core->runs_active && core->objects && objects_ready(core->objects))
+		recover_open_intents(core);
 	tell_audit(core);
 }
 

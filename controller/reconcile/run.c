@@ -21,7 +21,8 @@ static void run_free(struct run *run)
 		action_release(&run->actions[i]);
 	timer_free(run->wait);
 	map_release(&run->reads);
-	audit_log_forget(run->core->audit, run);
+	if (run->core->audit)
+		audit_log_forget(run->core->audit, run);
 	arena_free(run->arena);
 	run->core->runs_active--;
 	free(run);

@@ -64,7 +64,6 @@ struct run {
 	struct application spec;     /* copied: the app's may change meanwhile */
 	struct project project;
 	const char *account;         /* "namespace:name" for the destination namespace */
-	bool permitted;                     /* the Project allows the repository and the destination */
 	bool refreshed, hard, dirty;        /* why it runs: somebody asked; tags anew; an object was touched */
 	bool manual;                        /* an operation asks for this sync */
 	const struct json *operation;

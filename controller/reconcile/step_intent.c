@@ -254,6 +254,12 @@ enum step_result step_settle(struct run *run)
 	if (!run->result_asked) {
 		run->result_asked = true;
 		remember(run);
+		if (!run->core->audit) {
+			/* the log broke meanwhile: the intent stays open and is resolved when it can be written again */
+			log_error(LOG_ERROR, "the result of a sync is not in the audit log", &run->core->audit_error, "app", run->app->key, NULL);
+			run->applying = false;
+			return STEP_NEXT;
+		}
 		run_hold(run);
 		audit_log_append(run->core->audit, records_result(run), on_result, run);
 		return STEP_WAIT;

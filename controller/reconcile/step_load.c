@@ -75,7 +75,6 @@ static enum step_result permit(struct run *run)
 			  "Project (nothing is written as countersign itself)", spec->project, spec->destination_namespace);
 		return run_fail(run, &err);
 	}
-	run->permitted = true;
 	return STEP_NEXT;
 }
 

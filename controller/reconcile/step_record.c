@@ -98,19 +98,13 @@ static const char *differences_text(struct run *run)
 	return arena_strndup(run->arena, str_span(&text));
 }
 
-/* Git did not answer: whether the cluster is as it says is not known. */
-static bool is_unknown(const struct run *run)
-{
-	return !run->revision && run->permitted && run->err.kind != ERROR_INVALID && run->err.kind != ERROR_DENIED && run->err.kind != ERROR_LIMIT;
-}
-
 static void tell_synced(struct run *run)
 {
 	struct app *app = run->app;
 	struct report *report = report_of(app);
 
 	if (run->err.reason[0]) {
-		report_condition(app, CONDITION_SYNCED, is_unknown(run) ? TRUTH_UNKNOWN : TRUTH_FALSE, run->judge_failed ? "VerificationFailed" : run->err.reason, "%s",
+		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->judge_failed ? "VerificationFailed" : run->err.reason, "%s",
 				 run->err.text);
 		report->sync_status = run->differences || run->judge_failed ? "OutOfSync" : "Unknown";
 		return;
