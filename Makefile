@@ -63,7 +63,7 @@ $(B)/test/%: $(B)/test/%.o $(B)/libcountersign.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 unit-build: $(TEST_BIN)
-# One program by name: make V=asan unit T=test_str
+# One program by name: make V=asan unit T=test_base
 unit: $(if $(T),$(B)/test/$(T),$(TEST_BIN))
 	$(Q)for t in $^; do echo "== $$t"; $$t || exit 1; done
 
@@ -75,7 +75,7 @@ FUZZ_OBJ   := $(SOURCES:%.c=build/fuzz/%.o)
 
 build/fuzz/%.o: %.c
 	$(call say,FUZZ,$<)
-	$(Q)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -fsanitize=fuzzer-no-link -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_FLAGS) -DVERSION='"$(VERSION)"' -MMD -MP -fsanitize=fuzzer-no-link -c -o $@ $<
 build/fuzz/libcountersign.a: $(FUZZ_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 build/fuzz/fuzz_%: test/fuzz/fuzz_%.c build/fuzz/libcountersign.a
@@ -116,13 +116,14 @@ down:
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
 ## make fuzz T=x    one fuzz target for S seconds (all without T)
-## make check       layers, headers, manifests
+## make check       layers, headers, sizes, manifests
 setup:
 	$(Q)hack/deps
 
 check:
 	$(Q)hack/check-layers
 	$(Q)hack/check-headers
+	$(Q)hack/check-sizes
 	$(Q)hack/make-manifests --check
 
 clean:

@@ -101,9 +101,9 @@ void extras_find(const struct json *live, struct arena *arena, struct extra **ou
 		const struct json *entry = json_at(entries, i);
 		const char *manager = json_get_text(entry, "manager"), *time = json_get_text(entry, "time");
 
-		/* our own Update entry is what webhooks and defaults added to our requests */
+		/* our own Update entry is what webhooks and defaults added to our requests; a name that only begins like ours is not ours */
 		if (json_text_span(json_get(entry, "subresource")).length || !manager || !strcmp(manager, FIELD_MANAGER) ||
-		    span_starts(span_of(manager), FIELD_MANAGER "-"))
+		    !strcmp(manager, FIELD_MANAGER "-released"))
 			continue;
 		finder.manager = arena_strdup(arena, manager);
 		finder.time = time ? arena_strdup(arena, time) : "";
@@ -159,29 +159,32 @@ static bool holds(const struct json *set, const struct json *value, struct span 
 	return true;
 }
 
-bool drift_attribution(const struct json *live, const struct json *desired, struct arena *arena, struct extra *out)
+bool extras_who(const struct json *live, const char *pointer, struct arena *arena, struct extra *out)
 {
 	const struct json *entries = json_path(live, "metadata", "managedFields", NULL);
-	CLEANUP(str_release) struct str pointer = STR_INIT;
 	const char *newest = "";
 
-	*out = (struct extra){ "", "", "" };
-	if (!desired || !compare_declared(desired, live, &pointer))
-		str_reset(&pointer);
-	out->path = arena_strndup(arena, str_span(&pointer));
+	*out = (struct extra){ pointer, "", "" };
 	for (size_t i = 0; i < json_count(entries); i++) {
 		const struct json *entry = json_at(entries, i);
 		const char *manager = json_get_text(entry, "manager"), *time = json_get_text(entry, "time");
 
-		if (!manager || !strcmp(manager, FIELD_MANAGER) || !time)
+		if (!manager || !strcmp(manager, FIELD_MANAGER) || !time || strcmp(time, newest) < 0)
 			continue;
-		if (pointer.length && !holds(json_get(entry, "fieldsV1"), live, str_span(&pointer)))
-			continue;
-		if (strcmp(time, newest) < 0)
+		if (*pointer && !holds(json_get(entry, "fieldsV1"), live, span_of(pointer)))
 			continue;
 		newest = time;
 		out->manager = arena_strdup(arena, manager);
 		out->time = arena_strdup(arena, time);
 	}
 	return *out->manager != '\0';
+}
+
+bool drift_attribution(const struct json *live, const struct json *desired, struct arena *arena, struct extra *out)
+{
+	CLEANUP(str_release) struct str pointer = STR_INIT;
+
+	if (!desired || !compare_declared(desired, live, &pointer))
+		str_reset(&pointer);
+	return extras_who(live, arena_strndup(arena, str_span(&pointer)), arena, out);
 }

@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 
-#include "api/tracking.h"
 #include "diff/compare.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
+#include "diff/posture.h"
 #include "gate/images.h"
 
 
@@ -70,114 +70,126 @@ static struct json *begin_patch(const struct json *live, struct arena *arena)
 	return patch;
 }
 
-static const char *const weakening[] = {
-	"securityContext", "hostNetwork", "hostPID", "hostIPC", "hostUsers", "hostPath", "capabilities", "privileged", "procMount",
-	"serviceAccountName", "serviceAccount", "automountServiceAccountToken", "allowPrivilegeEscalation", "runAsUser", "runAsNonRoot",
-	"hostPort", "shareProcessNamespace", "sysctls", "appArmorProfile", "seccompProfile",
+/* --- what must not stay --------------------------------------------------------------------------------------------- */
+
+struct pointers {
+	struct arena *arena;
+	const char **list;
+	size_t count, capacity;
 };
 
-static bool is_weakening_name(struct span token)
+static void add(struct pointers *pointers, const char *pointer)
 {
-	for (size_t i = 0; i < COUNT_OF(weakening); i++)
-		if (span_is(token, weakening[i]))
-			return true;
-	return false;
+	const char **slot = arena_push(pointers->arena, &pointers->list, &pointers->count, &pointers->capacity, sizeof(*slot));
+
+	*slot = pointer;
 }
 
-/* Whether something below is a weakening field: a volume with a hostPath, say. */
-static bool holds_weakening(const struct json *value, unsigned depth)
+static void add_images(struct pointers *pointers, const struct json *live, const struct json *desired, const struct json *allowed)
 {
-	JSON_EACH(member, value)
-		if (is_weakening_name(member->key) || (depth < 16 && holds_weakening(member->value, depth + 1)))
-			return true;
-	return false;
+	struct image_use *there, *wanted;
+	size_t there_count, wanted_count;
+
+	gate_find_images((struct json *)(uintptr_t)live, NULL, pointers->arena, &there, &there_count);
+	gate_find_images((struct json *)(uintptr_t)desired, NULL, pointers->arena, &wanted, &wanted_count);
+	for (size_t i = 0; i < there_count; i++)
+		if (!find_use(wanted, wanted_count, &there[i]) && !is_allowed(allowed, there[i].image))
+			add(pointers, arena_strndup(pointers->arena, item_pointer(&there[i])));
 }
 
-static bool is_weakening(const struct json *live, const char *path)
+/* By content, so that no forged or wiped managedFields hide it; by manager only where everything foreign goes. */
+static void add_extras(struct pointers *pointers, const struct json *live, const struct json *desired, bool all)
 {
-	struct span group = api_version_group(json_text_span(json_get(live, "apiVersion"))), rest = span_from(span_of(path), 1);
+	const char **weak;
+	struct extra *extras;
+	size_t count, more;
 
-	if (span_is(group, "rbac.authorization.k8s.io"))
-		return !span_starts(span_of(path), "/metadata/");
-	if (!span_starts(span_of(path), "/spec/") && !span_starts(span_of(path), "/template/"))
-		return false;
-	while (rest.data)
-		if (is_weakening_name(span_cut(&rest, '/')))
-			return true;
-	return holds_weakening(json_pointer(live, span_of(path)), 0);
+	posture_find(live, desired, pointers->arena, &weak, &count);
+	for (size_t i = 0; i < count; i++)
+		add(pointers, weak[i]);
+	if (!all)
+		return;
+	extras_find(live, pointers->arena, &extras, &count, &more);
+	for (size_t i = 0; i < count; i++)
+		if (!compare_declares(desired, live, span_of(extras[i].path)))
+			add(pointers, extras[i].path);
 }
 
-/* Whether a pointer lies within one that is removed already. */
-static bool is_covered(const struct json *patch, struct span pointer)
+/* Whether the pointer at that place is told twice, or lies within another one: gone with that. */
+static bool is_covered(const struct pointers *pointers, size_t place)
 {
-	for (size_t i = 1; i < json_count(patch); i++) {
-		struct span removed = json_text_span(json_get(json_at(patch, i), "path"));
+	struct span pointer = span_of(pointers->list[place]);
 
-		if (span_equal(pointer, removed) ||
-		    (pointer.length > removed.length && pointer.data[removed.length] == '/' &&
-		     span_equal(span_sub(pointer, 0, removed.length), removed)))
+	for (size_t i = 0; i < pointers->count; i++) {
+		struct span other = span_of(pointers->list[i]);
+
+		if (i < place && span_equal(pointer, other))
+			return true;
+		if (pointer.length > other.length && pointer.data[other.length] == '/' && span_starts(pointer, pointers->list[i]))
 			return true;
 	}
 	return false;
+}
+
+static void add_mounts_of(struct pointers *pointers, const struct json *pod, struct span base, const char *list, struct span volume)
+{
+	const struct json *containers = json_get(pod, list);
+
+	for (size_t i = 0; i < json_count(containers); i++) {
+		const struct json *mounts = json_get(json_at(containers, i), "volumeMounts");
+
+		for (size_t k = 0; k < json_count(mounts); k++)
+			if (span_equal(json_text_span(json_get(json_at(mounts, k), "name")), volume))
+				add(pointers, arena_printf(pointers->arena, "%.*s/%s/%zu/volumeMounts/%zu", SPAN_ARG(base), list, i, k));
+	}
+}
+
+/* A mount of a volume that goes would make the API server refuse the patch, and so hold the volume in place. */
+static void add_mounts(struct pointers *pointers, const struct json *live)
+{
+	size_t before = pointers->count;
+
+	for (size_t i = 0; i < before; i++) {
+		struct span pointer = span_of(pointers->list[i]), base;
+		const char *at = strstr(pointers->list[i], "/volumes/"), *name = json_get_text(json_pointer(live, pointer), "name");
+
+		if (!at || !name || strchr(at + strlen("/volumes/"), '/'))
+			continue;
+		base = span_sub(pointer, 0, (size_t)(at - pointers->list[i]));
+		add_mounts_of(pointers, json_pointer(live, base), base, "containers", span_of(name));
+		add_mounts_of(pointers, json_pointer(live, base), base, "initContainers", span_of(name));
+	}
 }
 
 /* From the back, so that no removal moves what is still to be removed: longer list indices first. */
 static int by_place(const void *a, const void *b)
 {
-	const struct extra *x = a, *y = b;
-
-	return strverscmp(y->path, x->path);
+	return strverscmp(*(const char *const *)b, *(const char *const *)a);
 }
 
-static bool is_to_go(const struct json *live, const struct json *desired, const struct extra *extra, bool all)
+bool patch_has_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, struct extra *who)
 {
-	if (compare_declares(desired, live, span_of(extra->path)))
-		return false;
-	return all || is_weakening(live, extra->path);
-}
+	struct pointers pointers = { .arena = arena };
 
-bool patch_has_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, const char **why)
-{
-	struct extra *extras;
-	size_t count, more;
-
-	extras_find(live, arena, &extras, &count, &more);
-	for (size_t i = 0; i < count; i++) {
-		if (!is_to_go(live, desired, &extras[i], all))
-			continue;
-		*why = arena_printf(arena, "%s added by %s at %s", extras[i].path, extras[i].manager, extras[i].time);
-		return true;
-	}
-	return false;
-}
-
-static void strip_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, struct json *patch)
-{
-	struct extra *extras;
-	size_t count, more;
-
-	extras_find(live, arena, &extras, &count, &more);
-	if (count)
-		qsort(extras, count, sizeof(*extras), by_place);
-	for (size_t i = 0; i < count; i++)
-		if (is_to_go(live, desired, &extras[i], all) && !is_covered(patch, span_of(extras[i].path)))
-			json_append(arena, patch, operation(arena, "remove", span_of(extras[i].path)));
+	add_extras(&pointers, live, desired, all);
+	if (pointers.count)
+		extras_who(live, pointers.list[0], arena, who);
+	return pointers.count;
 }
 
 struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, bool all, struct arena *arena)
 {
 	struct json *patch = begin_patch(live, arena);
-	struct image_use *there, *wanted;
-	size_t there_count, wanted_count;
+	struct pointers pointers = { .arena = arena };
 
-	gate_find_images((struct json *)(uintptr_t)live, NULL, arena, &there, &there_count);
-	gate_find_images((struct json *)(uintptr_t)desired, NULL, arena, &wanted, &wanted_count);
-	for (size_t i = there_count; i-- > 0;)
-		if (!find_use(wanted, wanted_count, &there[i]) && !is_allowed(allowed, there[i].image))
-			json_append(arena, patch, operation(arena, "remove", item_pointer(&there[i])));
-	/* images are mended first; what else is foreign goes by a patch of its own, so that no index is moved under it */
-	if (json_count(patch) == 1)
-		strip_extras(live, desired, all, arena, patch);
+	add_images(&pointers, live, desired, allowed);
+	add_extras(&pointers, live, desired, all);
+	add_mounts(&pointers, live);
+	if (pointers.count)
+		qsort(pointers.list, pointers.count, sizeof(*pointers.list), by_place);
+	for (size_t i = 0; i < pointers.count; i++)
+		if (!is_covered(&pointers, i))
+			json_append(arena, patch, operation(arena, "remove", span_of(pointers.list[i])));
 	return json_count(patch) > 1 ? patch : NULL;
 }
 
@@ -259,16 +271,23 @@ static void copy_at(struct json *to, const struct json *live, struct span pointe
 	}
 }
 
+static void copy_field(struct json *to, const struct json *from, const char *key, struct arena *arena)
+{
+	const struct json *value = json_get(from, key);
+
+	if (value)
+		json_set(arena, to, key, json_copy(arena, value));
+}
+
 static struct json *identity_of(const struct json *live, struct arena *arena)
 {
 	struct json *object = json_object(arena), *metadata = json_object(arena);
 	const struct json *from = json_get(live, "metadata");
 
-	json_set(arena, object, "apiVersion", json_copy(arena, json_get(live, "apiVersion")));
-	json_set(arena, object, "kind", json_copy(arena, json_get(live, "kind")));
-	json_set(arena, metadata, "name", json_copy(arena, json_get(from, "name")));
-	if (json_get(from, "namespace"))
-		json_set(arena, metadata, "namespace", json_copy(arena, json_get(from, "namespace")));
+	copy_field(object, live, "apiVersion", arena);
+	copy_field(object, live, "kind", arena);
+	copy_field(metadata, from, "name", arena);
+	copy_field(metadata, from, "namespace", arena);
 	json_set(arena, object, "metadata", metadata);
 	return object;
 }
@@ -321,7 +340,7 @@ struct json *patch_own(const struct json *live, bool any, struct arena *arena)
 		if (!ours)
 			ours = json_copy(arena, entry);
 	}
-	if (!found)
+	if (!found || !fields)
 		return NULL;
 	json_set_string(arena, ours, "manager", FIELD_MANAGER);
 	json_set_string(arena, ours, "operation", "Apply");

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "diff/extras.h"
 
 /* The first container, init container or image volume of `live` that `desired` does not have. */
 struct foreign_image {
@@ -19,17 +20,16 @@ struct foreign_image patch_foreign(const struct json *live, const struct json *d
 
 /*
  * A JSON patch (with a resourceVersion test) that takes out of `live` what must not stay: every foreign container or image
- * volume, other extras that weaken security (below), and with `all` every extra. NULL if there is nothing. An image that was
+ * volume (with the mounts of a volume that goes), other extras that weaken security (below), and with `all` every extra. NULL if there is nothing. An image that was
  * judged and allowed (`allowed`: array of image texts, or NULL) stays.
  */
 struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, bool all, struct arena *arena);
 
 /*
- * Whether there are such extras besides images; *why says the first of them: "/spec/... added by MANAGER at TIME".
- * Weakening security means: pod security (securityContext, host namespaces, capabilities, hostPath, service account) and the
- * rules, subjects and roleRef of RBAC objects.
+ * Whether there are such extras besides images; *who says the first of them and who added it, by managedFields ("" where these do
+ * not tell). Weakening security is what diff/posture.h says; it is decided by content, never by who holds the field.
  */
-bool patch_has_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, const char **why);
+bool patch_has_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, struct extra *who);
 
 /* Whether our own field set in `live` holds one of the pointers (one a line). */
 bool patch_holds(const struct json *live, const char *pointers);

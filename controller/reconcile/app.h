@@ -12,6 +12,11 @@
 struct run;
 struct report;
 
+/* One sort of bookkeeping write of an Application. */
+struct book {
+	bool busy, again;       /* one is under way; another is to follow it */
+};
+
 struct app {
 	struct core *core;
 	char *key;                          /* "namespace/name" */
@@ -49,7 +54,9 @@ struct app {
 	bool hard;                          /* and resolve tags anew */
 	bool dirty;                         /* an object of it is not as it was left */
 	struct digest status_written;       /* of the status last written */
+	struct book status_book, inventory_book;
 	struct report *report;              /* what is told of it; NULL before the first run */
+	bool unhealed;                      /* something that must not stay comes back with each write */
 	struct map heals;                   /* object key -> struct heal: who takes fields back */
 };
 

@@ -8,6 +8,7 @@
 #include "diff/compare.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
+#include "diff/posture.h"
 #include "gate/images.h"
 #include "kube/watch.h"
 #include "reconcile/run.h"
@@ -42,6 +43,7 @@ static void object_free(struct live_object *object)
 	free(object->key);
 	free(object->resource_version);
 	free(object->health_message);
+	free(object->posture);
 	free(object->extras_text);
 	free(object->drifted);
 	free(object->app);
@@ -141,13 +143,28 @@ void live_declared(struct live *live, const char *key, const struct json *object
 	set_text(&known->extras_text, json_count(kept) ? str_c(&text) : NULL);
 }
 
+/* What of it weakens security; returns whether that changed. By content: managedFields may have been wiped or forged. */
+static bool take_posture(struct live_object *object, const struct json *from, struct arena *arena)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	const struct json *posture = posture_of(from, arena);
+	const char *before = object->posture ? object->posture : "";
+
+	if (posture)
+		json_write(posture, JSON_PLAIN, &text);
+	if (!strcmp(before, str_c(&text)))
+		return false;
+	set_text(&object->posture, str_c(&text));
+	return true;
+}
+
 /* Digests an object into its record; returns whether anything that matters changed. */
 static bool digest_object(struct live_object *object, const struct json *from, struct arena *arena)
 {
 	const struct json *metadata = json_get(from, "metadata");
 	struct live_object before = *object;
 	const char *message = "";
-	bool first = !object->resource_version;
+	bool first = !object->resource_version, posture;
 
 	snprintf(object->uid, sizeof(object->uid), "%s", json_get_text(metadata, "uid") ? json_get_text(metadata, "uid") : "");
 	set_text(&object->resource_version, json_get_text(metadata, "resourceVersion"));
@@ -160,7 +177,8 @@ static bool digest_object(struct live_object *object, const struct json *from, s
 	object->health = health_of(from, arena, &message);
 	set_text(&object->health_message, message);
 	take_extras(object, from, arena);
-	return first || strcmp(before.uid, object->uid) || !digest_equal(&before.owned, &object->owned) ||
+	posture = take_posture(object, from, arena);
+	return first || posture || strcmp(before.uid, object->uid) || !digest_equal(&before.owned, &object->owned) ||
 	       !digest_equal(&before.images, &object->images) || !digest_equal(&before.extras, &object->extras) ||
 	       before.health != object->health || before.deleting != object->deleting;
 }
@@ -219,10 +237,12 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	}
 	changed = digest_object(object, from, arena);
 	app = concerned(live, object);
+	log_line(LOG_DEBUG, "live object", "key", object->key, "version", object->resource_version, "health", health_name(object->health),
+		 "app", app ? app->key : NULL, "changed", changed ? "true" : "false", "from", quietly ? "answer" : "watch", NULL);
 	drifted = app && is_drifted(object, item_of(app, object->key));
 	keep_drifted(object, from, drifted);
 	if (changed && !quietly)
-		tell(live, app, drifted || (object->extras_text && !digest_is_zero(&object->extras)));
+		tell(live, app, drifted || object->posture || (object->extras_text && !digest_is_zero(&object->extras)));
 }
 
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind)

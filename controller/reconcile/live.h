@@ -24,6 +24,7 @@ struct live_object {
 	enum health health;
 	bool deleting, ours, metadata_only;
 	char *health_message;        /* NULL when empty */
+	char *posture;               /* JSON of what weakens pod security or RBAC in it (diff/posture.h), or NULL */
 	char *extras_text;           /* JSON array of {path, manager, time}, or NULL */
 	char *drifted;               /* JSON of the object while it differs from what we applied, or NULL */
 	char *app;                   /* "namespace/name" by its own tracking annotation, or NULL */

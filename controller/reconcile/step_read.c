@@ -6,6 +6,7 @@
  */
 #include "api/tracking.h"
 #include "diff/ignore.h"
+#include "diff/posture.h"
 #include "reconcile/live.h"
 #include "reconcile/steps.h"
 
@@ -160,6 +161,19 @@ static int watch_kind(struct run *run, const struct desired *desired, bool *wait
 	}
 }
 
+/* Whether it weakens security where Git does not declare it. */
+static bool is_weakened(struct run *run, const struct desired *desired, const struct live_object *live)
+{
+	const char **pointers;
+	struct json *posture;
+	size_t count;
+
+	if (!live || !live->posture || json_parse(span_of(live->posture), run->arena, 0, &posture, NULL))
+		return false;
+	posture_find(posture, desired->full ? desired->full : desired->object, run->arena, &pointers, &count);
+	return count;
+}
+
 /* Not known as ours, or not the one we made, or with fields that are left to others. */
 static bool needs_reading(struct run *run, const struct desired *desired)
 {
@@ -172,6 +186,8 @@ static bool needs_reading(struct run *run, const struct desired *desired)
 	if (!item || !*item->uid)
 		return true;
 	if (live && strcmp(live->uid, item->uid))
+		return true;
+	if (is_weakened(run, desired, live))
 		return true;
 	/* extras may have to be taken out again: which, the whole object tells */
 	if (live && live->extras_text && run->dirty)
