@@ -25,7 +25,7 @@ def row04_moved_tag_and_restart_roll_nothing(world, say):
             world.controller.start()
             step.answer = "exit 0"
         with say("nothing rolls") as step:
-            stays("nothing is sent", lambda: [told(e) for e in world.sent()], lambda sent: sent == [], seconds=3)
+            stays("nothing is sent", lambda: [told(e) for e in world.sent()], lambda sent: sent == [], seconds=2)
             after = world.web()
             assert images(after) == images(before), f"expected {images(before)}, saw {images(after)}"
             assert after["metadata"]["generation"] == before["metadata"]["generation"]

@@ -60,10 +60,10 @@ def _one(world, say, name, text, wants, has_line, number):
         world.synced_at(commit, "ledger")
         assert world.get("v1", "ConfigMap", "rates", "ledger")["data"]["EUR"] == str(2 + number)
         world.requests.mark()
-        stays("nothing is sent", lambda: [told(e) for e in world.sent("shop")], lambda sent: sent == [], seconds=2)
+        stays("nothing is sent", lambda: [told(e) for e in world.sent("shop")], lambda sent: sent == [], seconds=1.2)
         busy = [told(e) for e in world.requests.writes(user=f":{NAMESPACE}:countersign-controller", resource="applications")]
-        assert len(busy) <= 2, f"expected a quiet controller, saw {len(busy)} status writes in 2 s: {busy}"
-        step.answer = f"0 writes, {len(busy)} status writes in 2 s"
+        assert len(busy) <= 2, f"expected a quiet controller, saw {len(busy)} status writes in a second: {busy}"
+        step.answer = f"0 writes, {len(busy)} status writes in 1.2 s"
 
 
 def _refused_by_the_server(world, say):

@@ -13,6 +13,8 @@ from harness.wait import until
 
 # Eight ConfigMaps of 100 KB take a while to render; fewer objects than the shop has, so that they may be pruned again.
 MANY, BYTES = 8, 100_000
+# An image is verified within a few milliseconds: so many, one after the other, that the worker is met at work.
+IMAGES = 16
 
 
 class Killer:
@@ -57,19 +59,19 @@ def row12_crashed_worker_fails_one_job(world, say):
     many = manifests.text(*[manifests.config_map(f"many-{n}", text="x" * BYTES) for n in range(MANY)])
     try:
         _crash(world, say, core, "render", lambda: world.repo.push("shop: many objects", {"shop/30-many.yaml": many}))
-        _crash(world, say, core, "verify", lambda: _new_image(world))
+        _crash(world, say, core, "verify", _new_images(world))
     finally:
-        commit = world.repo.push("shop: as before", {**world.template(), **({"shop/30-many.yaml": None} if _has_many(world) else {})})
+        added = {name: None for name in ("shop/30-many.yaml", "shop/31-crowd.yaml") if (world.repo.work / name).exists()}
+        commit = world.repo.push("shop: as before", {**world.template(), **added})
         world.synced_at(commit, "shop", seconds=60)
 
 
-def _has_many(world):
-    return (world.repo.work / "shop/30-many.yaml").exists()
-
-
-def _new_image(world):
-    image = world.image("web", "3", "release")
-    return world.repo.push("shop: web 3", world.repo.replace("shop/20-web.yaml", "shop/web:1", image.ref.split("/", 1)[1]))
+def _new_images(world):
+    """A Deployment of images that were never verified before."""
+    images = [world.image(f"crash{n}", "1", "release") for n in range(IMAGES)]
+    crowd = manifests.deployment("crowd", images[0].ref)
+    crowd["spec"]["template"]["spec"]["containers"] = [{"name": f"c{n}", "image": i.ref} for n, i in enumerate(images)]
+    return lambda: world.repo.push("shop: new images", {"shop/31-crowd.yaml": manifests.text(crowd)})
 
 
 def _crash(world, say, core, role, push):
