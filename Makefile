@@ -63,19 +63,19 @@ $(B)/test/%: $(B)/test/%.o $(B)/libcountersign.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 unit-build: $(TEST_BIN)
-# One program by name: make V=asan unit T=test_str
+# One program by name: make V=asan unit T=test_base
 unit: $(if $(T),$(B)/test/$(T),$(TEST_BIN))
 	$(Q)for t in $^; do echo "== $$t"; $$t || exit 1; done
 
 # --- fuzzing ---------------------------------------------------------------------------------------------------
 FUZZ_CC    := clang
 FUZZ_FLAGS := -std=gnu17 -g -O1 -Icontroller -I. -D_GNU_SOURCE -DFAULTS -fsanitize=address,undefined \
-              -fno-sanitize-recover=all $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+              -fno-sanitize-recover=all -DVERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 FUZZ_OBJ   := $(SOURCES:%.c=build/fuzz/%.o)
 
 build/fuzz/%.o: %.c
 	$(call say,FUZZ,$<)
-	$(Q)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -fsanitize=fuzzer-no-link -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_FLAGS) -DVERSION='"$(VERSION)"' -MMD -MP -fsanitize=fuzzer-no-link -c -o $@ $<
 build/fuzz/libcountersign.a: $(FUZZ_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 build/fuzz/fuzz_%: test/fuzz/fuzz_%.c build/fuzz/libcountersign.a
@@ -92,15 +92,15 @@ fuzz: $(if $(T),build/fuzz/fuzz_$(T),$(FUZZ:test/fuzz/%.c=build/fuzz/%))
 ## make demo        install what is missing, build, play the story on the local stack, stop it
 demo: setup
 	$(Q)hack/stack/build
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)test/story/demo
 
 ## make test        install what is missing, run every test; the last line is "N passed, N failed"
 test: setup
 	$(Q)hack/stack/build
 	$(Q)$(MAKE) --no-print-directory check
-	$(Q)$(MAKE) --no-print-directory V=asan all unit-build
-	$(Q)$(MAKE) --no-print-directory all fuzz-build
+	$(Q)$(MAKE) --no-print-directory -j2 V=asan all unit-build
+	$(Q)$(MAKE) --no-print-directory -j2 all fuzz-build
 	$(Q)COUNTERSIGN=build/asan/countersign test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
 		test/tlogcheck test/yamldiff test/fuzz test/e2e test/story
 
@@ -108,7 +108,7 @@ test: setup
 STACK ?= /tmp/countersign
 up: setup
 	$(Q)hack/stack/build
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)test/story/demo --keep $(STACK)
 down:
 	$(Q)hack/stack/down $(STACK)
@@ -116,13 +116,14 @@ down:
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
 ## make fuzz T=x    one fuzz target for S seconds (all without T)
-## make check       layers, headers, manifests
+## make check       layers, headers, sizes, manifests
 setup:
 	$(Q)hack/deps
 
 check:
 	$(Q)hack/check-layers
 	$(Q)hack/check-headers
+	$(Q)hack/check-sizes
 	$(Q)hack/make-manifests --check
 
 clean:

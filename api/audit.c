@@ -33,7 +33,7 @@ const char *audit_outcome_name(enum audit_outcome outcome)
 static bool find_name(const char *const *names, size_t count, struct span name, unsigned *out)
 {
 	for (size_t i = 0; i < count; i++)
-		if (span_is(name, names[i])) {
+		if (name.length && name.data[0] == names[i][0] && span_is(name, names[i])) {
 			*out = (unsigned)i;
 			return true;
 		}

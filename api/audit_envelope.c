@@ -179,6 +179,8 @@ static bool keys_rise(struct span before, struct span after, bool escaped)
 {
 	int a, b;
 
+	if (!escaped && before.length && after.length && before.data[0] != after.data[0])
+		return (uint8_t)before.data[0] < (uint8_t)after.data[0];
 	if (!escaped) {
 		int order = memcmp(before.data, after.data, before.length < after.length ? before.length : after.length);
 
@@ -390,20 +392,32 @@ static int text_member(struct scan *scan, unsigned bit)
 	return bad(scan, wrong);
 }
 
-/* Which member of the envelope the key is; 0: none. */
+static bool key_is(struct span key, const char *name, size_t length)
+{
+	return key.length == length && !memcmp(key.data, name, length);
+}
+
+/* Which member of the envelope the key is; 0: none. By its first letter, since every key of every record comes by here. */
 static unsigned envelope_bit(struct span key)
 {
-	static const struct {
-		struct span key;
-		unsigned bit;
-	} members[] = { { { "id", 2 }, HAS_ID },     { { "t", 1 }, HAS_T },             { { "boot", 4 }, HAS_BOOT },
-			{ { "kind", 4 }, HAS_KIND }, { { "outcome", 7 }, HAS_OUTCOME }, { { "ver", 3 }, HAS_VER },
-			{ { "seq", 3 }, HAS_SEQ },   { { "v", 1 }, HAS_V } };
-
-	for (size_t i = 0; key.length <= 7 && i < COUNT_OF(members); i++)
-		if (key.length == members[i].key.length && !memcmp(key.data, members[i].key.data, key.length))
-			return members[i].bit;
-	return 0;
+	switch (key.length ? key.data[0] : '\0') {
+	case 'b':
+		return key_is(key, "boot", 4) ? HAS_BOOT : 0;
+	case 'i':
+		return key_is(key, "id", 2) ? HAS_ID : 0;
+	case 'k':
+		return key_is(key, "kind", 4) ? HAS_KIND : 0;
+	case 'o':
+		return key_is(key, "outcome", 7) ? HAS_OUTCOME : 0;
+	case 's':
+		return key_is(key, "seq", 3) ? HAS_SEQ : 0;
+	case 't':
+		return key_is(key, "t", 1) ? HAS_T : 0;
+	case 'v':
+		return key_is(key, "ver", 3) ? HAS_VER : key_is(key, "v", 1) ? HAS_V : 0;
+	default:
+		return 0;
+	}
 }
 
 static int version_member(struct scan *scan)
@@ -426,13 +440,13 @@ static int outer_member(struct scan *scan, struct span key, unsigned depth)
 		return version_member(scan);
 	if (bit)
 		return text_member(scan, bit);
-	if (key.length == 6 && !memcmp(key.data, "intent", 6)) {
+	if (key_is(key, "intent", 6)) {
 		scan->out->has_intent = true;
 		return number_member(scan, &scan->out->intent);
 	}
-	if (key.length == 3 && !memcmp(key.data, "app", 3) && scan->at < scan->end && *scan->at == '"')
+	if (key_is(key, "app", 3) && scan->at < scan->end && *scan->at == '"')
 		return scan_string(scan, &scan->out->app);
-	if (key.length == 4 && !memcmp(key.data, "body", 4) && scan->at < scan->end && *scan->at == '{')
+	if (key_is(key, "body", 4) && scan->at < scan->end && *scan->at == '{')
 		return scan_object(scan, depth + 1, body_member);
 	return scan_value(scan, depth);
 }

@@ -118,14 +118,20 @@ static const char *text(const struct json *object, const char *key, struct arena
 	return arena_strdup(arena, value ? value : "");
 }
 
-static struct digest digest_at(const struct json *object, const char *key)
+/* Zero when it is none. */
+static struct digest digest_of_text(const struct json *value)
 {
 	CLEANUP(str_release) struct str full = STR_INIT;
 	struct digest digest = { { 0 } };
 
-	str_addf(&full, "sha256:%.*s", SPAN_ARG(json_text_span(json_get(object, key))));
+	str_addf(&full, "sha256:%.*s", SPAN_ARG(json_text_span(value)));
 	digest_parse(str_span(&full), &digest);
 	return digest;
+}
+
+static struct digest digest_at(const struct json *object, const char *key)
+{
+	return digest_of_text(json_get(object, key));
 }
 
 static void decode_item(const struct json *from, struct arena *arena, struct inventory_item *out)
@@ -153,7 +159,7 @@ static void decode_pins(const struct json *from, struct arena *arena, struct pin
 	out->pins = arena_calloc(arena, out->count, sizeof(struct pin));
 	JSON_EACH(member, list) {
 		out->pins[at].reference = arena_strndup(arena, member->key);
-		out->pins[at++].digest = digest_at(list, member->key.data);
+		out->pins[at++].digest = digest_of_text(member->value);
 	}
 }
 

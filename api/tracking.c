@@ -42,9 +42,9 @@ char *tracking_app(struct arena *arena, const struct json *object)
 	struct span group = api_version_group(json_text_span(json_get(object, "apiVersion")));
 	CLEANUP(str_release) struct str rest = STR_INIT;
 
-	if (!id.length)
-		return NULL;
 	app = span_cut(&id, ':');
+	if (span_index(app, '/') <= 0 || span_ends(app, "/"))
+		return NULL;
 	str_addf(&rest, "%.*s/%.*s:%.*s/%.*s", SPAN_ARG(group), SPAN_ARG(json_text_span(json_get(object, "kind"))),
 		 SPAN_ARG(json_text_span(json_get(metadata, "namespace"))), SPAN_ARG(json_text_span(json_get(metadata, "name"))));
 	return span_equal(id, str_span(&rest)) ? arena_strndup(arena, app) : NULL;

@@ -46,10 +46,10 @@ static int serve_verify(void *session, struct span request, int request_fd, stru
 static int run_role(enum role role, int argc, char **argv)
 {
 	static const struct worker_handler handlers[ROLE_COUNT] = {
-		[ROLE_SOURCE] = { source_serve, source_session_new },
-		[ROLE_FETCH] = { serve_fetch, NULL },
-		[ROLE_RENDER] = { render_serve, NULL },
-		[ROLE_VERIFY] = { serve_verify, NULL },
+		[ROLE_SOURCE] = { source_serve, source_session_new, source_folder },
+		[ROLE_FETCH] = { serve_fetch, NULL, NULL },
+		[ROLE_RENDER] = { render_serve, NULL, NULL },
+		[ROLE_VERIFY] = { serve_verify, NULL, NULL },
 	};
 
 	log_setup(LOG_INFO, role_name(role));

@@ -64,7 +64,7 @@ static bool digits(struct span *s, size_t width, int *out)
 
 static bool literal(struct span *s, const char *any)
 {
-	if (!s->length || !strchr(any, s->data[0]))
+	if (!s->length || !s->data[0] || !strchr(any, s->data[0]))
 		return false;
 	*s = span_from(*s, 1);
 	return true;
@@ -106,7 +106,7 @@ bool time_parse(struct span text, int64_t *wall_ns)
 {
 	struct tm tm = { 0 };
 	int64_t fraction, seconds;
-	int offset;
+	int offset, day;
 
 	if (!digits(&text, 4, &tm.tm_year) || !literal(&text, "-") || !digits(&text, 2, &tm.tm_mon) ||
 	    !literal(&text, "-") || !digits(&text, 2, &tm.tm_mday) || !literal(&text, "Tt") ||
@@ -119,7 +119,13 @@ bool time_parse(struct span text, int64_t *wall_ns)
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
+	day = tm.tm_mday;
+	if (tm.tm_sec == 60)
+		day = 0; /* a leap second may end the day */
 	seconds = (int64_t)timegm(&tm) - offset * 60;
+	/* timegm turns 31 February into 3 March; such a day is a mistake, not a time */
+	if (seconds < 0 || (day && tm.tm_mday != day))
+		return false;
 	*wall_ns = seconds * NS + fraction;
 	return true;
 }
@@ -161,6 +167,9 @@ bool duration_parse(struct span text, int64_t *out_ms)
 		if (!duration_unit(&text, &unit))
 			return false;
 		total += value * unit;
+		/* callers turn it into nanoseconds */
+		if (total > INT64_MAX / NS)
+			return false;
 	}
 	*out_ms = total;
 	return true;

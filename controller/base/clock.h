@@ -18,9 +18,9 @@ int64_t clock_mono_ms(void);       /* milliseconds, never goes back */
 /* RFC 3339 in UTC: with nanoseconds, or whole seconds as Kubernetes writes metav1.Time. */
 void time_format_ns(int64_t wall_ns, char out[TIME_TEXT]);
 void time_format_s(int64_t wall_ns, char out[TIME_TEXT]);
-/* Any RFC 3339 time with offset, to nanoseconds; false when it is not one. */
+/* Any RFC 3339 time with offset from 1970 to 2200, to nanoseconds; false when it is not one, as for 31 February. */
 bool time_parse(struct span text, int64_t *wall_ns);
-/* Go's duration syntax as Argo CD's fields use it ("5s", "3m", "1h30m", "500ms"); false when it is not one. */
+/* Go's duration syntax in whole numbers, as Argo CD's fields use it ("5s", "3m", "1h30m", "500ms"); false when it is not one, and past 290,000 years. */
 bool duration_parse(struct span text, int64_t *out_ms);
 
 #endif

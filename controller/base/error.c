@@ -15,8 +15,13 @@ static void mark_cut(char *text, size_t size, int wanted)
 
 static void fill(struct error *err, enum error_kind kind, const char *reason, const char *format, va_list args)
 {
+	char copy[ERROR_REASON_MAX];
+
+	/* the reason may be the error's own; and one without a reason would read as none */
+	snprintf(copy, sizeof(copy), "%s", reason);
+	ASSERT(copy[0]);
 	err->kind = kind;
-	snprintf(err->reason, sizeof(err->reason), "%s", reason);
+	memcpy(err->reason, copy, sizeof(copy));
 	mark_cut(err->text, sizeof(err->text), vsnprintf(err->text, sizeof(err->text), format, args));
 }
 

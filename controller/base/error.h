@@ -44,6 +44,8 @@ struct error {
 /*
  * Fills *err (which may be NULL) and returns -1, so that failing is one line:
  *	return error_set(err, ERROR_INVALID, "PathNotFound", "no folder '%s'", path);
+ * The reason must not be empty: an empty one stands for "no error" wherever an error is kept. It may be err->reason.
+ * The arguments must not point into *err.
  */
 int error_set(struct error *err, enum error_kind kind, const char *reason, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -7,6 +7,8 @@
 #include "base/limits.h"
 #include "base/map.h"
 
+#define FEW_MEMBERS 24
+
 struct reader {
 	struct arena *arena;
 	unsigned depth_max;
@@ -191,20 +193,52 @@ static int by_key(const void *a, const void *b)
 	return span_compare((*x)->key, (*y)->key);
 }
 
+/* Few members, often in order already: insertion, without a call of qsort (which takes memory) for each object. */
+static void sort_members(const struct json_member **members, size_t count)
+{
+	if (count > FEW_MEMBERS) {
+		qsort(members, count, sizeof(*members), by_key);
+		return;
+	}
+	for (size_t i = 1; i < count; i++) {
+		const struct json_member *member = members[i];
+		size_t at = i;
+
+		for (; at && span_compare(members[at - 1]->key, member->key) > 0; at--)
+			members[at] = members[at - 1];
+		members[at] = member;
+	}
+}
+
+static void write_integer(uint64_t value, bool negative, struct str *out)
+{
+	char digits[24], *at = digits + sizeof(digits);
+
+	do
+		*--at = (char)('0' + value % 10);
+	while (value /= 10);
+	if (negative)
+		*--at = '-';
+	str_add(out, span_make(at, (size_t)(digits + sizeof(digits) - at)));
+}
+
 static void write_value(const struct json *value, unsigned flags, unsigned depth, struct str *out);
 
 static void write_list(const struct json *list, unsigned flags, unsigned depth, struct str *out)
 {
 	bool keyed = list->type == JSON_OBJECT;
 	size_t count = json_count(list);
-	CLEANUP(mem_cleanup) const struct json_member **sorted = NULL;
+	const struct json_member *few[FEW_MEMBERS], **sorted = NULL;
+	CLEANUP(mem_cleanup) const struct json_member **many = NULL;
 
 	str_addc(out, keyed ? '{' : '[');
 	if (keyed && (flags & JSON_SORTED)) {
-		sorted = mem_calloc(count, sizeof(struct json_member *));
+		sorted = few;
+		if (count > FEW_MEMBERS)
+			sorted = many = mem_calloc(count, sizeof(*many));
 		for (size_t i = 0; i < count; i++)
 			sorted[i] = &list->as.list.members[i];
-		qsort(sorted, count, sizeof(struct json_member *), by_key);
+		sort_members(sorted, count);
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct json_member *member = sorted ? sorted[i] : &list->as.list.members[i];
@@ -230,10 +264,10 @@ static void write_value(const struct json *value, unsigned flags, unsigned depth
 		str_adds(out, value->as.boolean ? "true" : "false");
 		return;
 	case JSON_INT:
-		str_addf(out, "%lld", (long long)value->as.i);
+		write_integer(value->as.i < 0 ? 0 - (uint64_t)value->as.i : (uint64_t)value->as.i, value->as.i < 0, out);
 		return;
 	case JSON_UINT:
-		str_addf(out, "%llu", (unsigned long long)value->as.u);
+		write_integer(value->as.u, false, out);
 		return;
 	case JSON_NUMBER:
 		str_add(out, value->as.text);

@@ -53,7 +53,8 @@ int cli_audit_fail(const struct error *err)
 
 	for (size_t i = 0; i < COUNT_OF(broken); i++)
 		if (!strcmp(err->reason, broken[i]))
-			return cli_fail(EXIT_NOT_INTACT, "keep the folder as it is: it is evidence; compare it with a copy or a checkpoint kept elsewhere",
+			return cli_fail(EXIT_NOT_INTACT, "keep a copy of the folder: it is evidence; but if the controller was killed and not started since, start it: it "
+					"completes its last commit",
 					"the log is not intact: %s", err->text);
 	return cli_fail(err->kind == ERROR_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_FAILED, NULL, "%s", err->text);
 }

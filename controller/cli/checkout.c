@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "api/repository_secret.h"
 #include "base/encode.h"
 #include "io/file.h"
 #include "io/sealed.h"
@@ -18,50 +19,13 @@
 
 /* --- what the controller would use to get in ----------------------------------------------------------------------- */
 
-static const char *secret_text(const struct json *secret, const char *key, struct arena *arena)
+const struct json *checkout_secret(const struct json *secrets, const char *url)
 {
-	CLEANUP(str_release) struct str bytes = STR_INIT;
+	struct repository_search search = { .url = url };
 
-	if (base64_decode(json_text_span(json_path(secret, "data", key, NULL)), &bytes, NULL))
-		return "";
-	return arena_strndup(arena, str_span(&bytes));
-}
-
-static bool is_type(const struct json *secret, const char *type)
-{
-	const struct json *labels = json_path(secret, "metadata", "labels", NULL);
-
-	return span_is(json_text_span(json_get(labels, "countersign.dev/secret-type")), type) ||
-	       span_is(json_text_span(json_get(labels, "argocd.argoproj.io/secret-type")), type);
-}
-
-static struct span without_suffix(struct span url)
-{
-	while (span_ends(url, "/"))
-		url.length--;
-	if (span_ends(url, ".git"))
-		url.length -= 4;
-	return url;
-}
-
-const struct json *checkout_secret(const struct json *secrets, const char *url, struct arena *arena)
-{
-	struct span wanted = without_suffix(span_of(url));
-	const struct json *best = NULL;
-	size_t best_length = 0;
-
-	for (size_t i = 0; i < json_count(secrets); i++) {
-		const struct json *secret = json_at(secrets, i);
-		struct span given = without_suffix(span_trim(span_of(secret_text(secret, "url", arena))));
-
-		if (is_type(secret, "repository") && given.length && span_equal(given, wanted))
-			return secret;
-		if (is_type(secret, "repo-creds") && given.length > best_length && span_equal(span_sub(wanted, 0, given.length), given)) {
-			best = secret;
-			best_length = given.length;
-		}
-	}
-	return best;
+	for (size_t i = 0; i < json_count(secrets); i++)
+		repository_search_consider(&search, json_at(secrets, i));
+	return search.best;
 }
 
 static const char *core_path(struct person *person, const char *rest)
@@ -92,7 +56,7 @@ static const char *ca_of(struct person *person, const char *url)
 
 static void find_credentials(struct person *person, struct source_config *config, const char **warning)
 {
-	const struct json *secret;
+	struct repository_login login;
 	struct error err = ERROR_INIT;
 	struct json *list;
 
@@ -102,12 +66,12 @@ static void find_credentials(struct person *person, struct source_config *config
 		*warning = arena_printf(person->arena, "repository credentials cannot be read, asking without: %s", err.text);
 		return;
 	}
-	secret = checkout_secret(json_get(list, "items"), config->url, person->arena);
-	config->username = secret_text(secret, "username", person->arena);
-	config->password = secret_text(secret, "password", person->arena);
-	config->bearer_token = secret_text(secret, "bearerToken", person->arena);
-	config->client_cert = span_of(secret_text(secret, "tlsClientCertData", person->arena));
-	config->client_key = span_of(secret_text(secret, "tlsClientCertKey", person->arena));
+	repository_login_read(checkout_secret(json_get(list, "items"), config->url), person->arena, &login);
+	config->username = login.username;
+	config->password = login.password;
+	config->bearer_token = login.bearer_token;
+	config->client_cert = span_of(login.client_cert);
+	config->client_key = span_of(login.client_key);
 }
 
 /* --- the mirror ---------------------------------------------------------------------------------------------------- */

@@ -22,10 +22,7 @@ struct checkout {
 /* Errors are those of source/source.h, "RevisionNotFound", and TRANSIENT for the cache folder. All in the person's arena. */
 int checkout_files(struct person *person, const struct application *app, struct checkout *out, struct error *err);
 
-/*
- * The Secret of a list that is for the repository: one of type "repository" with the same URL, else the one of type "repo-creds" with
- * the longest URL that begins it, as Argo CD has it; NULL if there is none. Pure.
- */
-const struct json *checkout_secret(const struct json *secrets, const char *url, struct arena *arena);
+/* The Secret of a list that is for the repository, as api/repository_secret.h chooses; NULL if there is none. Pure. */
+const struct json *checkout_secret(const struct json *secrets, const char *url);
 
 #endif

@@ -271,16 +271,23 @@ static void copy_at(struct json *to, const struct json *live, struct span pointe
 	}
 }
 
+static void copy_field(struct json *to, const struct json *from, const char *key, struct arena *arena)
+{
+	const struct json *value = json_get(from, key);
+
+	if (value)
+		json_set(arena, to, key, json_copy(arena, value));
+}
+
 static struct json *identity_of(const struct json *live, struct arena *arena)
 {
 	struct json *object = json_object(arena), *metadata = json_object(arena);
 	const struct json *from = json_get(live, "metadata");
 
-	json_set(arena, object, "apiVersion", json_copy(arena, json_get(live, "apiVersion")));
-	json_set(arena, object, "kind", json_copy(arena, json_get(live, "kind")));
-	json_set(arena, metadata, "name", json_copy(arena, json_get(from, "name")));
-	if (json_get(from, "namespace"))
-		json_set(arena, metadata, "namespace", json_copy(arena, json_get(from, "namespace")));
+	copy_field(object, live, "apiVersion", arena);
+	copy_field(object, live, "kind", arena);
+	copy_field(metadata, from, "name", arena);
+	copy_field(metadata, from, "namespace", arena);
 	json_set(arena, object, "metadata", metadata);
 	return object;
 }
@@ -345,7 +352,7 @@ struct json *patch_own(const struct json *live, bool any, struct arena *arena)
 		if (!ours)
 			ours = json_copy(arena, entry);
 	}
-	if (!found)
+	if (!found || !fields)
 		return NULL;
 	json_set_string(arena, ours, "manager", FIELD_MANAGER);
 	json_set_string(arena, ours, "operation", "Apply");

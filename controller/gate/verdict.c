@@ -121,6 +121,17 @@ static const char *authority_names(const struct image_policy *policy, struct are
 	return arena_strndup(arena, str_span(&text));
 }
 
+/* A key of the policy that cannot be read: then the policy is at fault, not the image. NULL when all read. */
+static const char *key_problem(const struct image_policy *policy, const struct claims *claims, struct arena *arena)
+{
+	for (size_t i = 0; i < policy->authority_count; i++)
+		for (size_t k = 0; k < claims->key_problem_count; k++)
+			if (!strcmp(claims->key_problems[k].id, verdict_key_id(policy, i, arena)))
+				return arena_printf(arena, "the key of authority %s cannot be read: %s", policy->authorities[i].name,
+						    claims->key_problems[k].text);
+	return NULL;
+}
+
 static void refuse_unsigned(const struct image_policy *policy, const struct image_facts *facts, struct arena *arena,
 			    struct ruling_detail *out)
 {
@@ -129,7 +140,11 @@ static void refuse_unsigned(const struct image_policy *policy, const struct imag
 
 	digest_text(&facts->digest, digest);
 	out->policy = policy->name;
-	if (!facts->claims->count)
+	if (key_problem(policy, facts->claims, arena))
+		set(out, RULING_DENY, "InvalidPolicy",
+		    arena_printf(arena, "ImagePolicy %s: %s; what it governs is denied until that is mended", policy->name,
+				 key_problem(policy, facts->claims, arena)));
+	else if (!facts->claims->count)
 		set(out, policy->warn ? RULING_WARN : RULING_DENY, "NoSignature",
 		    arena_printf(arena, "there is no signature of %s@%s, and policy %s demands one by %s; sign it: cosign sign --key KEY %s@%s",
 				 facts->reference->name, digest, policy->name, authority_names(policy, arena), facts->reference->name, digest));

@@ -75,9 +75,10 @@ static int deliver(struct channel *channel, struct error *err)
 			return -1;
 		if (channel->in.length < FRAME_HEADER + length)
 			return 0;
-		fd = has_fd ? TAKE_FD(channel->in_fd) : -1;
-		if (has_fd && fd < 0)
-			return error_set(err, ERROR_INVALID, "BadFrame", "a descriptor is missing");
+		/* one that was not announced would be taken for the next frame's */
+		if (has_fd != (channel->in_fd >= 0))
+			return error_set(err, ERROR_INVALID, "BadFrame", "a descriptor is missing or was not announced");
+		fd = TAKE_FD(channel->in_fd);
 		channel->freed = &freed;
 		channel->on_frame(channel->data, span_sub(str_span(&channel->in), FRAME_HEADER, length), fd);
 		if (freed)

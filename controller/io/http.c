@@ -32,6 +32,7 @@ struct transfer {
 	void *data;
 	bool too_large, stalled, ended_by_reader;
 	bool added, canceled;
+	bool headers_done; /* of the last answer: libcurl takes an end inside of the headers for one */
 	struct transfer *next_waiting;  /* in http->waiting: to be added or freed */
 	char error_text[CURL_ERROR_SIZE];
 };
@@ -90,6 +91,8 @@ static void finish(struct transfer *transfer, CURLcode code)
 	long status = 0;
 
 	map_remove(&transfer->http->transfers, id_key(&transfer->id));
+	if (code == CURLE_OK && !transfer->headers_done)
+		code = CURLE_PARTIAL_FILE;
 	if (code == CURLE_OK)
 		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	else
@@ -342,6 +345,11 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 	struct transfer *transfer = data;
 	struct span value = span_make(bytes, size * count), name = span_cut(&value, ':');
 
+	/* an informational answer (1xx) is followed by another; trailers come without an empty line */
+	if (span_starts(name, "HTTP/"))
+		transfer->headers_done = false;
+	else if (!span_trim(name).length)
+		transfer->headers_done = true;
 	value = span_trim(value);
 	if (name.length == 12 && !strncasecmp(name.data, "content-type", 12)) {
 		str_reset(&transfer->content_type);

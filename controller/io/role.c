@@ -51,6 +51,22 @@ static void serve_one(const struct worker_handler *handler, void *session, struc
 		_exit(0);
 }
 
+/* Landlock, as soon as the session knows where its files are. */
+static void confine(const struct worker_handler *handler, const void *session)
+{
+	static bool confined;
+	const char *folder = !confined && handler->folder ? handler->folder(session) : NULL;
+	struct error err = ERROR_INIT;
+
+	if (!folder)
+		return;
+	confined = true;
+	if (sandbox_network(folder, &err)) {
+		log_error(LOG_ERROR, "landlock failed, stopping", &err, NULL);
+		_exit(78);
+	}
+}
+
 void worker_main(enum role role, const struct worker_handler *handler)
 {
 	CLEANUP(str_release) struct str request = STR_LIMIT(LIMIT_FRAME_BYTES);
@@ -59,7 +75,8 @@ void worker_main(enum role role, const struct worker_handler *handler)
 
 	signal(SIGPIPE, SIG_IGN);
 	session = handler->session_new ? handler->session_new() : NULL;
-	if (sandbox_enter(role, &err)) {
+	/* source is closed in further when it knows its mirror */
+	if (sandbox_enter(role, &err) || (role == ROLE_FETCH && sandbox_network(NULL, &err))) {
 		log_error(LOG_ERROR, "the sandbox is not to be had, not starting", &err, NULL);
 		_exit(78);
 	}
@@ -71,5 +88,6 @@ void worker_main(enum role role, const struct worker_handler *handler)
 		fault_at(role == ROLE_RENDER ? "render.job" : role == ROLE_VERIFY ? "verify.job" :
 			 role == ROLE_FETCH ? "fetch.job" : "source.job");
 		serve_one(handler, session, str_span(&request), request_fd);
+		confine(handler, session);
 	}
 }

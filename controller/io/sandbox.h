@@ -19,4 +19,10 @@ int sandbox_enter(enum role role, struct error *err);
  */
 int sandbox_files(const char *const read_only[], const char *const writable[], int *enforced, struct error *err);
 
+/*
+ * For roles that speak to strangers: only what resolving names and checking certificates needs can be read, and only below
+ * `writable` (NULL: nowhere) can be written. Says once in the log when the kernel does not do it.
+ */
+int sandbox_network(const char *writable, struct error *err);
+
 #endif

@@ -84,6 +84,10 @@ static int on_line(struct watch *watch, struct span line)
 		return -1;
 	}
 	object = json_get(event, "object");
+	if (!json_is(object, JSON_OBJECT)) {
+		watch->broken = true;
+		return -1;
+	}
 	type = json_text_span(json_get(event, "type"));
 	watch->events++;
 	if (span_is(type, "ERROR")) {
@@ -119,14 +123,16 @@ static int on_piece(void *data, struct span piece)
 			str_add(&watch->line, line);
 			line = str_span(&watch->line);
 		}
-		rc = watch->line.overflow || (line.length && on_line(watch, line)) ? -1 : 0;
+		watch->broken |= watch->line.overflow;
+		rc = watch->broken || (line.length && on_line(watch, line)) ? -1 : 0;
 		str_reset(&watch->line);
 		if (rc)
 			return -1;
 		piece = span_from(piece, (size_t)end + 1);
 	}
 	str_add(&watch->line, piece);
-	return watch->line.overflow ? -1 : 0;
+	watch->broken |= watch->line.overflow;
+	return watch->broken ? -1 : 0;
 }
 
 static void relist(struct watch *watch)

@@ -12,6 +12,11 @@
 struct run;
 struct report;
 
+/* One sort of bookkeeping write of an Application. */
+struct book {
+	bool busy, again;       /* one is under way; another is to follow it */
+};
+
 struct app {
 	struct core *core;
 	char *key;                          /* "namespace/name" */
@@ -35,6 +40,7 @@ struct app {
 	/* what the last runs came to; forgotten at a restart, where it is found out again */
 	char *seen_tip;                     /* the commit that the last whole run looked at, or NULL */
 	bool settled;                       /* the last whole run left nothing to do */
+	bool partly;                        /* a part of a revision was written and the rest failed: no revision is what runs */
 	char *tried_revision;               /* the newest revision that was judged */
 	int64_t denied_wait_ms;             /* 5 s doubling to 60 s, 0 after success */
 	int64_t denied_until_ms;            /* monotonic: before it the tried revision is not judged again */
@@ -48,6 +54,7 @@ struct app {
 	bool hard;                          /* and resolve tags anew */
 	bool dirty;                         /* an object of it is not as it was left */
 	struct digest status_written;       /* of the status last written */
+	struct book status_book, inventory_book;
 	struct report *report;              /* what is told of it; NULL before the first run */
 	bool unhealed;                      /* something that must not stay comes back with each write */
 	struct map heals;                   /* object key -> struct heal: who takes fields back */

@@ -228,10 +228,17 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	if (!name)
 		return;
 	object = object_get(live, live_key(arena, group, kind, json_get_text(metadata, "namespace"), name));
-	if (is_older(object, metadata))
+	app = map_get(&live->core->claims, span_of(object->key));
+	if (is_older(object, metadata)) {
+		/* what looked drifted before the inventory was written may be just as it was left */
+		if (app && !is_drifted(object, item_of(app, object->key)))
+			keep_drifted(object, NULL, false);
 		return;
+	}
 	changed = digest_object(object, from, arena);
 	app = concerned(live, object);
+	log_line(LOG_DEBUG, "live object", "key", object->key, "version", object->resource_version, "health", health_name(object->health),
+		 "app", app ? app->key : NULL, "changed", changed ? "true" : "false", "from", quietly ? "answer" : "watch", NULL);
 	drifted = app && is_drifted(object, item_of(app, object->key));
 	keep_drifted(object, from, drifted);
 	if (changed && !quietly)
@@ -504,12 +511,16 @@ void live_drop(struct live *live, const char *key)
 	object_free(map_remove(&live->objects, span_of(key)));
 }
 
-void live_each_of(struct live *live, const char *app, void (*each)(void *, const struct live_object *), void *data)
+bool live_drifted(const struct live *live, const struct app *app)
 {
-	MAP_EACH(entry, &live->objects) {
-		const struct live_object *object = entry->value;
+	for (size_t i = 0; i < app->inventory.count; i++) {
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		const struct inventory_item *item = &app->inventory.items[i];
+		const struct live_object *object =
+			map_get(&live->objects, span_of(live_key(arena, item->group, item->kind, item->namespace, item->name)));
 
-		if (object->app && !strcmp(object->app, app))
-			each(data, object);
+		if (object && is_drifted(object, item))
+			return true;
 	}
+	return false;
 }

@@ -58,7 +58,6 @@ void live_take(struct live *live, const struct json *object, const char *group, 
 void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired);
 /* Forgets one that a run deleted or found missing. */
 void live_drop(struct live *live, const char *key);
-/* Each known object that its own annotation assigns to the app. */
-void live_each_of(struct live *live, const char *app, void (*each)(void *, const struct live_object *), void *data);
-
+/* Whether an object of the app that is known to exist is not as its inventory says. */
+bool live_drifted(const struct live *live, const struct app *app);
 #endif

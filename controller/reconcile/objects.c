@@ -1,7 +1,7 @@
 /* Watches of our own kinds; see objects.h. */
 #include "reconcile/objects.h"
 
-#include "base/encode.h"
+#include "api/repository_secret.h"
 #include "base/log.h"
 #include "kube/watch.h"
 #include "reconcile/app.h"
@@ -323,48 +323,13 @@ const struct json *objects_secret(const struct objects *objects, const char *nam
 	return copy ? copy->object : NULL;
 }
 
-static bool is_repository(const struct json *secret, const char *value)
-{
-	const struct json *labels = json_path(secret, "metadata", "labels", NULL);
-
-	return span_is(json_text_span(json_get(labels, "countersign.dev/secret-type")), value) ||
-	       span_is(json_text_span(json_get(labels, "argocd.argoproj.io/secret-type")), value);
-}
-
-static struct span without_suffix(struct span url)
-{
-	while (span_ends(url, "/"))
-		url.length--;
-	if (span_ends(url, ".git"))
-		url.length -= 4;
-	return url;
-}
-
-/* repository: the same URL; repo-creds: the longest URL that is a prefix, as Argo CD has it. */
 const struct json *objects_repository_secret(const struct objects *objects, const char *url)
 {
-	struct span wanted = without_suffix(span_of(url));
-	const struct json *best = NULL;
-	size_t best_length = 0;
+	struct repository_search search = { .url = url };
 
-	MAP_EACH(entry, &objects->collections[OWN_SECRET].copies) {
-		const struct json *secret = ((struct object_copy *)entry->value)->object;
-		bool exact = is_repository(secret, "repository"), prefix = is_repository(secret, "repo-creds");
-		CLEANUP(str_release) struct str bytes = STR_INIT;
-		struct span given;
-
-		if ((!exact && !prefix) || base64_decode(json_text_span(json_path(secret, "data", "url", NULL)), &bytes, NULL))
-			continue;
-		given = without_suffix(span_trim(str_span(&bytes)));
-		if (exact && span_equal(given, wanted))
-			return secret;
-		if (prefix && given.length > best_length && wanted.length >= given.length &&
-		    span_equal(span_sub(wanted, 0, given.length), given)) {
-			best = secret;
-			best_length = given.length;
-		}
-	}
-	return best;
+	MAP_EACH(entry, &objects->collections[OWN_SECRET].copies)
+		repository_search_consider(&search, ((struct object_copy *)entry->value)->object);
+	return search.best;
 }
 
 const char *objects_ca(const struct objects *objects, struct span host)

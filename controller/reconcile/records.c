@@ -65,10 +65,8 @@ static struct json *object_json(struct run *run, const struct action *action)
 {
 	struct json *object = json_object(run->arena);
 
-	json_set_string(run->arena, object, "group", action->group);
-	json_set_string(run->arena, object, "version", action->version);
-	json_set_string(run->arena, object, "kind", action->kind);
-	json_set_string(run->arena, object, "namespace", action->namespace);
+	json_set(run->arena, object, "gvk", json_stringf(run->arena, "%s%s%s/%s", action->group, *action->group ? "/" : "", action->version, action->kind));
+	json_set_string(run->arena, object, "ns", action->namespace);
 	json_set_string(run->arena, object, "name", action->name);
 	return object;
 }

@@ -30,6 +30,23 @@ static const char *text(const struct json *object, const char *key)
 	return value ? value : "";
 }
 
+/* `gvk` of a record's object: GROUP/VERSION/KIND, or VERSION/KIND in the core group. */
+struct gvk {
+	const char *group, *version, *kind;
+};
+
+static struct gvk gvk_of(struct recovery *recovery, const struct json *object)
+{
+	struct span all = span_of(text(object, "gvk")), kind, rest;
+	ptrdiff_t last = span_rindex(all, '/'), first;
+
+	kind = span_from(all, (size_t)(last + 1));
+	rest = span_sub(all, 0, last > 0 ? (size_t)last : 0);
+	first = span_index(rest, '/');
+	return (struct gvk){ arena_strndup(recovery->arena, span_sub(rest, 0, first > 0 ? (size_t)first : 0)),
+			     arena_strndup(recovery->arena, span_from(rest, (size_t)(first + 1))), arena_strndup(recovery->arena, kind) };
+}
+
 static void finish(struct recovery *recovery)
 {
 	struct json *record = json_object(recovery->arena);
@@ -58,7 +75,7 @@ static void finish(struct recovery *recovery)
 static void note(struct recovery *recovery, const struct json *object, const char *outcome)
 {
 	struct json *one = json_append(recovery->arena, recovery->results, json_object(recovery->arena));
-	static const char *const kept[] = { "group", "version", "kind", "namespace", "name", "op", "audit_id" };
+	static const char *const kept[] = { "gvk", "ns", "name", "op", "audit_id" };
 
 	for (size_t i = 0; i < COUNT_OF(kept); i++)
 		json_set_string(recovery->arena, one, kept[i], text(object, kept[i]));
@@ -70,17 +87,17 @@ static void note(struct recovery *recovery, const struct json *object, const cha
 static void remember(struct recovery *recovery, const struct json *object, const struct json *live)
 {
 	struct app *app = app_get(recovery->core, span_of(text(recovery->intent, "app")));
+	struct gvk gvk = gvk_of(recovery, object);
 	struct inventory next = app->inventory;
 	struct inventory_item *items;
 
-	if (inventory_find(&next, text(object, "group"), text(object, "kind"), text(object, "namespace"), text(object, "name")))
+	if (inventory_find(&next, gvk.group, gvk.kind, text(object, "ns"), text(object, "name")))
 		return;
 	items = arena_calloc(recovery->arena, next.count + 1, sizeof(*items));
 	for (size_t i = 0; i < next.count; i++)
 		items[i] = next.items[i];
-	items[next.count] = (struct inventory_item){ .group = text(object, "group"), .version = text(object, "version"),
-						     .kind = text(object, "kind"), .namespace = text(object, "namespace"),
-						     .name = text(object, "name"),
+	items[next.count] = (struct inventory_item){ .group = gvk.group, .version = gvk.version, .kind = gvk.kind,
+						     .namespace = text(object, "ns"), .name = text(object, "name"),
 						     .uid = text(json_get(live, "metadata"), "uid") };
 	next.items = items;
 	next.count++;
@@ -115,8 +132,8 @@ static void on_read(void *data, const struct kube_answer *answer)
 
 static void ask(struct recovery *recovery, const struct json *object)
 {
-	const struct kube_kind *kind = discovery_find(recovery->core->discovery, span_of(text(object, "group")), NULL,
-						      span_of(text(object, "kind")));
+	struct gvk gvk = gvk_of(recovery, object);
+	const struct kube_kind *kind = discovery_find(recovery->core->discovery, span_of(gvk.group), NULL, span_of(gvk.kind));
 	const char *as = text(object, "as");
 	struct question *question;
 
@@ -127,7 +144,7 @@ static void ask(struct recovery *recovery, const struct json *object)
 	question = mem_alloc(sizeof(*question));
 	*question = (struct question){ recovery, object };
 	recovery->waiting++;
-	kube_get(recovery->core->kube, kube_path(recovery->arena, kind, text(object, "namespace"), text(object, "name")), KUBE_JSON,
+	kube_get(recovery->core->kube, kube_path(recovery->arena, kind, text(object, "ns"), text(object, "name")), KUBE_JSON,
 		 *as ? as : NULL, on_read, question);
 }
 

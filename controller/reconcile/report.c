@@ -259,10 +259,12 @@ static char *app_path(const struct app *app, struct arena *arena, const char *su
 	return arena_printf(arena, API_PATH "/namespaces/%s/applications/%s%s", app->spec.namespace, app->spec.name, subresource);
 }
 
+/* Of each sort one write of an Application is under way at a time: two could arrive in the other order, and the older one stay. */
 struct writing {
 	struct core *core;
 	char *key;
 	const char *what;
+	struct book *book;    /* of the app; NULL: not kept in order */
 };
 
 /* A failed status write is repeated by the next run; the digest is forgotten so that it is not taken for written. */
@@ -276,16 +278,34 @@ static void on_written(void *data, const struct kube_answer *answer)
 		log_error(LOG_WARN, "could not write", answer->err, "what", writing->what, "app", writing->key, NULL);
 		app_enqueue(app, 1000);
 	}
+	if (app && writing->book) {
+		bool again = writing->book->again;
+
+		writing->book->busy = writing->book->again = false;
+		if (again && writing->book == &app->status_book)
+			report_write(app);
+		else if (again)
+			report_inventory(app);
+	}
 	free(writing->key);
 	free(writing);
 }
 
-static struct writing *writing_new(struct app *app, const char *what)
+static struct writing *writing_new(struct app *app, const char *what, struct book *book)
 {
 	struct writing *writing = mem_alloc(sizeof(*writing));
 
-	*writing = (struct writing){ app->core, mem_strdup(app->key), what };
+	*writing = (struct writing){ app->core, mem_strdup(app->key), what, book };
+	if (book)
+		book->busy = true;
 	return writing;
+}
+
+/* Whether one is under way: then another follows it. */
+static bool must_wait(struct book *book)
+{
+	book->again |= book->busy;
+	return book->busy;
 }
 
 static struct json *patch_op(struct arena *arena, struct json *patch, const char *op, const char *path, struct json *value)
@@ -306,7 +326,7 @@ void report_write(struct app *app)
 	struct digest digest;
 
 	report_of(app);
-	if (!app->present)
+	if (!app->present || must_wait(&app->status_book))
 		return;
 	patch_op(arena, patch, "test", "/metadata/uid", json_string(arena, app->spec.uid));
 	patch_op(arena, patch, "add", "/status", status_json(app, arena));
@@ -316,7 +336,7 @@ void report_write(struct app *app)
 		return;
 	app->status_written = digest;
 	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, "/status"), KUBE_JSON_PATCH, str_span(&body), on_written,
-		      writing_new(app, "status"));
+		      writing_new(app, "status", &app->status_book));
 }
 
 /* --- inventory -------------------------------------------------------------------------------------------------- */
@@ -328,6 +348,8 @@ void report_inventory(struct app *app)
 	struct json *object = json_object(arena), *metadata = json_object(arena);
 	const char *namespace = app->core->options->namespace;
 
+	if (must_wait(&app->inventory_book))
+		return;
 	inventory_encode(&app->inventory, arena, &packed);
 	json_set_string(arena, object, "apiVersion", API_VERSION);
 	json_set_string(arena, object, "kind", "ApplicationInventory");
@@ -343,7 +365,7 @@ void report_inventory(struct app *app)
 	kube_bookkeep(app->core->kube, "PATCH",
 		      arena_printf(arena, API_PATH "/namespaces/%s/applicationinventories/%s?fieldManager=countersign&force=true",
 				   namespace, app->label),
-		      KUBE_APPLY_PATCH, str_span(&body), on_written, writing_new(app, "inventory"));
+		      KUBE_APPLY_PATCH, str_span(&body), on_written, writing_new(app, "inventory", &app->inventory_book));
 }
 
 static void delete_inventory(struct app *app)
@@ -352,7 +374,7 @@ static void delete_inventory(struct app *app)
 
 	kube_bookkeep(app->core->kube, "DELETE",
 		      arena_printf(arena, API_PATH "/namespaces/%s/applicationinventories/%s", app->core->options->namespace, app->label),
-		      NULL, SPAN0, on_written, writing_new(app, "inventory"));
+		      NULL, SPAN0, on_written, writing_new(app, "inventory", NULL));
 }
 
 void report_event(struct app *app, bool warning, const char *reason, const char *note)
@@ -380,7 +402,7 @@ void report_taken_up(struct app *app, bool refresh, bool operation)
 		json_set(arena, patch, "operation", json_null(arena));
 	json_write(patch, JSON_PLAIN, &body);
 	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, ""), KUBE_MERGE_PATCH, str_span(&body), on_written,
-		      writing_new(app, "what was taken up"));
+		      writing_new(app, "what was taken up", NULL));
 }
 
 void report_finalized(struct app *app)
@@ -403,5 +425,5 @@ void report_finalized(struct app *app)
 	delete_inventory(app);
 	if (app->present && json_count(finalizers))
 		kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, ""), KUBE_MERGE_PATCH, str_span(&body), on_written,
-			      writing_new(app, "finalizers"));
+			      writing_new(app, "finalizers", NULL));
 }

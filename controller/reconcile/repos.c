@@ -3,10 +3,12 @@
 
 #include <stdio.h>
 
+#include "api/repository_secret.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "io/file.h"
 #include "reconcile/objects.h"
 #include "reconcile/run.h"
 #include "source/source_job.h"
@@ -89,15 +91,6 @@ static void on_job(void *data, struct span answer, int fd, const struct error *e
 	call_free(call);
 }
 
-static const char *secret_text(const struct json *secret, const char *key, struct arena *arena)
-{
-	CLEANUP(str_release) struct str bytes = STR_INIT;
-
-	if (base64_decode(json_text_span(json_path(secret, "data", key, NULL)), &bytes, NULL))
-		return "";
-	return arena_strndup(arena, str_span(&bytes));
-}
-
 static struct span host_of(const char *url)
 {
 	struct span rest = span_of(url), authority;
@@ -120,14 +113,15 @@ static void configure(struct repo *repo)
 	const struct objects *objects = repo->repos->core->objects;
 	const struct json *secret = objects_repository_secret(objects, repo->url);
 	const char *ca = objects_ca(objects, host_of(repo->url));
-	struct source_config config = { .url = repo->url, .directory = repo->directory };
+	struct source_config config = { .url = repo->url, .directory = repo->directory, .ca = span_of(ca) };
+	struct repository_login login;
 
-	config.username = secret_text(secret, "username", arena);
-	config.password = secret_text(secret, "password", arena);
-	config.bearer_token = secret_text(secret, "bearerToken", arena);
-	config.client_cert = span_of(secret_text(secret, "tlsClientCertData", arena));
-	config.client_key = span_of(secret_text(secret, "tlsClientCertKey", arena));
-	config.ca = span_of(ca);
+	repository_login_read(secret, arena, &login);
+	config.username = login.username;
+	config.password = login.password;
+	config.bearer_token = login.bearer_token;
+	config.client_cert = span_of(login.client_cert);
+	config.client_key = span_of(login.client_key);
 	source_configure_encode(&config, &request);
 	repo->configured = true;
 	worker_submit(repo->pool, str_span(&request), -1, 0, on_configured, repo);
@@ -423,6 +417,7 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	struct digest digest;
 	char hex[DIGEST_HEX];
 	CLEANUP(str_release) struct str directory = STR_INIT;
+	struct error err = ERROR_INIT;
 
 	if (repo)
 		return repo;
@@ -430,6 +425,10 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	digest = digest_of(span_of(url));
 	digest_hex(&digest, hex);
 	str_addf(&directory, "%s/mirrors/%.32s", repos->core->options->data_dir, hex);
+	/* the worker may write below this folder and nowhere else; the mirror within it may be made anew */
+	if (dir_make(str_c(&directory), &err))
+		log_error(LOG_ERROR, "no folder for a mirror", &err, NULL);
+	str_adds(&directory, "/mirror");
 	repo->repos = repos;
 	repo->url = mem_strdup(url);
 	repo->directory = str_take(&directory);

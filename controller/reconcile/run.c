@@ -35,6 +35,8 @@ static void run_free(struct run *run)
 /* Ends the run once no completion is outstanding any more. */
 static void finish(struct run *run)
 {
+	log_line(LOG_DEBUG, "run ended", "app", run->app->key, "revision", run->revision, "how", run->quiet ? "quiet" : run->early ? "early" : "whole",
+		 "reason", run->err.reason[0] ? run->err.reason : NULL, NULL);
 	run->finished = true;
 	run->app->run = NULL;
 	if (!run->pending)
@@ -142,5 +144,6 @@ void run_start(struct app *app)
 	run->deadline_ms = clock_mono_ms() + RUN_DEADLINE_MS;
 	app->run = run;
 	app->core->runs_active++;
+	log_line(LOG_DEBUG, "run begins", "app", app->key, NULL);
 	run_advance(run);
 }

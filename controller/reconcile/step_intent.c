@@ -157,6 +157,11 @@ static void update_live(struct run *run)
 		if (action->after)
 			live_take(run->core->live, action->after, action->group, action->kind);
 	}
+	/* somebody was quicker than we: looked at again after this run */
+	if (live_drifted(run->core->live, run->app)) {
+		run->app->dirty = true;
+		run->app->again = true;
+	}
 }
 
 static void remember(struct run *run)

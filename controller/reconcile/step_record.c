@@ -70,8 +70,6 @@ static void plan_next(struct run *run)
 	}
 	app->denied_wait_ms = 0;
 	app->exempt_until_ns = run->exempt_until_ns;
-	if (app->exempt_until_ns)
-		app_enqueue(app, (app->exempt_until_ns - clock_wall_ns()) / 1000000 + 50);
 	if (!run->err.reason[0] || run->prune_refused) {
 		app->retry_count = app->error_wait_ms = 0;
 		return;
@@ -320,6 +318,7 @@ static enum step_result record_sync(struct run *run)
 		report_text(&report_of(app)->compared_revision, run->revision);
 	}
 	app->settled = !run->err.reason[0] && !run->holds_back;
+	app->partly = run->err.reason[0] && (app->partly || run->intent_durable);
 	plan_next(run);
 	if (run->err.reason[0] && (run->err.kind == ERROR_DENIED || run->judge_failed || run->prune_refused))
 		records_denied(run, &run->err);
@@ -334,7 +333,7 @@ static enum step_result record_sync(struct run *run)
 	tell_events(run);
 	report_write(app);
 	/* while the new revision may not be applied, what runs is kept as it was */
-	if (run->err.reason[0] && run->dirty && *app->inventory.revision) {
+	if (run->err.reason[0] && run->dirty && *app->inventory.revision && !app->partly) {
 		app->dirty = true;
 		app->again = true;
 	}
@@ -352,7 +351,7 @@ static enum step_result record_heal(struct run *run)
 	return record_quietly(run);
 }
 
-enum step_result step_record(struct run *run)
+static enum step_result record(struct run *run)
 {
 	if (run->canceled && !run->applying && run->goal != GOAL_DELETE && run->goal != GOAL_FORGET) {
 		run->app->again = true;
@@ -370,4 +369,15 @@ enum step_result step_record(struct run *run)
 	if (run->quiet || run->early)
 		return record_quietly(run);
 	return record_sync(run);
+}
+
+enum step_result step_record(struct run *run)
+{
+	enum step_result result = record(run);
+	int64_t until_ns = run->app->exempt_until_ns;
+
+	/* an exemption in use ends by itself, without any event */
+	if (until_ns)
+		app_enqueue(run->app, (until_ns - clock_wall_ns()) / 1000000 + 50);
+	return result;
 }

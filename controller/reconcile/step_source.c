@@ -14,12 +14,15 @@ static bool is_too_early(const struct run *run)
 	return !run->refreshed && (now < app->denied_until_ms || now < app->retry_until_ms);
 }
 
-/* While the newer revision may not be applied, what runs is kept as it was left. */
+/*
+ * While the newer revision may not be applied, what runs is kept as it was left; not when a part of it was applied, since to keep
+ * the older one would then undo that part. The next attempt at the newer one repairs what else has changed.
+ */
 static enum step_result heal_instead(struct run *run)
 {
 	struct app *app = run->app;
 
-	if (!run->dirty || !*app->inventory.revision || !run->spec.automated)
+	if (!run->dirty || !*app->inventory.revision || !run->spec.automated || app->partly)
 		return STEP_STOP;
 	run->goal = GOAL_HEAL;
 	run->tip = arena_strdup(run->arena, app->inventory.revision);

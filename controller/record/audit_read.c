@@ -3,11 +3,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/encode.h"
 #include "io/file.h"
 
-#define GROWING_TRIES 100       /* a partial tile changes its name with each commit */
+#define GROWING_TRIES 2000      /* a millisecond apart: between tile and checkpoint the writer may lose the processor */
 
 static bool is_log(const char *dir)
 {
@@ -59,9 +60,10 @@ const char *audit_reader_id(const struct audit_reader *reader)
 	return slash ? slash + 1 : reader->checkpoint.origin;
 }
 
-/* A tile at the width that it has now: between checkpoint and file a commit may have come. */
+/* A tile at the width that it has now: a partial one changes its name with each commit, before the checkpoint does. */
 static int read_growing(struct audit_reader *reader, int level, uint64_t index, struct str *out, struct error *err)
 {
+	struct timespec moment = { 0, 1000000 };
 	struct error why = ERROR_INIT;
 
 	for (int i = 0;; i++) {
@@ -70,10 +72,14 @@ static int read_growing(struct audit_reader *reader, int level, uint64_t index, 
 		str_reset(out);
 		if (!log_files_read_tile(&reader->files, level, index, width, out, &why))
 			return 0;
-		if (why.kind != ERROR_NOT_FOUND || width == TLOG_WIDTH || i >= GROWING_TRIES) {
+		if (why.kind != ERROR_NOT_FOUND || width == TLOG_WIDTH || i >= GROWING_TRIES ||
+		    (i && !log_files_are_live(&reader->files))) {
 			error_set(err, why.kind, why.reason, "%s", why.text);
-			return -1;
+			/* the checkpoint says that it is there */
+			return why.kind == ERROR_NOT_FOUND ? log_corrupt(err, NULL) : -1;
 		}
+		if (i)
+			nanosleep(&moment, NULL);
 		if (audit_reader_refresh(reader, err))
 			return -1;
 	}

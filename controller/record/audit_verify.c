@@ -1,14 +1,18 @@
 /* Verification of a log's folder; see audit_verify.h. */
 #include "record/audit_verify.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "record/log_check.h"
 
 #define LIVE_TRIES 1000         /* of the end of a log that grows meanwhile, 2 ms apart */
+#define DOUBTS_MAX 64           /* names that a writer is just now changing; it changes a few at a time */
 
 struct verification {
 	const struct audit_verify_options *options;
@@ -18,6 +22,8 @@ struct verification {
 	struct note_key key;
 	struct checkpoint checkpoint, last_known;
 	uint64_t old_size;
+	struct str doubts[DOUBTS_MAX];
+	size_t doubt_count;
 };
 
 static int read_checkpoint(struct verification *v, struct error *err)
@@ -67,21 +73,77 @@ static int check_old_root(const struct verification *v, struct error *err)
 	return 0;
 }
 
-/* One file of the folder: is it one that a log of this size has? */
-static int belongs(void *data, const char *name, bool plain, struct error *err)
+static bool belongs(const struct verification *v, const char *name)
 {
-	const struct verification *v = data;
 	int level;
 	uint64_t index;
 	unsigned width;
 
-	if (plain && (span_is(span_of(name), "checkpoint") || span_is(span_of(name), "vkey")))
-		return 0;
-	if (plain && tlog_path_parse(span_of(name), &level, &index, &width) &&
-	    tlog_tile_width(level, index, v->checkpoint.size) == width)
-		return 0;
+	if (span_is(span_of(name), "checkpoint") || span_is(span_of(name), "vkey"))
+		return true;
+	return tlog_path_parse(span_of(name), &level, &index, &width) && tlog_tile_width(level, index, v->checkpoint.size) == width;
+}
+
+/* Whether a writer may have it there for a moment: the last tile of a level at another width, or one behind it. */
+static bool may_be_passing(const struct verification *v, const char *name)
+{
+	int level;
+	uint64_t index;
+	unsigned width;
+
+	return tlog_path_parse(span_of(name), &level, &index, &width) && tlog_tile_width(level, index, v->checkpoint.size) < TLOG_WIDTH;
+}
+
+static int foreign(const struct verification *v, const char *name, struct error *err)
+{
 	return error_set(err, ERROR_INVALID, "LogCorrupt", "%s: byte 0: it does not belong to a log of %" PRIu64 " records", name,
 			 v->checkpoint.size);
+}
+
+static int see_file(void *data, const char *name, bool plain, struct error *err)
+{
+	struct verification *v = data;
+
+	if (plain && belongs(v, name))
+		return 0;
+	if (!plain || v->options->alone || v->doubt_count == DOUBTS_MAX || !may_be_passing(v, name))
+		return foreign(v, name, err);
+	str_reset(&v->doubts[v->doubt_count]);
+	str_adds(&v->doubts[v->doubt_count++], name);
+	return 0;
+}
+
+/* A file in doubt is all right when a later checkpoint has it, or when it is gone. */
+static int settle_doubt(struct verification *v, const char *name, struct error *err)
+{
+	struct timespec moment = { 0, 2000000 };
+
+	for (int i = 0;; i++) {
+		struct stat st;
+
+		if (read_checkpoint(v, err))
+			return -1;
+		if (belongs(v, name) || (fstatat(v->files.fd, name, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT))
+			return 0;
+		if (i >= LIVE_TRIES || !log_files_are_live(&v->files))
+			return foreign(v, name, err);
+		nanosleep(&moment, NULL);
+	}
+}
+
+/* Nothing stands there that is not of the log. A large log takes longer to look through than its writer between commits. */
+static int check_files(struct verification *v, struct error *err)
+{
+	struct checkpoint checked = v->checkpoint;
+	int result = 0;
+
+	v->doubt_count = 0;
+	if (log_files_walk(&v->files, see_file, v, err))
+		return -1;
+	for (size_t i = 0; !result && i < v->doubt_count; i++)
+		result = settle_doubt(v, str_c(&v->doubts[i]), err);
+	v->checkpoint = checked;
+	return result;
 }
 
 /* All that can change while the log grows. */
@@ -92,9 +154,7 @@ static int check_end(struct verification *v, struct error *err)
 	if (log_check_full(&v->full, size - size % TLOG_WIDTH, err))
 		return -1;
 	v->check = v->full;
-	if (log_check_tail(&v->check, size, err) || log_check_root(&v->check, &v->checkpoint, err))
-		return -1;
-	return log_files_walk(&v->files, belongs, v, err);
+	return log_check_tail(&v->check, size, err) || log_check_root(&v->check, &v->checkpoint, err) ? -1 : 0;
 }
 
 static int verify(struct verification *v, struct error *err)
@@ -111,7 +171,7 @@ static int verify(struct verification *v, struct error *err)
 		if (read_checkpoint(v, err))
 			return -1;
 	}
-	return check_old_root(v, err);
+	return check_old_root(v, err) || check_files(v, err) ? -1 : 0;
 }
 
 static unsigned processors(void)
@@ -136,5 +196,7 @@ int audit_verify(const char *dir, const struct audit_verify_options *options, st
 	if (!result)
 		*out = (struct audit_verdict){ v->checkpoint, v->key, v->check.bodies, v->check.bodies_absent };
 	log_files_release(&v->files);
+	for (size_t i = 0; i < DOUBTS_MAX; i++)
+		str_release(&v->doubts[i]);
 	return result;
 }

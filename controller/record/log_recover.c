@@ -25,6 +25,7 @@ struct recovery {
 	const struct note_key *key;             /* of to->signer */
 	struct journal_image image;
 	bool has_journal, has_checkpoint;       /* has_checkpoint: a whole and right one lies in the folder */
+	bool torn_checkpoint;                   /* or else the beginning of one that the journal has */
 	struct str disk_note;                   /* DIR/checkpoint as it is */
 	struct checkpoint disk;
 	struct log_check check;                 /* the tiles before the base */
@@ -222,6 +223,14 @@ static bool replay_frame(const struct journal_frame *frame, struct tlog_tree *tr
 	return true;
 }
 
+/* A checkpoint that a power cut left short may be that of any commit since the journal was begun. */
+static void compare_torn(struct recovery *r, const struct journal_frame *frame)
+{
+	if (!r->has_checkpoint && r->disk_note.length < frame->note.length &&
+	    !memcmp(frame->note.data, str_c(&r->disk_note), r->disk_note.length))
+		r->torn_checkpoint = true;
+}
+
 static void take_frame(struct recovery *r, const struct journal_frame *frame, const struct checkpoint *checkpoint)
 {
 	str_add(&r->entries, frame->entries);
@@ -244,6 +253,7 @@ static int tail_from_journal(struct recovery *r, struct error *err)
 	bool any = false, contradicts = false;
 
 	while (journal_next(&r->image, &frame) && replay_frame(&frame, &tree, r, &checkpoint, &contradicts)) {
+		compare_torn(r, &frame);
 		if (any)
 			take_frame(r, &held, &held_checkpoint);
 		held = frame;
@@ -371,8 +381,9 @@ static int expect_files(struct recovery *r, const struct tlog_edge *at_base, str
 	note_key_write(r->key, &vkey);
 	str_addc(&vkey, '\n');
 	log_repair_expect(&r->repair, "vkey", str_span(&vkey));
-	/* a whole checkpoint of an earlier commit is no damage: it was compared above and is replaced */
-	log_repair_expect(&r->repair, "checkpoint", r->has_checkpoint ? str_span(&r->disk_note) : str_span(&r->to->note));
+	/* a checkpoint of an earlier commit, or what is left of one, is no damage: it was compared above and is replaced */
+	log_repair_expect(&r->repair, "checkpoint",
+			  r->has_checkpoint || r->torn_checkpoint ? str_span(&r->disk_note) : str_span(&r->to->note));
 	expect_tail(r, at_base);
 	return log_repair_compare(&r->repair, err);
 }

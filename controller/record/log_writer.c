@@ -259,9 +259,13 @@ int log_writer_put(const struct log_files *files, const char *name, struct span 
 	 */
 	if (!fault && !renameat2(AT_FDCWD, str_c(&temporary), files->fd, name, RENAME_EXCHANGE))
 		return 0;
-	if (fault || renameat(AT_FDCWD, str_c(&temporary), files->fd, name))
-		return error_errno(err, fault ? fault : errno, "rename %s to %s/%s", str_c(&temporary), files->dir, name);
-	return 0;
+	if (!fault && !renameat(AT_FDCWD, str_c(&temporary), files->fd, name))
+		return 0;
+	if (!fault && errno == EXDEV)
+		return error_set(err, ERROR_INVALID, "LogMisplaced",
+				 "%s is on a file system of its own; the log's folder and what lies beside it must be on one: mount the folder "
+				 "above it instead", files->dir);
+	return error_errno(err, fault ? fault : errno, "rename %s to %s/%s", str_c(&temporary), files->dir, name);
 }
 
 int log_writer_remove(const struct log_files *files, const char *name, struct error *err)

@@ -15,6 +15,7 @@ struct session {
 	struct mirror mirror;
 	struct history_memo memo;
 	bool configured;
+	struct str folder;             /* that holds the mirror; empty before it is configured */
 	bool speaks_v2;         /* known from an earlier answer: refs can be asked for at once */
 	char defective[COMMIT_HEX]; /* has a bad object in the repository itself: no new mirror helps */
 };
@@ -38,10 +39,26 @@ void source_session_free(void *data)
 	mirror_close(&session->mirror);
 	history_memo_release(&session->memo);
 	git_http_free(session->http);
+	str_release(&session->folder);
 	free(session);
 }
 
+const char *source_folder(const void *data)
+{
+	const struct session *session = data;
+
+	return session->folder.length ? str_c(&session->folder) : NULL;
+}
+
 /* --- jobs --------------------------------------------------------------------------------------------------------- */
+
+static void set_folder(struct session *session, struct span directory)
+{
+	ptrdiff_t slash = span_rindex(directory, '/');
+
+	str_reset(&session->folder);
+	str_add(&session->folder, slash > 0 ? span_sub(directory, 0, (size_t)slash) : SPAN("."));
+}
 
 static int do_configure(struct session *session, const struct source_config *config, struct error *err)
 {
@@ -54,6 +71,7 @@ static int do_configure(struct session *session, const struct source_config *con
 	    mirror_open(&session->mirror, config->directory, git_http_url(session->http), &rebuilt, err))
 		return -1;
 	history_memo_release(&session->memo);
+	set_folder(session, span_of(config->directory));
 	session->configured = true;
 	return 0;
 }

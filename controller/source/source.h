@@ -21,6 +21,9 @@
 void *source_session_new(void);
 void source_session_free(void *session);
 
+/* For worker_handler.folder: the folder that holds the mirror (its parent, since a broken one is made anew); NULL before. Borrowed. */
+const char *source_folder(const void *session);
+
 /*
  * For worker_handler.serve: does one job. *reply_fd is set by a tree job that
  * has files to hand over (a sealed memfd for render). Errors: "NotConfigured",

@@ -17,7 +17,8 @@ def existing(site, manager, key="before", **annotations):
 
 
 def data(site):
-    return site.find("v1", "ConfigMap", "config")["data"]
+    found = site.find("v1", "ConfigMap", "config")
+    return found["data"] if found else None
 
 
 def test_object_of_kubectl_is_adopted(site):

@@ -41,10 +41,9 @@ def tlogcheck(*arguments):
 def test_every_record_has_the_common_fields_and_is_canonical(busy):
     lines = cli("audit", "log", busy.log.folder, "-o", "json", check=True).stdout.splitlines()
     for seq, line in enumerate(lines):
-        record = json.loads(line)
+        record = json.loads(line, parse_float=lambda text: pytest.fail(f"a float, {text}: {line}"))
         assert FIELDS <= set(record) and record["kind"] in KINDS and record["seq"] == seq, line
         assert line == json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False), "not canonical JSON"
-        assert not re.search(r"[:\[,]-?\d+\.\d", line), f"a float: {line}"
     kinds = {json.loads(line)["kind"] for line in lines}
     assert {"log.start", "term.start", "sync.intent", "sync.result", "sync.denied", "drift"} <= kinds, kinds
 

@@ -66,7 +66,7 @@ def test_wrong_password_is_told_without_the_password(new_site):
     trust(site, site.stack.git_ca)
     credentials(site, repo, username="git", password="wr0ng-pa55word")
     site.kube.apply(site.team.application("app", repo, "app"))
-    seen = site.wait_condition("Synced", "Unknown", "app", said=repo.url)
+    seen = site.wait_condition("Synced", "False", "app", said=repo.url)
     assert "401" in seen["message"] or "credentials" in seen["message"], seen["message"]
     everything = site.controller.tail(10000) + str(site.app("app")) + str(site.log.records())
     encoded = base64.b64encode(b"git:wr0ng-pa55word").decode()
@@ -78,7 +78,7 @@ def test_server_of_an_unknown_authority_is_not_trusted(new_site):
     trust(site, site.stack.api_ca)
     credentials(site, repo, username="git", password="secret")
     site.kube.apply(site.team.application("app", repo, "app"))
-    seen = site.wait_condition("Synced", "Unknown", "app", said=repo.url)
+    seen = site.wait_condition("Synced", "False", "app", said=repo.url)
     assert "certificate" in seen["message"].lower(), seen["message"]
 
 

@@ -53,6 +53,9 @@ static void error_text_that_is_cut_says_so(void **state)
 	error_wrap(&err, "object %s", "a");
 	assert_memory_equal(err.text, "object a: xxx", 13);
 	assert_string_equal(err.reason, "R");
+	/* the reason of the error itself may be given again */
+	error_set(&err, err.kind, err.reason, "other");
+	assert_string_equal(err.reason, "R");
 }
 
 static void arena_releases_newest_first(void **state)

@@ -122,9 +122,9 @@ static void add_secret(struct arena *arena, struct json *list, const char *name,
 							    type, str_c(&encoded))));
 }
 
-static const char *chosen(const struct json *list, const char *url, struct arena *arena)
+static const char *chosen(const struct json *list, const char *url)
 {
-	const struct json *secret = checkout_secret(list, url, arena);
+	const struct json *secret = checkout_secret(list, url);
 
 	return secret ? json_text(json_path(secret, "metadata", "name", NULL)) : "none";
 }
@@ -139,11 +139,18 @@ static void the_secret_of_a_repository_is_chosen_as_the_controller_does(void **s
 	add_secret(arena, list, "team", "argocd.argoproj.io/secret-type", "repo-creds", "https://git.example/team");
 	add_secret(arena, list, "exact", "countersign.dev/secret-type", "repository", "https://git.example/team/shop.git");
 	add_secret(arena, list, "other", "example.dev/type", "repository", "https://other.example/x");
-	assert_string_equal(chosen(list, "https://git.example/team/shop", arena), "exact");
-	assert_string_equal(chosen(list, "https://git.example/team/other.git", arena), "team");
-	assert_string_equal(chosen(list, "https://git.example/x", arena), "host");
-	assert_string_equal(chosen(list, "https://other.example/x", arena), "none");
-	assert_string_equal(chosen(list, "https://git", arena), "none");
+	assert_string_equal(chosen(list, "https://git.example/team/shop"), "exact");
+	assert_string_equal(chosen(list, "https://git.example/team/other.git"), "team");
+	assert_string_equal(chosen(list, "https://git.example/x"), "host");
+	assert_string_equal(chosen(list, "https://other.example/x"), "none");
+	assert_string_equal(chosen(list, "https://git"), "none");
+	/* a credential without a path is for its own host, port and user part */
+	assert_string_equal(chosen(list, "https://git.example.evil/x"), "none");
+	assert_string_equal(chosen(list, "https://git.example:8443/x"), "none");
+	assert_string_equal(chosen(list, "https://git.example@evil.example/x"), "none");
+	assert_string_equal(chosen(list, "https://git.example"), "host");
+	/* a path may be the beginning of a name, as Argo CD has it */
+	assert_string_equal(chosen(list, "https://git.example/teams/x"), "team");
 }
 
 int main(void)

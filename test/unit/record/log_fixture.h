@@ -163,6 +163,17 @@ static inline const char *beside_dir(const char *ending)
 	return path[at];
 }
 
+/* Opens and closes it; how many records it had before. */
+static inline uint64_t reopen(void)
+{
+	uint64_t size;
+
+	audit_log_close(open_log());
+	size = assert_intact();
+	assert_true(size >= 2);
+	return size - 2; /* without the log.start and log.stop of this opening */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_home, drop_home)
 
 #endif

@@ -1,6 +1,9 @@
 /* record/audit_verify: whatever is changed in the folder of a log is found, and named. */
 #include "log_fixture.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 #include "record/audit_read.h"
 
 /* Calls `each` for every file of the log; the paths are copied first, so files may come and go. */
@@ -351,6 +354,87 @@ static void checkpoint_of_another_log_is_no_last_known(void **state)
 	assert_string_equal(err.reason, "BadLastKnown");
 }
 
+/* In a child, until it is killed: commits of all sizes, as fast as they go. */
+static void append_for_ever(int ready)
+{
+	struct audit_log *log;
+	struct error err = ERROR_INIT;
+
+	loop = loop_new();
+	if (audit_log_open(loop, dir, &config, &log, &err))
+		_exit(1);
+	for (unsigned i = 0; i < 1000000; i++) {
+		append_some(log, 1 + i * 37 % 90, 300, NULL, NULL);
+		loop_run(loop);
+		if (!i && write(ready, "x", 1) != 1)
+			_exit(2);
+		usleep(300); /* so that a slow verifier does not chase it for ever */
+	}
+	_exit(3);
+}
+
+static int count_record(void *data, uint64_t seq, struct span record, struct error *err)
+{
+	uint64_t *next = data;
+
+	(void)record;
+	(void)err;
+	assert_int_equal(seq, *next);
+	++*next;
+	return 0;
+}
+
+static void log_that_grows_meanwhile_verifies_and_is_read(void **state)
+{
+	CLEANUP(audit_reader_release) struct audit_reader reader = AUDIT_READER_INIT;
+	struct error err = ERROR_INIT;
+	struct audit_verdict verdict;
+	uint64_t before = 0, next = 0;
+	int ready[2], status;
+	pid_t child;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child)
+		append_for_ever(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(audit_reader_open(dir, &reader, &err), 0);
+	for (unsigned i = 0; i < 25; i++) {
+		if (verify_dir(dir, &verdict, &err))
+			fail_msg("round %u: %s: %s", i, err.reason, err.text);
+		assert_true(verdict.checkpoint.size >= before);
+		before = verdict.checkpoint.size;
+		if (audit_reader_refresh(&reader, &err) || audit_read_each(&reader, next, reader.checkpoint.size, count_record, &next, &err))
+			fail_msg("round %u: %s: %s", i, err.reason, err.text);
+	}
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	close(ready[0]);
+	close(ready[1]);
+	print_message("it grew to %d records\n", (int)before);
+	audit_log_close(open_log());
+	assert_true(assert_intact() >= before);
+}
+
+static void foreign_tile_is_found_while_the_log_is_open_too(void **state)
+{
+	struct audit_log *log = open_log();
+
+	(void)state;
+	append_some(log, 3, 300, NULL, NULL);
+	loop_run(loop);
+	assert_int_equal(assert_intact(), 4);
+	write_whole(in_dir("tile/0/000.p/3"), SPAN("x"));
+	assert_broken("a superseded tile", "tile/0/000.p/3");
+	unlink(in_dir("tile/0/000.p/3"));
+	write_whole(in_dir("note"), SPAN("x"));
+	assert_broken("a foreign file", "note");
+	audit_log_close(log);
+}
+
 static void missing_folder_is_not_found(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -404,6 +488,8 @@ int main(void)
 		TEST(log_that_was_cut_back_with_its_checkpoint_is_found_by_a_newer_one),
 		TEST(log_with_another_past_is_found_by_its_older_checkpoint),
 		TEST(checkpoint_of_another_log_is_no_last_known),
+		TEST(log_that_grows_meanwhile_verifies_and_is_read),
+		TEST(foreign_tile_is_found_while_the_log_is_open_too),
 		TEST(missing_folder_is_not_found),
 		TEST(threads_find_what_one_finds),
 	};

@@ -1,8 +1,5 @@
-/* record/log_recover: a crash at every point, a power cut, a full disk; and what is no crash is refused. */
+/* record/log_recover: what a power cut can leave is completed; what no crash does is refused, named, and not touched. */
 #include "log_fixture.h"
-
-#include <signal.h>
-#include <sys/wait.h>
 
 #include "base/limits.h"
 #include "record/audit_read.h"
@@ -17,16 +14,6 @@ static void expect_refused(const char *reason, const char *says)
 	assert_null(log);
 	if (strcmp(err.reason, reason) != 0 || !strstr(err.text, says))
 		fail_msg("got %s: %s, want %s: %s", err.reason, err.text, reason, says);
-}
-
-static uint64_t reopen(void)
-{
-	uint64_t size;
-
-	audit_log_close(open_log());
-	size = assert_intact();
-	assert_true(size >= 2);
-	return size - 2; /* without the log.start and log.stop of this opening */
 }
 
 /* Copies, or puts back, the folder of the log; journal and key stay. */
@@ -102,6 +89,25 @@ static void files_that_a_power_cut_left_empty_or_short_are_written_anew(void **s
 			assert_int_equal(reopen(), size);
 			size += 2;
 		}
+}
+
+static void checkpoint_of_any_commit_cut_short_is_written_anew(void **state)
+{
+	CLEANUP(str_release) struct str early = STR_INIT;
+	struct audit_log *log = open_log();
+
+	(void)state;
+	append_some(log, 4, 300, NULL, NULL);
+	loop_run(loop);
+	str_add(&early, audit_log_checkpoint(log));
+	append_some(log, 40, 300, NULL, NULL);
+	audit_log_close(log);
+	write_whole(in_dir("checkpoint"), span_sub(str_span(&early), 0, early.length - 7));
+	assert_int_equal(reopen(), 46);
+	/* but not with another letter in it */
+	early.data[early.length / 2] ^= 1;
+	write_whole(in_dir("checkpoint"), span_sub(str_span(&early), 0, early.length - 7));
+	expect_refused("LogCorrupt", "checkpoint: byte");
 }
 
 static void files_that_a_power_cut_took_are_written_anew(void **state)
@@ -324,230 +330,12 @@ static void folder_that_cannot_be_made_is_told(void **state)
 	unlink(dir);
 }
 
-#ifdef FAULTS
-/* --- killed, or failing, at the n-th call, for every n ----------------------------------------------------------------------- */
-
-enum { CHILD_DONE = 0, CHILD_FAILED = 3, CHILD_LIED = 4 };
-
-static int acknowledged_pipe[2];
-static bool failed_told;
-
-static void tell_parent(void *data, uint64_t seq, const struct error *err)
-{
-	(void)data;
-	if (err)
-		return;
-	if (failed_told || write(acknowledged_pipe[1], &seq, sizeof(seq)) != sizeof(seq))
-		_exit(CHILD_LIED);
-}
-
-static void note_failed(void *data, const struct error *err)
-{
-	(void)data;
-	failed_told = err != NULL;
-}
-
-/* In the child: opens, appends in commits of several sizes, closes. */
-static void work(const char *fault, unsigned commits, unsigned records, size_t bytes)
-{
-	struct audit_log_config own = { .version = "child", .on_failed = note_failed };
-	struct audit_log *log = NULL;
-	struct error err = ERROR_INIT;
-
-	setenv("COUNTERSIGN_FAULT", fault, 1);
-	loop = loop_new();
-	if (audit_log_open(loop, dir, &own, &log, &err))
-		_exit(CHILD_FAILED);
-	for (unsigned i = 0; i < commits; i++) {
-		append_some(log, 1 + i % records, bytes, tell_parent, NULL);
-		loop_run(loop);
-	}
-	if (failed_told == audit_log_ok(log, NULL))
-		_exit(CHILD_LIED);
-	audit_log_close(log);
-	_exit(failed_told ? CHILD_FAILED : CHILD_DONE);
-}
-
-/* Runs the child; *last is the newest seq that it was told is durable, or -1. Returns its exit status, or -signal. */
-static int run_child(const char *fault, unsigned commits, unsigned records, size_t bytes, int64_t *last)
-{
-	uint64_t seq;
-	int status;
-	pid_t child;
-
-	assert_int_equal(pipe(acknowledged_pipe), 0);
-	child = fork();
-	if (!child)
-		work(fault, commits, records, bytes);
-	close(acknowledged_pipe[1]);
-	for (*last = -1; read(acknowledged_pipe[0], &seq, sizeof(seq)) == sizeof(seq);) {
-		assert_true((int64_t)seq > *last);
-		*last = (int64_t)seq;
-	}
-	close(acknowledged_pipe[0]);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static const char *const places[] = { "log.write", "log.fdatasync", "log.open", "log.tile", "log.rename", "log.fsync", "file.write", "file.fsync" };
-
-/* One place, from the `from`-th call on until the child gets through; `expected` is how it ends before. */
-static unsigned crash_at(const char *place, const char *action, int expected, unsigned from, unsigned commits, unsigned records, size_t bytes)
-{
-	for (unsigned nth = from;; nth++) {
-		char fault[64];
-		int64_t last;
-		int status;
-
-		snprintf(fault, sizeof(fault), "%s:%s:%u", place, action, nth);
-		status = run_child(fault, commits, records, bytes, &last);
-		if (status != expected && status != CHILD_DONE)
-			fail_msg("%s: the child ended with %d", fault, status);
-		if ((int64_t)reopen() <= last)
-			fail_msg("%s: record %d was acknowledged and is lost", fault, (int)last);
-		if (status == CHILD_DONE)
-			return nth - from;
-	}
-}
-
-static unsigned crash_everywhere(const char *action, int expected, unsigned commits, unsigned records, size_t bytes)
-{
-	unsigned hits = 0;
-
-	for (size_t i = 0; i < COUNT_OF(places); i++)
-		hits += crash_at(places[i], action, expected, 1, commits, records, bytes);
-	return hits;
-}
-
-static void killed_at_every_call_nothing_acknowledged_is_lost(void **state)
-{
-	unsigned hits;
-
-	(void)state;
-	hits = crash_everywhere("kill", -SIGKILL, 12, 40, 400);
-	print_message("killed %u times\n", hits);
-	assert_true(hits > 60);
-}
-
-/* 18 MiB in 24 commits: the journal is full before the last, and each of the calls that turn it is hit. */
-static void killed_while_the_journal_is_turned_nothing_acknowledged_is_lost(void **state)
-{
-	static const struct {
-		const char *place;
-		unsigned from, hits;    /* behind what opening and the first commits need */
-	} cases[] = { { "log.fsync", 4, 6 }, { "log.rename", 77, 3 }, { "log.write", 28, 2 }, { "log.fdatasync", 27, 2 } };
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		unsigned hits;
-
-		make_log(0, 0);
-		hits = crash_at(cases[i].place, "kill", -SIGKILL, cases[i].from, 24, 120, 60000);
-		print_message("killed %u times at %s\n", hits, cases[i].place);
-		assert_true(hits >= cases[i].hits);
-		remove_tree(dir);
-		unlink(beside_dir(".journal"));
-	}
-}
-
-static void made_anew_after_every_kill_while_it_was_made(void **state)
-{
-	unsigned hits = 0;
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(places); i++)
-		for (unsigned nth = 1; nth < 40; nth++, hits++) {
-			char fault[64];
-			int64_t last;
-			int status;
-
-			remove_tree(dir);
-			unlink(beside_dir(".key"));
-			unlink(beside_dir(".journal"));
-			snprintf(fault, sizeof(fault), "%s:kill:%u", places[i], nth);
-			status = run_child(fault, 2, 1, 300, &last);
-			if ((int64_t)reopen() <= last)
-				fail_msg("%s: record %d was acknowledged and is lost", fault, (int)last);
-			if (status == CHILD_DONE)
-				break;
-			assert_int_equal(status, -SIGKILL);
-		}
-	print_message("killed %u times\n", hits);
-	assert_true(hits > 20);
-}
-
-static void failing_at_every_call_it_acknowledges_nothing_more_and_recovers(void **state)
-{
-	unsigned hits;
-
-	(void)state;
-	hits = crash_everywhere("eio", CHILD_FAILED, 12, 40, 400);
-	hits += crash_everywhere("enospc", CHILD_FAILED, 4, 40, 400);
-	print_message("failed %u times\n", hits);
-	assert_true(hits > 80);
-}
-
-struct outcome {
-	unsigned good, bad;
-	char reason[ERROR_REASON_MAX];
-};
-
-static void on_outcome(void *data, uint64_t seq, const struct error *err)
-{
-	struct outcome *outcome = data;
-
-	(void)seq;
-	outcome->good += !err;
-	outcome->bad += err != NULL;
-	if (err)
-		snprintf(outcome->reason, sizeof(outcome->reason), "%s", err->reason);
-}
-
-static void after_one_failed_sync_everything_is_refused_and_told_once(void **state)
-{
-	struct audit_log *log = open_log();
-	struct outcome outcome = { 0 };
-	struct error err = ERROR_INIT;
-
-	(void)state;
-	failures_told = 0;
-	setenv("COUNTERSIGN_FAULT", "log.fdatasync:eio:1", 1);
-	append_some(log, 3, 300, on_outcome, &outcome);
-	loop_run(loop);
-	unsetenv("COUNTERSIGN_FAULT");
-	append_some(log, 2, 300, on_outcome, &outcome);
-	loop_run(loop);
-	assert_int_equal(outcome.good, 0);
-	assert_int_equal(outcome.bad, 5);
-	assert_string_equal(outcome.reason, "AuditUnavailable");
-	assert_int_equal(failures_told, 1);
-	assert_false(audit_log_ok(log, &err));
-	assert_non_null(strstr(err.text, "fdatasync"));
-	audit_log_close(log);
-	reopen();
-}
-#endif
-
-static void folder_removed_while_the_log_is_open_ends_it(void **state)
-{
-	struct audit_log *log = open_log();
-	struct error err = ERROR_INIT;
-
-	(void)state;
-	failures_told = 0;
-	remove_tree(dir);
-	append_some(log, 1, 300, NULL, NULL);
-	loop_run(loop);
-	assert_int_equal(failures_told, 1);
-	assert_false(audit_log_ok(log, &err));
-	audit_log_close(log);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(folder_of_an_earlier_commit_is_completed_from_the_journal),
 		TEST(files_that_a_power_cut_left_empty_or_short_are_written_anew),
+		TEST(checkpoint_of_any_commit_cut_short_is_written_anew),
 		TEST(files_that_a_power_cut_took_are_written_anew),
 		TEST(superseded_tiles_that_came_back_are_removed),
 		TEST(torn_record_behind_the_last_is_cut_off),
@@ -561,14 +349,6 @@ int main(void)
 		TEST(older_copy_of_a_long_log_is_refused),
 		TEST(missing_or_foreign_key_is_refused),
 		TEST(folder_that_cannot_be_made_is_told),
-		TEST(folder_removed_while_the_log_is_open_ends_it),
-#ifdef FAULTS
-		TEST(after_one_failed_sync_everything_is_refused_and_told_once),
-		TEST(killed_at_every_call_nothing_acknowledged_is_lost),
-		TEST(killed_while_the_journal_is_turned_nothing_acknowledged_is_lost),
-		TEST(made_anew_after_every_kill_while_it_was_made),
-		TEST(failing_at_every_call_it_acknowledges_nothing_more_and_recovers),
-#endif
 	};
 
 	return cmocka_run_group_tests_name("log_recover", tests, NULL, NULL);

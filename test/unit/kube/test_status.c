@@ -1,0 +1,125 @@
+/* Each row of the one table of refusals, by an answer as an API server gives it. */
+#include "unit.h"
+
+#include "kube/status.h"
+
+static void status_is_classified_by_code_reason_and_message(void **state)
+{
+	static const struct { int code; const char *body; enum error_kind kind; const char *reason; } cases[] = {
+		{ 401, "{'reason':'Unauthorized','message':'Unauthorized'}", ERROR_FORBIDDEN, "Unauthorized" },
+		{ 403, "{'reason':'Forbidden','message':'configmaps is forbidden: User x cannot create'}", ERROR_FORBIDDEN, "Forbidden" },
+		{ 403, "{'reason':'Forbidden','message':'unable to create new content in namespace n because it is being terminated'}",
+		  ERROR_TRANSIENT, "NamespaceTerminating" },
+		{ 403, "{'reason':'Forbidden','message':'pods p is forbidden: exceeded quota: q'}", ERROR_TRANSIENT, "QuotaExceeded" },
+		{ 404, "{'reason':'NotFound','message':'not found'}", ERROR_NOT_FOUND, "NotFound" },
+		{ 409, "{'reason':'AlreadyExists','message':'exists'}", ERROR_CONFLICT, "AlreadyExists" },
+		{ 409, "{'reason':'Conflict','message':'the object has been modified'}", ERROR_CONFLICT, "Conflict" },
+		{ 410, "{'reason':'Expired','message':'too old resource version'}", ERROR_CONFLICT, "Expired" },
+		{ 429, "{'reason':'TooManyRequests','message':'slow down'}", ERROR_TRANSIENT, "TooManyRequests" },
+		{ 400, "{'reason':'BadRequest','message':'bad'}", ERROR_INVALID, "BadRequest" },
+		{ 405, "{'message':'no'}", ERROR_INVALID, "MethodNotAllowed" },
+		{ 406, "{'message':'no'}", ERROR_INVALID, "NotAcceptable" },
+		{ 413, "{'message':'no'}", ERROR_INVALID, "TooLarge" },
+		{ 415, "{'message':'no'}", ERROR_INVALID, "UnsupportedMediaType" },
+		{ 422, "{'reason':'Invalid','message':'Deployment is invalid: spec.replicas'}", ERROR_INVALID, "Invalid" },
+		{ 500, "{'message':'duplicate entries for key [name=A]'}", ERROR_INVALID, "Invalid" },
+		{ 500, "{'message':'etcdserver: request is too large'}", ERROR_INVALID, "TooLarge" },
+		{ 500, "{'message':'trying to send message larger than max (2 vs. 1)'}", ERROR_INVALID, "TooLarge" },
+		{ 500, "{'message':'failed to create typed patch object (n/x): .spec.replicas'}", ERROR_INVALID, "Invalid" },
+		{ 500, "{'message':'x: field not declared in schema'}", ERROR_INVALID, "Invalid" },
+		{ 500, "{'message':'Internal error occurred: failed calling webhook \\'w\\''}", ERROR_TRANSIENT, "WebhookFailed" },
+		{ 500, "{'message':'etcd is gone'}", ERROR_TRANSIENT, "ServerError" },
+		{ 503, "{'message':'apiserver is shutting down'}", ERROR_TRANSIENT, "ServerError" },
+		{ 504, "{'message':'timeout'}", ERROR_TRANSIENT, "ServerTimeout" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(kube_status_error(cases[i].code, J(arena, cases[i].body), &err), -1);
+		ASSERT_TEXT(cases[i].body, err.reason, cases[i].reason);
+		assert_int_equal(err.kind, cases[i].kind);
+		if (!strstr(err.text, json_get_text(J(arena, cases[i].body), "message")))
+			fail_msg("the server's message is lost: %s", err.text);
+	}
+}
+
+static void status_without_a_body_is_classified_too(void **state)
+{
+	WITH_ARENA(arena);
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	kube_status_error(502, NULL, &err);
+	ASSERT_TEXT("502", err.reason, "ServerError");
+	assert_int_equal(err.kind, ERROR_TRANSIENT);
+	kube_status_error(403, J(arena, "['what','is','this']"), &err);
+	ASSERT_TEXT("403", err.reason, "Forbidden");
+	kube_status_error(422, J(arena, "{'message':7,'reason':{}}"), &err);
+	ASSERT_TEXT("422", err.reason, "Invalid");
+}
+
+static void status_of_a_secret_tells_no_content(void **state)
+{
+	static const char *const bodies[] = {
+		"{'message':'Secret \\'s\\' is invalid: data[k]: Invalid value: hunter2: must be base64'}",
+		"{'message':'secrets s was refused: invalid value hunter2'}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		WITH_ARENA(arena);
+		CLEANUP(str_release) struct str text = STR_INIT;
+		struct error err = ERROR_INIT;
+
+		/* J has turned \' into \" already */
+		kube_status_error(422, J(arena, bodies[i]), &err);
+		ASSERT_TEXT("reason", err.reason, "Invalid");
+		if (strstr(err.text, "hunter2"))
+			fail_msg("told: %s", err.text);
+	}
+}
+
+static void conflicts_name_each_manager_and_field_once(void **state)
+{
+	WITH_ARENA(arena);
+	CLEANUP(str_release) struct str managers = STR_INIT, fields = STR_INIT;
+
+	(void)state;
+	kube_status_conflicts(J(arena, "{'details':{'causes':["
+		"{'reason':'FieldManagerConflict','message':'conflict with \\'kubectl\\' using apps/v1','field':'.spec.replicas'},"
+		"{'reason':'FieldManagerConflict','message':'conflict with \\'helm\\' using apps/v1','field':'.spec.paused'},"
+		"{'reason':'FieldManagerConflict','message':'conflict with \\'kubectl\\'','field':'.spec.replicas'},"
+		"{'reason':'Other','message':'conflict with \\'nobody\\'','field':'.x'}]}}"), &managers, &fields);
+	ASSERT_TEXT("managers", str_c(&managers), "kubectl, helm");
+	ASSERT_TEXT("fields", str_c(&fields), ".spec.replicas, .spec.paused");
+}
+
+static void conflicts_of_anything_else_are_none(void **state)
+{
+	static const char *const bodies[] = { "{}", "[]", "{'details':{'causes':{}}}", "{'details':{'causes':[1,null,{}]}}" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		WITH_ARENA(arena);
+		CLEANUP(str_release) struct str managers = STR_INIT, fields = STR_INIT;
+
+		kube_status_conflicts(J(arena, bodies[i]), &managers, &fields);
+		assert_int_equal(managers.length + fields.length, 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(status_is_classified_by_code_reason_and_message),
+		cmocka_unit_test(status_without_a_body_is_classified_too),
+		cmocka_unit_test(status_of_a_secret_tells_no_content),
+		cmocka_unit_test(conflicts_name_each_manager_and_field_once),
+		cmocka_unit_test(conflicts_of_anything_else_are_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,120 @@
+/* The framer of a watch: events in the order they came, however the stream was cut; what is no event ends it. */
+#include "kube/watch.c" /* the framer is its own */
+
+#include "unit.h"
+
+struct told {
+	struct str text;
+	char error[ERROR_REASON_MAX];
+};
+
+static void note_event(void *data, enum watch_event event, const struct json *object)
+{
+	static const char *const names[] = { "added", "modified", "deleted" };
+	struct told *told = data;
+
+	str_addf(&told->text, "%s %s;", names[event], json_get_text(json_get(object, "metadata"), "name"));
+}
+
+static void note_error(void *data, const struct error *err)
+{
+	struct told *told = data;
+
+	snprintf(told->error, sizeof(told->error), "%s", err->reason);
+}
+
+static struct watch framer(struct told *told)
+{
+	return (struct watch){ .handler = { .on_event = note_event, .on_error = note_error }, .data = told,
+			       .line = { .limit = LIMIT_HTTP_BODY_BYTES } };
+}
+
+static void framer_end(struct watch *watch, struct told *told)
+{
+	str_release(&watch->line);
+	str_release(&watch->version);
+	str_release(&told->text);
+}
+
+#define EVENT(type, name, version) \
+	"{\"type\":\"" type "\",\"object\":{\"metadata\":{\"name\":\"" name "\",\"resourceVersion\":\"" version "\"}}}\n"
+
+static void events_are_told_however_the_stream_is_cut(void **state)
+{
+	static const char stream[] = EVENT("ADDED", "a", "1") EVENT("MODIFIED", "a", "2") "\n" EVENT("BOOKMARK", "", "5") EVENT("DELETED", "a", "7");
+
+	(void)state;
+	for (size_t step = 1; step < sizeof(stream); step++) {
+		struct told told = { .text = STR_INIT };
+		struct watch watch = framer(&told);
+
+		for (size_t at = 0; at < sizeof(stream) - 1; at += step)
+			assert_int_equal(on_piece(&watch, span_sub(SPAN(stream), at, step)), 0);
+		ASSERT_TEXT("events", str_c(&told.text), "added a;modified a;deleted a;");
+		ASSERT_TEXT("version", str_c(&watch.version), "7");
+		assert_false(watch.broken || watch.expired);
+		framer_end(&watch, &told);
+	}
+}
+
+static void what_is_no_event_ends_the_stream_and_lists_anew(void **state)
+{
+	static const char *const lines[] = {
+		"no json\n", "{\"type\":\"ADDED\"}\n", "{\"type\":\"ADDED\",\"object\":null}\n", "{\"type\":\"DELETED\",\"object\":[]}\n",
+		"[]\n", "{\"type\":\"ADDED\",\"object\":{},\"object\":{}}\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		struct told told = { .text = STR_INIT };
+		struct watch watch = framer(&told);
+
+		assert_int_equal(on_piece(&watch, span_of(lines[i])), -1);
+		if (!watch.broken)
+			fail_msg("taken: %s", lines[i]);
+		ASSERT_TEXT("events", str_c(&told.text), "");
+		framer_end(&watch, &told);
+	}
+}
+
+static void event_over_the_limit_lists_anew(void **state)
+{
+	struct told told = { .text = STR_INIT };
+	struct watch watch = framer(&told);
+
+	(void)state;
+	watch.line.limit = 64;
+	for (int i = 0; i < 16 && !watch.broken; i++)
+		on_piece(&watch, SPAN("{\"type\":\"ADDED\""));
+	assert_true(watch.broken);
+	framer_end(&watch, &told);
+}
+
+static void error_in_the_stream_ends_it(void **state)
+{
+	struct told told = { .text = STR_INIT }, old = { .text = STR_INIT };
+	struct watch watch = framer(&told), expired = framer(&old);
+
+	(void)state;
+	assert_int_equal(on_piece(&watch, SPAN("{\"type\":\"ERROR\",\"object\":{\"code\":500,\"message\":\"etcd\"}}\n")), -1);
+	ASSERT_TEXT("error", told.error, "ServerError");
+	assert_false(watch.expired);
+	/* 410 as an event of an answer that began with 200 */
+	assert_int_equal(on_piece(&expired, SPAN("{\"type\":\"ERROR\",\"object\":{\"code\":410,\"reason\":\"Expired\"}}\n")), -1);
+	assert_true(expired.expired);
+	ASSERT_TEXT("error", old.error, "");
+	framer_end(&watch, &told);
+	framer_end(&expired, &old);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(events_are_told_however_the_stream_is_cut),
+		cmocka_unit_test(what_is_no_event_ends_the_stream_and_lists_anew),
+		cmocka_unit_test(event_over_the_limit_lists_anew),
+		cmocka_unit_test(error_in_the_stream_ends_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
