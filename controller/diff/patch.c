@@ -321,6 +321,18 @@ static bool is_adoptable(const struct json *entry, bool any)
 			span_is(manager, "helm-controller") || span_is(manager, "flux-client-side-apply")));
 }
 
+/* Keys that were applied as stringData lie in data, where nobody owns them: they are ours with the rest, or would stay for ever. */
+static struct json *own_string_data(struct json *fields, struct arena *arena)
+{
+	struct json *texts = json_get(fields, "f:stringData"), *data = json_get(fields, "f:data");
+
+	if (!texts)
+		return fields;
+	json_set(arena, fields, "f:data", fields_union(arena, data, texts));
+	json_remove(fields, "f:stringData");
+	return fields;
+}
+
 struct json *patch_own(const struct json *live, bool any, struct arena *arena)
 {
 	const struct json *entries = json_path(live, "metadata", "managedFields", NULL);
@@ -344,7 +356,7 @@ struct json *patch_own(const struct json *live, bool any, struct arena *arena)
 		return NULL;
 	json_set_string(arena, ours, "manager", FIELD_MANAGER);
 	json_set_string(arena, ours, "operation", "Apply");
-	json_set(arena, ours, "fieldsV1", fields);
+	json_set(arena, ours, "fieldsV1", span_is(json_text_span(json_get(live, "kind")), "Secret") ? own_string_data(fields, arena) : fields);
 	json_append(arena, kept, ours);
 	patch = begin_patch(live, arena);
 	replace = operation(arena, "replace", SPAN("/metadata/managedFields"));
