@@ -56,6 +56,7 @@ struct app {
 	struct digest status_written;       /* of the status last written */
 	struct book status_book, inventory_book;
 	struct report *report;              /* what is told of it; NULL before the first run */
+	bool unhealed;                      /* something that must not stay comes back with each write */
 	struct map heals;                   /* object key -> struct heal: who takes fields back */
 };
 

@@ -4,6 +4,7 @@
  * healthy. Deletes come last, and only if everything before them went well.
  */
 #include "base/clock.h"
+#include "diff/patch.h"
 #include "reconcile/live.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
@@ -11,11 +12,33 @@
 
 #define IN_FLIGHT_MAX 16
 
+/* What must not stay and came back within the very answer: something in the API server's way in puts it there. */
+static void check_gone(struct run *run, struct action *action)
+{
+	const struct json *patch;
+
+	if (action->err.reason[0] || !action->after || action->act == ACT_DELETE)
+		return;
+	patch = patch_strip(action->after, action->object, action->allowed, false, run->arena);
+	if (!patch && run->app->unhealed) {
+		/* gone at last: told anew by a whole run */
+		run->app->unhealed = false;
+		run->app->again = run->app->force = true;
+	}
+	if (!patch)
+		return;
+	run->app->unhealed = true;
+	error_set(&action->err, ERROR_CONFLICT, "Contested", "%s: %s must not stay, but comes back with each write: a mutating webhook or "
+		  "admission policy of the cluster puts it there; exempt the object there, or have what it adds signed", action->title,
+		  json_get_text(json_at(patch, 1), "path"));
+}
+
 static void on_done(struct action *action, void *data)
 {
 	struct run *run = data;
 
 	run->in_flight--;
+	check_gone(run, action);
 	if (action->err.reason[0]) {
 		run->apply_failed = true;
 		run_fail(run, &action->err);

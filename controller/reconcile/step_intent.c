@@ -106,7 +106,8 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 	item->uid = uid;
 	item->desired = desired->digest;
 	item->owned = fields_digest(after);
-	item->images = gate_images_digest(after, run->arena);
+	/* what was sent, not what came back: an image that a webhook put in is foreign, and is judged as such */
+	item->images = gate_images_digest(desired->object, run->arena);
 }
 
 /* Objects that Git no longer declares stay remembered until they are deleted for sure. */

@@ -476,7 +476,7 @@ static void tell_violations(struct judging *judging)
 			 use->use->position, use->use->container, use->desired->kind, use->desired->namespace, use->desired->name,
 			 use->use->image, image->detail.reason, image->detail.message);
 	}
-	if (text.length && run->goal == GOAL_SYNC)
+	if (text.length && (run->goal == GOAL_SYNC || run->app->unhealed))
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_FALSE, reason, "%s", str_c(&text));
 }
 
@@ -528,7 +528,7 @@ static enum step_result rule(struct judging *judging)
 	run->verified = true;
 	if (run->goal == GOAL_SYNC)
 		tell_allowed(judging);
-	if (!run->spec.self_heal || !run->spec.automated)
+	if (!run->spec.self_heal || !run->spec.automated || run->app->unhealed)
 		tell_violations(judging);
 	return STEP_NEXT;
 }

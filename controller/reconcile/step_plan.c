@@ -163,14 +163,17 @@ static const char *drift_text(struct run *run, const struct desired *desired, co
 
 /* How often a field was taken back of late, and by whom; whoever keeps doing so is not fought for ever. */
 struct heal {
-	int64_t first_ms;
+	int64_t first_ms, last_ms;
 	unsigned count;
 };
 
 #define HEALS_MAX 5
+/* What must not stay is taken out again for ever, so that nobody wins by persistence; but no faster than this. */
+#define GRAVE_PACE_MS 5000
 #define HEALS_WINDOW_MS (5 * 60 * 1000)
 
-static bool is_contested(struct run *run, const struct desired *desired)
+/* `grave`: there is something in it that must not stay, whoever wants it. */
+static bool is_contested(struct run *run, const struct desired *desired, bool grave)
 {
 	struct heal *heal = map_get(&run->app->heals, span_of(desired->key));
 	int64_t now = clock_mono_ms();
@@ -180,8 +183,15 @@ static bool is_contested(struct run *run, const struct desired *desired)
 		map_set(&run->app->heals, span_of(desired->key), heal);
 	}
 	if (now - heal->first_ms > HEALS_WINDOW_MS || run->manual || !run->same_revision)
-		*heal = (struct heal){ now, 0 };
-	return heal->count++ >= HEALS_MAX;
+		*heal = (struct heal){ now, 0, 0 };
+	if (heal->count >= HEALS_MAX && (!grave || now - heal->last_ms < GRAVE_PACE_MS)) {
+		if (grave)
+			app_enqueue(run->app, GRAVE_PACE_MS - (now - heal->last_ms));
+		return true;
+	}
+	heal->count++;
+	heal->last_ms = now;
+	return false;
 }
 
 /* Not ours to mend now: told, and left alone. */
@@ -196,14 +206,20 @@ static bool may_heal(const struct run *run)
 	return run->goal != GOAL_SYNC || run->manual || run->spec.self_heal || !run->same_revision;
 }
 
-static void contest(struct run *run, struct action *action, const struct extra *who)
+/* Whether the live object holds images or rights that must go. */
+static bool is_grave(struct run *run, const struct desired *desired, const struct json *live)
+{
+	return live && patch_strip(live, desired->object, desired->allowed, false, run->arena);
+}
+
+static void contest(struct run *run, struct action *action, const struct extra *who, bool grave)
 {
 	struct error err = ERROR_INIT;
 
-	error_set(&err, ERROR_CONFLICT, "Contested",
-		  "%s: %s was taken back %d times within minutes, last by %s; it is not fought any further: settle who owns the field "
-		  "(ignoreDifferences leaves it to others), then refresh", action->title, *who->path ? who->path : "a declared field", HEALS_MAX,
-		  *who->manager ? who->manager : "an unknown manager");
+	error_set(&err, ERROR_CONFLICT, "Contested", "%s: %s was taken back %d times within minutes, last by %s; %s", action->title,
+		  *who->path ? who->path : "a declared field", HEALS_MAX, *who->manager ? who->manager : "an unknown manager",
+		  grave ? "it may not stay and is taken out again every few seconds: stop who puts it there, or declare it in Git, then refresh"
+			: "it is not fought any further: settle who owns the field (ignoreDifferences leaves it to others), then refresh");
 	hold_back(run, action);
 	run->contested = err;
 }
@@ -215,8 +231,8 @@ static void heal_or_tell(struct run *run, struct action *action, const struct de
 	records_drift(run, action, who);
 	if (!may_heal(run))
 		hold_back(run, action);
-	else if (is_contested(run, desired))
-		contest(run, action, who);
+	else if (is_contested(run, desired, is_grave(run, desired, action->live)))
+		contest(run, action, who, is_grave(run, desired, action->live));
 }
 
 static void plan_drift(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
@@ -230,10 +246,15 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 		why = drift_text(run, desired, object, !digest_equal(&live->images, &item->images), &who);
 	if (object)
 		live_declared(run->core->live, desired->key, object, desired->object);
+	/* images that came in from elsewhere and were judged as any other: they may stay */
+	if (object && digest_equal(&live->owned, &item->owned) &&
+	    !patch_strip(object, desired->object, desired->allowed, desired->options.exact, run->arena))
+		return;
 	action = add(run, ACT_HEAL, desired, why);
 	action->live = object;
 	action->uid = arena_strdup(run->arena, live->uid);
 	action->force = true;
+	action->strip_all = desired->options.exact;
 	action->stage = digest_equal(&live->owned, &item->owned) ? STAGE_STRIP : STAGE_APPLY;
 	heal_or_tell(run, action, desired, &who);
 }
@@ -514,8 +535,11 @@ enum step_result step_plan(struct run *run)
 		run->err = refused;   /* told, but the rest of the plan goes on */
 		run->prune_refused = true;
 	}
-	if (run->contested.reason[0] && !run->err.reason[0])
-		run->err = run->contested;
+	if (run->app->unhealed && !run->out_of_sync) {
+		/* gone without our doing: told anew by a whole run */
+		run->app->unhealed = false;
+		run->app->again = run->app->force = true;
+	}
 	if (run->contested.reason[0] && !run->err.reason[0])
 		run->err = run->contested;   /* told, but the rest of the plan goes on */
 	number(run);

@@ -188,3 +188,16 @@ def test_without_self_heal_a_weakening_is_reported_and_stays(site):
     strategic(site, pod_patch(hostNetwork=True))
     site.wait_condition("Synced", "False", "app", said=MALLORY)
     stays("hostNetwork", lambda: pod(site).get("hostNetwork"), lambda on: on is True)
+
+
+@pytest.mark.parametrize("what", ["host_network", "container"])
+def test_whoever_weakens_again_and_again_is_contested_by_name_and_does_not_win(site, what):
+    deployed(site)
+    before, fields = pod(site), ADDITIONS[what](site)
+    for _ in range(8):
+        strategic(site, pod_patch(**fields))
+        until(f"{what} to be taken out", lambda: pod(site), clean(before), seconds=8)
+    site.wait_condition("Synced", "False", "app", said=MALLORY, reason="Contested")
+    assert len(site.records("drift", 0, "app")) >= 8
+    site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {"countersign.dev/refresh": "normal"}}})
+    site.settled("app")

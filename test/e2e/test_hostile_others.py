@@ -1,0 +1,147 @@
+"""Controllers and people that have every right to write to our objects: they are not fought, and their values outlive us."""
+
+import json
+
+import pytest
+
+from harness.manifests import config_map, deployment, text
+from harness.tenant import obj
+from harness.wait import stays, until
+
+REPLICAS = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
+
+
+def web(site):
+    return site.kube.get("apps/v1", "Deployment", site.namespace, "web")
+
+
+def manifest(site, replicas=1):
+    return deployment("web", site.image("web").ref, replicas=replicas)
+
+
+def replicas_of(site):
+    return web(site)["spec"]["replicas"]
+
+
+def unfought(site, seconds=2):
+    """Nothing governed was written since the mark, and the Application is good."""
+    site.nothing_sent(site.requests, seconds=seconds)
+    site.settled("app")
+
+
+def test_rollout_restart_sends_nothing(site):
+    site.deploy({"app/web.yaml": text(manifest(site))})
+    site.requests.mark()
+    site.kube.kubectl("-n", site.namespace, "rollout", "restart", "deployment/web")
+    unfought(site)
+    assert "kubectl.kubernetes.io/restartedAt" in web(site)["spec"]["template"]["metadata"]["annotations"]
+
+
+def test_scale_with_ignored_replicas_sends_nothing(site):
+    site.deploy({"app/web.yaml": text(manifest(site))}, ignoreDifferences=REPLICAS)
+    site.requests.mark()
+    site.kube.kubectl("-n", site.namespace, "scale", "deployment/web", "--replicas=4")
+    unfought(site)
+    assert replicas_of(site) == 4
+
+
+def test_replicas_ignored_from_the_first_sync_keep_what_runs(site):
+    existing = manifest(site, replicas=5)
+    existing["metadata"]["namespace"] = site.namespace
+    site.kube.kubectl("apply", "-f", "-", text=json.dumps(existing))
+    site.deploy({"app/web.yaml": text(manifest(site))}, ignoreDifferences=REPLICAS)
+    stays("5 replicas", lambda: replicas_of(site), lambda n: n == 5)
+
+
+def test_scale_then_commit_then_restart_keeps_ignored_replicas(site):
+    repo = site.deploy({"app/web.yaml": text(manifest(site))}, ignoreDifferences=REPLICAS)
+    site.kube.kubectl("-n", site.namespace, "scale", "deployment/web", "--replicas=3")
+    commit = repo.push("more", repo.replace("app/web.yaml", '"replicas": 1', '"minReadySeconds": 1, "replicas": 2'))
+    site.synced_at(commit, "app")
+    assert replicas_of(site) == 3 and web(site)["spec"]["minReadySeconds"] == 1
+    site.requests.mark()
+    site.controller.restart()
+    unfought(site)
+    assert replicas_of(site) == 3
+
+
+def test_autoscaler_of_undeclared_replicas_is_not_fought(site):
+    workload = manifest(site)
+    del workload["spec"]["replicas"]
+    site.deploy({"app/web.yaml": text(workload)})
+    site.requests.mark()
+    hpa = obj("autoscaling/v2", "HorizontalPodAutoscaler", "web", site.namespace, spec={
+        "minReplicas": 3, "maxReplicas": 5, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]})
+    site.kube.create(hpa)
+    until("the autoscaler to scale to its minimum", lambda: replicas_of(site), lambda n: n == 3, seconds=40)
+    unfought(site)
+    assert replicas_of(site) == 3
+
+
+def test_controller_that_writes_its_own_annotations_and_status_is_not_fought(site):
+    site.deploy({"app/web.yaml": text(manifest(site), config_map("config"))})
+    site.requests.mark()
+    for number in range(10):
+        for kind, api, name in (("Deployment", "apps/v1", "web"), ("ConfigMap", "v1", "config")):
+            site.kube.patch(api, kind, site.namespace, name, {"metadata": {"annotations": {"other.example/seen": str(number)}}}, manager="other-controller")
+        site.kube.patch("apps/v1", "Deployment", site.namespace, "web", {"status": {"observedGeneration": number}}, manager="other-controller", subresource="status")
+    unfought(site)
+    assert web(site)["metadata"]["annotations"]["other.example/seen"] == "9"
+
+
+ADMISSION = "admissionregistration.k8s.io/v1"
+
+
+@pytest.fixture
+def mutating(site):
+    """Has the API server itself mutate Deployments of the test's namespace on every write, as a mutating webhook would."""
+    made = []
+
+    def make(expression):
+        name = f"mutates-{site.name}"
+        policy = obj(ADMISSION, "MutatingAdmissionPolicy", name, spec={
+            "failurePolicy": "Fail", "reinvocationPolicy": "Never",
+            "matchConstraints": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": site.namespace}},
+                                 "resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["CREATE", "UPDATE"]}]},
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}]})
+        binding = obj(ADMISSION, "MutatingAdmissionPolicyBinding", name, spec={"policyName": name})
+        site.kube.apply(policy, binding)
+        made.append(name)
+        probe = deployment("probe", "x", site.namespace, replicas=0)
+        until("the mutation to be in force", lambda: site.kube.request(
+            "POST", site.kube.path("apps/v1", "Deployment", site.namespace) + "?dryRun=All", probe), lambda seen: "mutated" in json.dumps(seen), seconds=20)
+
+    yield make
+    for name in made:
+        for kind in ("MutatingAdmissionPolicyBinding", "MutatingAdmissionPolicy"):
+            site.kube.delete(ADMISSION, kind, None, name, missing_ok=True)
+
+
+LABEL = 'metadata: Object.metadata{labels: {"mutated": "yes"}}'
+
+
+def sidecar(image):
+    return ('Object{%s, spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{containers: '
+            '[Object.spec.template.spec.containers{name: "sidecar", image: "%s"}]}}}}' % (LABEL, image))
+
+
+def test_webhook_that_adds_a_label_and_a_signed_sidecar_is_not_fought(site, mutating):
+    mutating(sidecar(site.image("sidecar").pinned))
+    site.deploy({"app/web.yaml": text(manifest(site))})
+    assert len(site.running()) == 2 and web(site)["metadata"]["labels"]["mutated"] == "yes"
+    site.requests.mark()
+    site.controller.restart()
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", {"metadata": {"annotations": {"a": "b"}}}, manager="somebody")
+    unfought(site)
+    assert len(site.running()) == 2
+
+
+def test_unsigned_sidecar_of_a_webhook_is_a_violation_that_is_named(site, mutating):
+    evil = site.image("sidecar", signed=False).pinned
+    mutating(sidecar(evil))
+    site.deploy({"app/web.yaml": text(manifest(site))}, wait=False)
+    site.wait_condition("Verified", "False", "app", said="sidecar")
+    site.requests.mark()
+    stays("the violation told", lambda: site.condition("Verified", "app"), lambda c: c["status"] == "False", seconds=4)
+    assert len(site.governed()) <= 4, "a mutation that comes back with each write is not fought in a hot loop"
