@@ -35,8 +35,7 @@ bool compare_declared(const struct json *desired, const struct json *live, struc
 	return !json_equal(desired, live);
 }
 
-/* The item of a list that is called as `item` is; without a name, the one at the same place. */
-static const struct json *same_item(const struct json *list, const struct json *item, size_t place)
+const struct json *compare_same_item(const struct json *list, const struct json *item, size_t place)
 {
 	struct span name = json_text_span(json_get(item, "name"));
 
@@ -55,7 +54,7 @@ bool compare_declares(const struct json *desired, const struct json *live, struc
 		int64_t place;
 
 		if (json_is(live, JSON_ARRAY))
-			desired = span_to_int64(token, &place) ? same_item(desired, child, (size_t)place) : NULL;
+			desired = span_to_int64(token, &place) ? compare_same_item(desired, child, (size_t)place) : NULL;
 		else
 			desired = json_pointer(desired, one);
 		live = child;

@@ -2,6 +2,7 @@
 #include "diff/posture.h"
 
 #include "api/tracking.h"
+#include "diff/compare.h"
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
 
@@ -91,16 +92,6 @@ static void add(struct search *search)
 	*slot = arena_strndup(search->arena, str_span(&search->pointer));
 }
 
-static const struct json *same_item(const struct json *list, const struct json *item, size_t place)
-{
-	struct span name = json_text_span(json_get(item, "name"));
-
-	for (size_t i = 0; name.length && i < json_count(list); i++)
-		if (span_equal(json_text_span(json_get(json_at(list, i), "name")), name))
-			return json_at(list, i);
-	return name.length ? NULL : json_at(list, place);
-}
-
 /* What the API server derives from something else that is declared. */
 static bool is_derived(const struct search *search, struct span key, const struct json *desired)
 {
@@ -118,7 +109,7 @@ static void walk_items(struct search *search, const struct json *live, const str
 	size_t length = search->pointer.length;
 
 	for (size_t i = 0; i < json_count(live); i++) {
-		const struct json *item = json_at(live, i), *wanted = same_item(desired, item, i);
+		const struct json *item = json_at(live, i), *wanted = compare_same_item(desired, item, i);
 
 		str_addf(&search->pointer, "/%zu", i);
 		if (pod && !wanted && !is_empty(json_get(item, "hostPath")))

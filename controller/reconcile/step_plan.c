@@ -224,6 +224,17 @@ static void contest(struct run *run, struct action *action, const struct extra *
 	run->contested = err;
 }
 
+/* Somebody changed an object: it is told and recorded, and mended unless that is off or they take it back each time. */
+static void heal_or_tell(struct run *run, struct action *action, const struct desired *desired, const struct extra *who)
+{
+	differs(run, action, "OutOfSync", action->why);
+	records_drift(run, action, who);
+	if (!may_heal(run))
+		hold_back(run, action);
+	else if (is_contested(run, desired, is_grave(run, desired, action->live)))
+		contest(run, action, who, is_grave(run, desired, action->live));
+}
+
 static void plan_drift(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
 {
 	struct extra who = { "", "", "" };
@@ -245,12 +256,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	action->force = true;
 	action->strip_all = desired->options.exact;
 	action->stage = digest_equal(&live->owned, &item->owned) ? STAGE_STRIP : STAGE_APPLY;
-	differs(run, action, "OutOfSync", why);
-	records_drift(run, action, &who);
-	if (!may_heal(run))
-		hold_back(run, action);
-	else if (is_contested(run, desired, is_grave(run, desired, object)))
-		contest(run, action, &who, is_grave(run, desired, object));
+	heal_or_tell(run, action, desired, &who);
 }
 
 /* Extras that are taken out again: all of them where exactness is asked for, those that weaken security anyway. */
@@ -270,12 +276,7 @@ static void plan_extras(struct run *run, struct desired *desired, const struct l
 	action->live = read;
 	action->strip_all = all;
 	action->uid = arena_strdup(run->arena, live->uid);
-	differs(run, action, "OutOfSync", why);
-	records_drift(run, action, &who);
-	if (!may_heal(run))
-		hold_back(run, action);
-	else if (is_contested(run, desired, is_grave(run, desired, read)))
-		contest(run, action, &who, is_grave(run, desired, read));
+	heal_or_tell(run, action, desired, &who);
 }
 
 static void plan_update(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)

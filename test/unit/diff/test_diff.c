@@ -169,6 +169,17 @@ static void released_object_carries_identity_and_the_live_value(void **state)
 		    "{\"template\":{\"spec\":{\"containers\":[{\"image\":\"evil\",\"name\":\"s\"}]}}}");
 }
 
+/* An API server always gives them; whoever stands between need not. */
+static void live_object_without_identity_or_field_sets_is_no_crash(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = J(arena, "{'metadata':{'managedFields':[{'manager':'kubectl','operation':'Update'}]},'spec':{'replicas':3}}");
+
+	(void)state;
+	ASSERT_TEXT("released", T(arena, patch_released(live, "/spec/replicas", arena)), "{\"metadata\":{},\"spec\":{\"replicas\":3}}");
+	assert_null(patch_own(live, false, arena));
+}
+
 static void what_was_applied_already_is_known_from_the_live_object(void **state)
 {
 	WITH_ARENA(arena);
@@ -245,6 +256,7 @@ int main(void)
 		cmocka_unit_test(adoption_turns_kubectl_into_us_and_leaves_others),
 		cmocka_unit_test(ignored_fields_leave_the_desired_object),
 		cmocka_unit_test(released_object_carries_identity_and_the_live_value),
+		cmocka_unit_test(live_object_without_identity_or_field_sets_is_no_crash),
 		cmocka_unit_test(what_was_applied_already_is_known_from_the_live_object),
 		cmocka_unit_test(health_by_kind),
 		cmocka_unit_test(waves_and_ranks),
