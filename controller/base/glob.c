@@ -92,15 +92,18 @@ static bool match_plain(struct span pattern, struct span text, enum glob_flags f
 	for (size_t i = 0; i < count && repeats(&elements[i]); i++)
 		active[i + 1] = true;
 	for (size_t t = 0; t < text.length; t++) {
-		bool next[LIMIT_GLOB_BYTES + 1] = { false };
+		bool next[LIMIT_GLOB_BYTES + 1], any = false;
 
+		memset(next, false, count + 1);
 		for (size_t i = 0; i < count; i++) {
 			if (active[i] && element_takes(&elements[i], text.data[t], flags))
-				next[repeats(&elements[i]) ? i : i + 1] = true;
+				any = next[repeats(&elements[i]) ? i : i + 1] = true;
 			if (next[i] && repeats(&elements[i]))
 				next[i + 1] = true;
 		}
-		memcpy(active, next, sizeof(active));
+		if (!any)
+			return false;
+		memcpy(active, next, count + 1);
 	}
 	return active[count];
 }
