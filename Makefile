@@ -44,8 +44,11 @@ $(B)/countersign: $(B)/controller/main.o $(B)/libcountersign.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# An archive takes two functions of one name in silence, and the linker then picks either.
 $(B)/libcountersign.a: $(OBJECTS)
 	$(call say,AR,$@)
+	$(Q)twice=$$(nm -g --defined-only $^ | awk 'NF == 3 && $$2 ~ /[TDBR]/ {print $$3}' | sort | uniq -d); \
+		test -z "$$twice" || { echo "error: defined twice: $$twice" >&2; exit 1; }
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(B)/%.o: %.c
@@ -101,8 +104,9 @@ test: setup
 	$(Q)$(MAKE) --no-print-directory check
 	$(Q)$(MAKE) --no-print-directory -j2 V=asan all unit-build
 	$(Q)$(MAKE) --no-print-directory -j2 all fuzz-build
-	$(Q)COUNTERSIGN=build/asan/countersign test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
-		test/tlogcheck test/yamldiff test/fuzz test/e2e test/story
+	$(Q)cd test/tlogcheck && PATH="$$PATH:/usr/local/go/bin" go build -o ../../build/tlogcheck .
+	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 COUNTERSIGN_TLOGCHECK=$(CURDIR)/build/tlogcheck test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
+		test/tlogcheck test/fuzz test/e2e test/story
 
 ## make up, down    keep the stack and the controller running in STACK to play by hand; stop them
 STACK ?= /tmp/countersign
@@ -126,12 +130,15 @@ check:
 	$(Q)hack/check-sizes
 	$(Q)hack/make-manifests --check
 
+format:
+	$(Q)hack/format
+
 clean:
 	$(Q)rm -rf build
 
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup
+.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup format
 .SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)

@@ -70,6 +70,31 @@ bool verdict_governs(const struct image_policy *policy, const struct reference *
 	return false;
 }
 
+/* By what stands before the first wildcard: every text that a glob is tried on begins with the name. */
+static bool may_hit(const char *glob, const struct reference *reference)
+{
+	CLEANUP(str_release) struct str pattern = STR_INIT;
+	size_t literal, length = strlen(reference->name);
+
+	normalise_glob(glob, &pattern);
+	literal = strcspn(str_c(&pattern), "*?[]{}\\!");
+	return !strncmp(str_c(&pattern), reference->name, literal < length ? literal : length);
+}
+
+bool verdict_may_govern(const struct policy_set *policies, const struct reference *reference)
+{
+	for (size_t i = 0; i < policies->count; i++) {
+		const struct image_policy *policy = &policies->policies[i];
+
+		if (policy->governs_all || !policy->globs)
+			return true;
+		for (const char **glob = policy->globs; *glob; glob++)
+			if (may_hit(*glob, reference))
+				return true;
+	}
+	return false;
+}
+
 static const struct exemption *find_exemption(const struct image_policy *policy, const struct image_facts *facts, int64_t now_ns)
 {
 	for (size_t i = 0; i < policy->exemption_count; i++) {
@@ -220,6 +245,10 @@ void verdict_judge(const struct policy_set *policies, const struct image_facts *
 	*out = (struct ruling_detail){ RULING_DENY, "Internal", "", "", "", "", "", 0 };
 	if (!facts->reference) {
 		set(out, RULING_DENY, facts->problem->reason, arena_strdup(arena, facts->problem->text));
+		return;
+	}
+	if (!verdict_may_govern(policies, facts->reference)) {
+		refuse_ungoverned(facts, arena, out);
 		return;
 	}
 	if (digest_is_zero(&facts->digest)) {

@@ -57,6 +57,12 @@ const char *verdict_key_id(const struct image_policy *policy, size_t authority, 
 /* Whether a policy governs a reference: its globs against the name alone, with its tag, with its digest. */
 bool verdict_governs(const struct image_policy *policy, const struct reference *reference, const struct digest *digest);
 
+/*
+ * Whether some policy may govern the image, whatever its digest turns out to be; false: it is denied without asking its registry,
+ * which no administrator has named.
+ */
+bool verdict_may_govern(const struct policy_set *policies, const struct reference *reference);
+
 /* Judges one image. Texts live in the arena. */
 void verdict_judge(const struct policy_set *policies, const struct image_facts *facts, int64_t now_ns, struct arena *arena,
 		   struct ruling_detail *out);

@@ -238,7 +238,9 @@ static void resolve_all(struct judging *judging)
 	for (size_t i = 0; i < judging->count; i++) {
 		struct judged_image *image = &judging->images[i];
 
-		if (image->readable && !image->problem.reason[0] && digest_is_zero(&image->digest))
+		/* a registry that no policy speaks of is not asked: a repository could name any host */
+		if (image->readable && !image->problem.reason[0] && digest_is_zero(&image->digest) &&
+		    verdict_may_govern(&judging->policies, &image->reference))
 			vetting_resolve(judging->run->core->vetting, &image->reference, &image->login, on_resolved, ask(judging, i));
 	}
 }
@@ -266,7 +268,8 @@ static void claim_all(struct judging *judging)
 	for (size_t i = 0; i < judging->count; i++) {
 		struct judged_image *image = &judging->images[i];
 
-		if (image->readable && !image->problem.reason[0] && judging->trust.key_count)
+		if (image->readable && !image->problem.reason[0] && judging->trust.key_count && !digest_is_zero(&image->digest) &&
+		    verdict_may_govern(&judging->policies, &image->reference))
 			vetting_claims(judging->run->core->vetting, judging->run->spec.project, &image->reference, &image->digest, &image->login,
 				       &judging->trust, on_claims, ask(judging, i));
 	}

@@ -171,3 +171,11 @@ def test_image_at_a_path_that_a_policy_names_is_denied(shared_site):
     site.kube.apply(policy)
     resource = obj("hostile.example/v1", "Runner", "w", spec={"jobs": [{"runs": good}, {"runs": bad}]})
     refused(site, "custom-path", json.dumps(resource, indent=1), bad)
+
+
+@pytest.mark.parametrize("image", ["nginx", "docker.io/library/nginx:1", "127.0.0.1:1/other/image:1", f"127.0.0.1:1/other/image@{DIGEST}"])
+def test_registry_that_no_policy_names_is_not_contacted(shared_site, image):
+    name = "nowhere-" + "".join(c for c in image if c.isalnum())[:24].lower()
+    shared_site.deploy({"app/w.yaml": text(deployment("w", image))}, name=name, wait=False)
+    seen = shared_site.wait_condition("Verified", "False", name, said=image)
+    assert "NoPolicy" in seen["message"] and "connect" not in seen["message"] and "resolve host" not in seen["message"], seen["message"]

@@ -245,7 +245,7 @@ def test_policy_in_another_namespace_counts_for_nothing(new_site):
     site.kube.apply(image_policy(site.namespace, "own-gate", ["**"], [site.key], mode="warn"))
     site.controller.start()
     site.deploy({"app/web.yaml": text(deployment("web", image.ref))}, wait=False)
-    site.wait_condition("Verified", "False", "app", said=image.digest)
+    site.wait_condition("Verified", "False", "app", said=image.ref, reason="NoPolicy")
 
 
 def test_tightened_policy_makes_what_runs_a_violation(site, keys):

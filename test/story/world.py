@@ -36,7 +36,7 @@ class World(Apps):
         self.folder = pathlib.Path(folder)
         self.keys = {"release": keys("release"), "partner": keys("partner", "rsa3072")}
         self.installation = Installation(kube)
-        self.controller = Controller(self.installation, self.folder / "controller", plain_http=[stack.registry])
+        self.controller = Controller(self.installation, self.folder / "controller", plain_http=[stack.registry], poll="300ms")
         self.log = self.controller.log
         self.requests = ApiServerLog(stack)
         self.repo = Repo(stack, self.folder / "shop", "ops/shop")

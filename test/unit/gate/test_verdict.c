@@ -144,11 +144,45 @@ static void the_message_names_image_digest_policy_and_the_fix(void **state)
 	assert_non_null(strstr(detail.message, "cosign sign --key"));
 }
 
+static void a_registry_is_asked_only_where_a_policy_may_govern_the_image(void **state)
+{
+	static const struct { const char *glob, *image; bool may; } cases[] = {
+		{ "**", "nginx", true },
+		{ "r.example/shop/**", "r.example/shop/a:1", true },
+		{ "r.example/shop/**", "r.example/other/a:1", false },
+		{ "r.example/shop/**", "r.example.evil.example/shop/a", false },
+		{ "r.example/shop/a:1", "r.example/shop/a:2", true },
+		{ "r.example/shop/a@sha256:*", "r.example/shop/a", true },
+		{ "index.docker.io/library/*", "nginx", true },
+		{ "docker.io/library/*", "r.example/library/nginx", false },
+		{ "r.example/sh?p/a", "r.example/shop/a", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		CLEANUP(str_release) struct str text = STR_INIT;
+		struct image_policy policy = { 0 };
+		struct policy_set set = { &policy, 1 };
+		struct reference reference;
+		struct error err = ERROR_INIT;
+
+		str_addf(&text, POLICY("p", "%s", ""), cases[i].glob);
+		image_policy_decode(J(arena, str_c(&text)), arena, &policy);
+		assert_int_equal(reference_parse(span_of(cases[i].image), arena, &reference, &err), 0);
+		if (verdict_may_govern(&set, &reference) != cases[i].may)
+			fail_msg("%s on %s", cases[i].glob, cases[i].image);
+		if (verdict_governs(&policy, &reference, &(struct digest){ { 1 } }))
+			assert_true(cases[i].may);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(evidence_that_could_not_be_had_is_unknown_and_permits_nothing),
+		cmocka_unit_test(a_registry_is_asked_only_where_a_policy_may_govern_the_image),
 		cmocka_unit_test(a_zeroed_ruling_denies),
 		cmocka_unit_test(the_message_names_image_digest_policy_and_the_fix),
 	};
