@@ -5,8 +5,11 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+
+from harness.wait import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -18,6 +21,12 @@ def run(*command, env=None, cwd=None, text=None, seconds=60, check=True):
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(str(c) for c in command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done
+
+
+def accepts(port):
+    """Whether something takes connections on this port of the loopback."""
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Stack:
@@ -57,12 +66,15 @@ class Stack:
 
     @contextlib.contextmanager
     def outage(self, *names):
-        """The named parts are down inside the block: connections to them are refused."""
+        """The named parts are down inside the block: connections to them are refused. After it they answer again."""
         self.part("stop", *names)
         try:
             yield
         finally:
             self.part("start", *names)
+            for name in names:
+                for port in set(re.findall(r"127\.0\.0\.1:(\d+)", (self.folder / f"{name}.cmd").read_text())):
+                    until(f"{name} to answer on port {port}", lambda: accepts(int(port)), seconds=10)
 
     @contextlib.contextmanager
     def registry_fault(self, *rules):
