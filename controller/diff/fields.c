@@ -129,14 +129,16 @@ struct json *fields_union(struct arena *arena, const struct json *a, const struc
 {
 	struct json *both;
 
-	if (!a || !b)
-		return a || b ? json_copy(arena, a ? a : b) : NULL;
+	if (!json_is(a, JSON_OBJECT))
+		return json_is(b, JSON_OBJECT) ? json_copy(arena, b) : NULL;
 	both = json_copy(arena, a);
+	if (!json_is(b, JSON_OBJECT))
+		return both;
 	JSON_EACH(member, b) {
-		struct json *mine = json_get_span(both, member->key);
+		struct json *united = fields_union(arena, json_get_span(both, member->key), member->value);
 
-		json_set_span(arena, both, member->key,
-			      mine ? fields_union(arena, mine, member->value) : json_copy(arena, member->value));
+		if (united)
+			json_set_span(arena, both, member->key, united);
 	}
 	return both;
 }

@@ -31,7 +31,7 @@ struct digest fields_digest(const struct json *object);
 /* The value that one path element of a set names within `value`, or NULL; *index is set for list items (else -1). */
 struct json *fields_step(const struct json *value, struct span element, ptrdiff_t *index);
 
-/* Both sets together, in the arena; either may be NULL. */
+/* Both sets together, in the arena. What is no set (NULL, or no object) counts as none; NULL if both are none. */
 struct json *fields_union(struct arena *arena, const struct json *a, const struct json *b);
 
 /* Whether a managedFields entry's manager is kubectl in one of its forms ("kubectl", "kubectl-client-side-apply", "kubectl-edit"...). */

@@ -339,6 +339,8 @@ struct json *patch_own(const struct json *live, bool any, struct arena *arena)
 	struct json *kept = json_array(arena), *patch, *replace, *ours = NULL, *fields = NULL;
 	bool found = false;
 
+	if (!json_is(entries, JSON_ARRAY))
+		return NULL;
 	for (size_t i = 0; i < json_count(entries); i++) {
 		const struct json *entry = json_at(entries, i);
 
