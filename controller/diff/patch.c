@@ -324,11 +324,10 @@ static bool is_adoptable(const struct json *entry, bool any)
 /* Keys that were applied as stringData lie in data, where nobody owns them: they are ours with the rest, or would stay for ever. */
 static struct json *own_string_data(struct json *fields, struct arena *arena)
 {
-	struct json *texts = json_get(fields, "f:stringData"), *data = json_get(fields, "f:data");
+	struct json *texts = json_get(fields, "f:stringData"), *both = fields_union(arena, json_get(fields, "f:data"), texts);
 
-	if (!texts)
-		return fields;
-	json_set(arena, fields, "f:data", fields_union(arena, data, texts));
+	if (both)
+		json_set(arena, fields, "f:data", both);
 	json_remove(fields, "f:stringData");
 	return fields;
 }
