@@ -78,7 +78,7 @@ FUZZ_OBJ   := $(SOURCES:%.c=build/fuzz/%.o)
 
 build/fuzz/%.o: %.c
 	$(call say,FUZZ,$<)
-	$(Q)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_FLAGS) -DVERSION='"$(VERSION)"' -MMD -MP -fsanitize=fuzzer-no-link -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -fsanitize=fuzzer-no-link -c -o $@ $<
 build/fuzz/libcountersign.a: $(FUZZ_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 build/fuzz/fuzz_%: test/fuzz/fuzz_%.c build/fuzz/libcountersign.a

@@ -19,9 +19,9 @@ struct foreign_image {
 struct foreign_image patch_foreign(const struct json *live, const struct json *desired, struct arena *arena);
 
 /*
- * A JSON patch (with a resourceVersion test) that takes out of `live` what must not stay: every foreign container or image
- * volume (with the mounts of a volume that goes), other extras that weaken security (below), and with `all` every extra. NULL if there is nothing. An image that was
- * judged and allowed (`allowed`: array of image texts, or NULL) stays.
+ * A JSON patch (with a resourceVersion test) that takes out of `live` what must not stay: every foreign container or image volume
+ * (with the mounts of a volume that goes), other extras that weaken security (below), and with `all` every extra. NULL if there is
+ * nothing. An image that was judged and allowed (`allowed`: array of image texts, or NULL) stays.
  */
 struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, bool all, struct arena *arena);
 
