@@ -25,7 +25,7 @@ def last_line(*suites):
 @pytest.mark.parametrize("script,code,line", [
     ("printf '1..2\\nok 1 - a\\nok 2 - b\\n'", 0, "2 passed, 0 failed"),
     ("printf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; exit 1", 1, "1 passed, 1 failed"),
-    ("printf '1..2\\nok 1 - a\\nnot ok 2 # SKIP b\\n'", 0, "1 passed, 0 failed"),
+    ("printf '1..2\\nok 1 - a\\nnot ok 2 # SKIP b\\n'", 1, "1 passed, 1 failed"),
     ("printf '1..2\\nok 1 - a\\n'; kill -SEGV $$", 1, "1 passed, 1 failed"),
     ("printf '1..1\\nok 1 - a\\n'; exit 1", 1, "1 passed, 1 failed"),
     ("exit 0", 1, "0 passed, 1 failed"),
