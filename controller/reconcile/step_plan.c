@@ -151,13 +151,13 @@ static const char *drift_text(struct run *run, const struct desired *desired, co
 	struct foreign_image foreign;
 
 	drift_attribution(live, desired->object, run->arena, who);
+	foreign = images ? patch_foreign(live, desired->object, run->arena) : (struct foreign_image){ "", "", "", "" };
+	if (*foreign.pointer && !*who->path)
+		extras_who(live, foreign.pointer, run->arena, who);
 	by = *who->manager ? who->manager : "an unknown manager";
 	at = *who->time ? arena_printf(run->arena, " at %s", who->time) : "";
-	foreign = images ? patch_foreign(live, desired->object, run->arena) : (struct foreign_image){ "", "", "", "" };
 	if (!*foreign.pointer)
 		return arena_printf(run->arena, "%s changed by %s%s", *who->path ? who->path : "a declared field", by, at);
-	if (!*who->path)
-		who->path = foreign.pointer;
 	return arena_printf(run->arena, "%s %s with image %s added by %s%s", foreign.position, foreign.name, foreign.image, by, at);
 }
 

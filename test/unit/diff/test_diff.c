@@ -109,6 +109,20 @@ static void drift_is_attributed_to_who_holds_the_field(void **state)
 	ASSERT_TEXT("manager", who.manager, "kubectl-patch");
 }
 
+static void who_only_noted_the_status_is_not_blamed(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = object(arena, OURS "," THEIRS ",{'manager':'kube-controller-manager','operation':'Update','subresource':'status',"
+				   "'time':'2030-01-01T00:00:00Z','fieldsV1':{'f:status':{'f:replicas':{}}}}", SPEC);
+	struct extra who;
+
+	(void)state;
+	assert_true(extras_who(live, "", arena, &who));
+	ASSERT_TEXT("manager", who.manager, "kubectl-edit");
+	assert_true(extras_who(live, "/spec/template/spec/containers/1", arena, &who));
+	ASSERT_TEXT("manager of the container", who.manager, "kubectl-edit");
+}
+
 static void strip_takes_out_the_foreign_container_and_nothing_else(void **state)
 {
 	WITH_ARENA(arena);
@@ -252,6 +266,7 @@ int main(void)
 		cmocka_unit_test(extras_name_path_manager_and_time),
 		cmocka_unit_test(notes_of_the_control_plane_are_no_extras),
 		cmocka_unit_test(drift_is_attributed_to_who_holds_the_field),
+		cmocka_unit_test(who_only_noted_the_status_is_not_blamed),
 		cmocka_unit_test(strip_takes_out_the_foreign_container_and_nothing_else),
 		cmocka_unit_test(adoption_turns_kubectl_into_us_and_leaves_others),
 		cmocka_unit_test(ignored_fields_leave_the_desired_object),
