@@ -29,6 +29,7 @@ struct request {
 	struct kube *kube;
 	kube_done *on_done;
 	void *data;
+	bool of_secret;                /* its refusal may hold content */
 };
 
 /* A projected token is replaced by the kubelet while we run: read again twice a minute and after a 401. */
@@ -112,7 +113,7 @@ static void on_answer(void *data, const struct http_answer *http)
 			error_wrap(&err, "the API server's answer");
 			answer.err = &err;
 		} else if (!good) {
-			kube_status_error(http->status, answer.object, &err);
+			(request->of_secret ? kube_status_error_of_secret : kube_status_error)(http->status, answer.object, &err);
 			answer.err = &err;
 		}
 	}
@@ -152,6 +153,13 @@ static void make_headers(struct kube *kube, const char *accept, const char *cont
 	out->list[out->count] = NULL;
 }
 
+static bool is_of_secret(struct span path)
+{
+	struct span rest = path, resource = span_cut(&rest, '?');
+
+	return span_ends(resource, "/secrets") || memmem(resource.data, resource.length, "/secrets/", 9);
+}
+
 uint64_t kube_send_(struct kube *kube, const struct kube_request *request)
 {
 	struct request *context = mem_alloc(sizeof(*context));
@@ -165,7 +173,7 @@ uint64_t kube_send_(struct kube *kube, const struct kube_request *request)
 		.data = context,
 	};
 
-	*context = (struct request){ kube, request->on_done, request->data };
+	*context = (struct request){ kube, request->on_done, request->data, is_of_secret(span_of(request->path)) };
 	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
 	http.headers = headers.list;
 	return http_send(kube->http, &http);

@@ -11,6 +11,7 @@
 #include "io/file.h"
 #include "reconcile/objects.h"
 #include "reconcile/run.h"
+#include "source/git_url.h"
 #include "source/source_job.h"
 
 #define FETCH_TIMEOUT_MS (10 * 60 * 1000)
@@ -29,6 +30,7 @@ struct want {                       /* one target revision of a repository */
 struct repo {
 	struct repos *repos;
 	char *url;
+	char *shown;                /* the same without secrets */
 	char *directory;
 	struct worker_pool *pool;
 	struct map wants;
@@ -171,7 +173,7 @@ static void set_error(struct want *want, const struct error *err)
 	want->err = *err;
 	want->checked_ms = want->repo->asked_ms;
 	if (news)
-		log_error(LOG_WARN, "cannot read a repository", err, "url", want->repo->url, "revision", want->revision, NULL);
+		log_error(LOG_WARN, "cannot read a repository", err, "url", want->repo->shown, "revision", want->revision, NULL);
 	tell(want);
 }
 
@@ -203,7 +205,7 @@ static void on_fetched(void *data, struct span answer, int fd, const struct erro
 		want->err = (struct error)ERROR_INIT;
 		want->checked_ms = repo->asked_ms;
 		if (strcmp(want->commit, call->commit))
-			log_line(LOG_INFO, "new commit", "url", repo->url, "revision", want->revision, "commit", call->commit, NULL);
+			log_line(LOG_INFO, "new commit", "url", repo->shown, "revision", want->revision, "commit", call->commit, NULL);
 		snprintf(want->commit, sizeof(want->commit), "%s", call->commit);
 		tell(want);
 	}
@@ -386,6 +388,7 @@ static void repo_free(struct repo *repo)
 		free(repo->asked[i]);
 	free(repo->asked);
 	free(repo->url);
+	free(repo->shown);
 	free(repo->directory);
 	free(repo);
 }
@@ -417,6 +420,7 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	struct digest digest;
 	char hex[DIGEST_HEX];
 	CLEANUP(str_release) struct str directory = STR_INIT;
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct error err = ERROR_INIT;
 
 	if (repo)
@@ -431,6 +435,7 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	str_adds(&directory, "/mirror");
 	repo->repos = repos;
 	repo->url = mem_strdup(url);
+	repo->shown = mem_strdup(git_url_redact(url, arena));
 	repo->directory = str_take(&directory);
 	repo->pool = worker_pool_new(repos->core->workers, ROLE_SOURCE, 1, 0, false);
 	repo->timer = timer_new(repos->core->loop, on_timer, repo);

@@ -62,6 +62,7 @@ struct run {
 
 	/* load, permit */
 	struct application spec;     /* copied: the app's may change meanwhile */
+	const char *repo_shown;      /* its repository without secrets: what is told, recorded and remembered */
 	struct project project;
 	const char *account;         /* "namespace:name" for the destination namespace */
 	bool refreshed, hard, dirty;        /* why it runs: somebody asked; tags anew; an object was touched */

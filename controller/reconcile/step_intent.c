@@ -140,7 +140,7 @@ static void set_applied(struct run *run, struct inventory *out)
 	if (run->goal == GOAL_DELETE || !is_whole(run))
 		return;
 	out->revision = run->revision;
-	out->repo_url = run->spec.repo_url;
+	out->repo_url = run->repo_shown;
 	out->path = run->spec.path;
 	out->target_revision = run->spec.target_revision;
 	out->input = run->input;
@@ -231,7 +231,7 @@ static void adopt_revision(struct run *run)
 	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
 		return;
 	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard &&
-	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->spec.repo_url))
+	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown))
 		return;
 	next.app = run->app->key;
 	next.uid = run->spec.uid;

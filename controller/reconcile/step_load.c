@@ -4,6 +4,7 @@
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
+#include "source/git_url.h"
 
 /* The top-level `operation` of Argo CD: a person or a tool asks for a sync now. */
 static int read_operation(struct run *run, struct error *err)
@@ -59,7 +60,7 @@ static enum step_result permit(struct run *run)
 	if (!project_allows_repo(&run->project, spec->repo_url)) {
 		error_set(&err, ERROR_DENIED, "RepositoryNotPermitted",
 			  "Project %s does not allow the repository %s; it was not contacted: add it to spec.sourceRepos of the Project",
-			  spec->project, spec->repo_url);
+			  spec->project, run->repo_shown);
 		return run_fail(run, &err);
 	}
 	if (!project_allows_destination(&run->project, spec->destination_server, spec->destination_namespace)) {
@@ -90,6 +91,7 @@ enum step_result step_load(struct run *run)
 	}
 	/* the app's copy may be replaced while the run is under way */
 	application_decode(json_copy(run->arena, app->spec.object), run->arena, &run->spec, &err);
+	run->repo_shown = git_url_redact(run->spec.repo_url ? run->spec.repo_url : "", run->arena);
 	run->spec.operation = app->spec.operation ? run->spec.operation : NULL;
 	run->spec.refresh = app->spec.refresh;
 	if (run->spec.deleting) {

@@ -91,7 +91,7 @@ static bool is_settled(const struct run *run)
 	const struct inventory *inventory = &app->inventory;
 
 	return run->goal == GOAL_SYNC && !run->dirty && !run->hard && !run->refreshed && !run->manual && app->settled &&
-	       *inventory->revision && !strcmp(inventory->path, run->spec.path) && !strcmp(inventory->repo_url, run->spec.repo_url);
+	       *inventory->revision && !strcmp(inventory->path, run->spec.path) && !strcmp(inventory->repo_url, run->repo_shown);
 }
 
 enum step_result step_tree(struct run *run)

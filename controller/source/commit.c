@@ -3,6 +3,7 @@
 
 #include "base/encode.h"
 #include "source/git_error.h"
+#include "source/git_url.h"
 
 /* Length of the well-formed character at the front, 0 when there is none. */
 static size_t character_length(struct span text)
@@ -53,12 +54,15 @@ int commit_describe(git_repository *repository, const git_oid *id, struct arena 
 		    struct error *err)
 {
 	git_commit *commit = NULL;
+	char *subject;
 
 	if (git_commit_lookup(&commit, repository, id))
 		return git_error_to(err, ERROR_TRANSIENT, "CommitMissing", "commit %s", git_oid_tostr_s(id));
 	describe_person(git_commit_author(commit), arena, &out->author);
 	describe_person(git_commit_committer(commit), arena, &out->committer);
-	out->subject = commit_clean_text(git_commit_summary(commit), arena);
+	subject = arena_strdup(arena, commit_clean_text(git_commit_summary(commit), arena));
+	git_text_redact(subject);
+	out->subject = subject;
 	git_oid_tostr(out->revision, COMMIT_HEX, id);
 	git_commit_free(commit);
 	return 0;

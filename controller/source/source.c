@@ -15,6 +15,7 @@ struct session {
 	struct mirror mirror;
 	struct history_memo memo;
 	bool configured;
+	struct error unfit;            /* why it is not, once it was tried */
 	struct str folder;             /* that holds the mirror; empty before it is configured */
 	bool speaks_v2;         /* known from an earlier answer: refs can be asked for at once */
 	char defective[COMMIT_HEX]; /* has a bad object in the repository itself: no new mirror helps */
@@ -202,8 +203,15 @@ static int do_tree(struct session *session, const struct source_tree_request *re
 static int serve(struct session *session, const struct source_job *job, struct arena *arena, struct str *reply, int *reply_fd,
 		 struct error *err)
 {
-	if (job->kind == SOURCE_CONFIGURE)
-		return do_configure(session, &job->as.configure, err);
+	if (job->kind == SOURCE_CONFIGURE) {
+		session->unfit = (struct error)ERROR_INIT;
+		if (!do_configure(session, &job->as.configure, &session->unfit))
+			return 0;
+		*err = session->unfit;
+		return -1;
+	}
+	if (!session->configured && session->unfit.reason[0])
+		return error_set(err, session->unfit.kind, session->unfit.reason, "%s", session->unfit.text);
 	if (!session->configured)
 		return error_set(err, ERROR_INTERNAL, "NotConfigured", "a source worker's first job must configure it");
 	switch (job->kind) {

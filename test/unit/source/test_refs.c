@@ -97,14 +97,15 @@ static void url_is_shown_without_user_information(void **state)
 		{ "https://u:p@h/r", "https://h/r" }, { "https://h/r@x", "https://h/r@x" }, { "u:p@h:r", "h:r" }, { "https://a@b:c@h", "https://h" },
 		{ "nothing", "nothing" }, { "", "" }, { "https://u:p'q@h/r", "https://h/r" }, { "https://u:a/b@h/r", "https://h/r" },
 		{ "https://h:80/r@x", "https://h:80/r@x" }, { "https://[::1]/r@x", "https://[::1]/r@x" },
+		{ "https://h/r?token=s", "https://h/r?..." }, { "https://h/r#s", "https://h/r#..." }, { "u:p@h/r?s", "h/r?..." },
 	};
-	char message[] = "could not reach https://u:p@h/x, 'https://t@h2', http://h3/a@b nor x://@y";
+	char message[] = "could not reach https://u:p@h/x, 'https://t@h2', http://h3/a@b nor x://@y, https://h/r?token=s 'http://h?s' end";
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(table); i++)
 		assert_string_equal(git_url_redact(table[i].text, arena), table[i].shown);
 	git_text_redact(message);
-	assert_string_equal(message, "could not reach https://h/x, 'https://h2', http://h3/a@b nor x://y");
+	assert_string_equal(message, "could not reach https://h/x, 'https://h2', http://h3/a@b nor x://y, https://h/r? 'http://h?' end");
 }
 
 /* --- pkt-lines ------------------------------------------------------------------------------------------------------- */
