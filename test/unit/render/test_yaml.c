@@ -150,7 +150,7 @@ static void yaml_refuses(void **state)
 		{ "? {a: b}\n: c\n", "BadKey", "a mapping cannot be a key" },
 		{ "~: x\n", "BadKey", "f.yaml:1: null" },
 		{ "a: *nowhere\n", "BadAlias", "an alias (*) names no anchor before it" },
-		{ "a: &x\n  b: *x\n", "BadAlias", "f.yaml:2: alias *x stands inside" },
+		{ "a: &x\n  b: *x\n", "BadAlias", "f.yaml:2: an alias (*) stands inside" },
 		{ "a: &x 1\n---\nb: *x\n", "BadAlias", "f.yaml:3" },
 		{ "a:\n  <<: 3\n", "BadMerge", "f.yaml:2" },
 		{ "a: .inf\n", "BadNumber", "f.yaml:1" },
