@@ -86,7 +86,8 @@ static struct span without_end(struct span text)
 {
 	while (span_ends(text, "/"))
 		text.length--;
-	if (span_ends(text, ".git"))
+	/* "x/.git" is the folder of a repository, and not "x/" with an end */
+	if (span_ends(text, ".git") && !span_ends(text, "/.git"))
 		text.length -= 4;
 	return text;
 }
@@ -182,9 +183,9 @@ bool repo_url_matches(const char *pattern, struct span canonical, bool deny)
 static bool can_match(struct span pattern)
 {
 	const char *mark = memmem(pattern.data, pattern.length, "://", 3);
-	struct span scheme = mark ? span_sub(pattern, 0, (size_t)(mark - pattern.data)) : pattern, host = pattern;
+	struct span rest = pattern, host = span_cut(&rest, '/');
+	struct span scheme = mark ? span_sub(pattern, 0, (size_t)(mark - pattern.data)) : host;
 
-	host = span_cut(&host, '/');
 	for (size_t i = 0; i < scheme.length; i++)
 		if (strchr("*?[{", scheme.data[i]))
 			return true;

@@ -346,7 +346,7 @@ static void send(struct action *action)
 		advance(action);
 		return;
 	}
-	if (action->rules->may_send(action, action->data, &err)) { /* mutation: send without asking the Project */
+	if (action->rules->may_send(action, action->data, &err)) {
 		fail(action, &err);
 		return;
 	}

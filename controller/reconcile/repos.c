@@ -479,9 +479,10 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 		snprintf(commit, 65, "%s", want->commit);
 		return REPO_READY;
 	}
+	/* whoever waits is told, also when the answer of the poll that is under way is the same as before */
+	repo->asked_now = true;
 	if (repo->polling && repo->asked_ms >= since_ms && want->checked_ms)
 		return REPO_WAITING;
-	repo->asked_now = true;
 	if (repo->polling)
 		repo->again = true;
 	else

@@ -268,7 +268,7 @@ static enum step_result record_forget(struct run *run)
 				  .target_revision = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
 
 	/* without our finalizer its objects stay, as with Argo CD; only what we remember goes */
-	if (app->inventory.count || *app->inventory.revision)
+	if (run->goal == GOAL_DELETE || app->inventory.count || *app->inventory.revision)
 		report_finalized(app);
 	app_set_inventory(app, &none, NULL);
 	return STEP_NEXT;
