@@ -32,8 +32,8 @@ static int check_escapes(struct span text, struct error *err)
 			continue;
 		high = i + 2 < text.length ? hex(text.data[i + 1]) : -1;
 		low = i + 2 < text.length ? hex(text.data[i + 2]) : -1;
-		c = high << 4 | low;
-		if (high < 0 || low < 0 || c < 0x20 || c == 0x7f || is_unreserved(c) || strchr("/\\%:@?#", c))
+		c = high < 0 || low < 0 ? 0 : high << 4 | low;
+		if (c < 0x20 || c == 0x7f || is_unreserved(c) || strchr("/\\%:@?#", c))
 			return ambiguous(err, "a percent-escape of a character that needs none");
 		i += 2;
 	}

@@ -258,7 +258,8 @@ void claims_declared(struct run *run)
 		const struct desired *one = &run->desired[i];
 		const struct inventory_item *item = inventory_find(&app->inventory, one->group, one->kind, one->namespace, one->name);
 
-		if (!item || !*item->uid)
+		/* one without a key is refused by the Project, and so will not be taken */
+		if (one->key && (!item || !*item->uid))
 			map_set(&app->wanted, span_of(one->key), app);
 	}
 	MAP_EACH(entry, &before)

@@ -206,7 +206,7 @@ static int by_order(const void *a, const void *b)
 
 enum step_result step_prepare(struct run *run)
 {
-	struct error err = ERROR_INIT, claimed = ERROR_INIT;
+	struct error err = ERROR_INIT, refused = ERROR_INIT;
 
 	if (run->goal == GOAL_DELETE || run->err.reason[0])
 		return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;
@@ -217,9 +217,9 @@ enum step_result step_prepare(struct run *run)
 		if (!prepare_one(run, &run->rendered[i], &err))
 			continue;
 		/* the rest is looked at all the same: others want to know what this revision declares */
-		if (err.kind == ERROR_CONFLICT) {
-			if (!claimed.reason[0])
-				claimed = err;
+		if (err.kind == ERROR_CONFLICT || err.kind == ERROR_DENIED) {
+			if (!refused.reason[0])
+				refused = err;
 			continue;
 		}
 		/* a kind may have come since we last asked */
@@ -227,11 +227,11 @@ enum step_result step_prepare(struct run *run)
 			return ask_discovery(run);
 		return run_fail(run, &err);
 	}
+	claims_declared(run);
+	if (refused.reason[0])
+		return run_fail(run, &refused);
 	if (check_duplicates(run, &err))
 		return run_fail(run, &err);
-	claims_declared(run);
-	if (claimed.reason[0])
-		return run_fail(run, &claimed);
 	if (run->desired_count)
 		qsort(run->desired, run->desired_count, sizeof(struct desired), by_order);
 	return STEP_NEXT;
