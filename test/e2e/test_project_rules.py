@@ -160,8 +160,8 @@ def enter(site, repo, cases, way):
 
 
 def waiting(site):
-    """Applications that ask for something that no run has taken up yet."""
-    apps = site.kube.list(API, "Application", site.system)
+    """Applications that ask for something that no run has taken up yet; one that is being deleted does nothing else."""
+    apps = [a for a in site.kube.list(API, "Application", site.system) if "deletionTimestamp" not in a["metadata"]]
     return [a["metadata"]["name"] for a in apps if "operation" in a or "countersign.dev/refresh" in a["metadata"].get("annotations", {})]
 
 
