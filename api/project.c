@@ -276,23 +276,31 @@ static ptrdiff_t listed(const struct kind_rules *rules, const char *group, const
 	return -1;
 }
 
-bool project_allows_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,
+bool project_denies_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,
 			 struct str *why)
 {
-	const char *scope = namespaced ? "namespace" : "cluster";
-	const struct kind_rules *white = namespaced ? &project->namespace_whitelist : &project->cluster_whitelist;
 	const struct kind_rules *black = namespaced ? &project->namespace_blacklist : &project->cluster_blacklist;
 	ptrdiff_t denied = listed(black, group, kind, name);
 
-	if (denied >= 0) {
-		say(why, "spec.%sResourceBlacklist[%td] {group: \"%s\", kind: \"%s\"} denies it: take that entry out if it is meant to be "
-		    "allowed", scope, denied, black->rules[denied].group, black->rules[denied].kind);
+	if (denied < 0)
 		return false;
-	}
+	say(why, "spec.%sResourceBlacklist[%td] {group: \"%s\", kind: \"%s\"} denies it: take that entry out if it is meant to be allowed",
+	    namespaced ? "namespace" : "cluster", denied, black->rules[denied].group, black->rules[denied].kind);
+	return true;
+}
+
+bool project_allows_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,
+			 struct str *why)
+{
+	const struct kind_rules *white = namespaced ? &project->namespace_whitelist : &project->cluster_whitelist;
+
+	if (project_denies_kind(project, group, kind, name, namespaced, why))
+		return false;
 	/* cluster-scoped kinds need an entry; namespaced ones where there is a list at all */
 	if ((namespaced && !white->given) || listed(white, group, kind, name) >= 0)
 		return true;
-	say(why, "no entry of spec.%sResourceWhitelist names it: add {group: \"%s\", kind: %s} there", scope, group, kind);
+	say(why, "no entry of spec.%sResourceWhitelist names it: add {group: \"%s\", kind: %s} there", namespaced ? "namespace" : "cluster",
+	    group, kind);
 	return false;
 }
 

@@ -52,6 +52,9 @@ int project_decode(const struct json *object, struct arena *arena, struct projec
  */
 bool project_allows_repo(const struct project *project, const char *repo_url, struct str *why);
 bool project_allows_destination(const struct project *project, const char *server, const char *namespace, struct str *why);
+/* Whether a blacklist names the kind, whatever else allows it. */
+bool project_denies_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,
+			 struct str *why);
 /* Cluster-scoped kinds need a whitelist entry; namespaced ones are allowed unless listed otherwise. */
 bool project_allows_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,
 			 struct str *why);

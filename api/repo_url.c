@@ -40,6 +40,11 @@ static int check_escapes(struct span text, struct error *err)
 	return 0;
 }
 
+static bool ends_in_git(struct span text)
+{
+	return text.length >= 4 && !strncasecmp(text.data + text.length - 4, ".git", 4);
+}
+
 static int check_path(struct span path, struct error *err)
 {
 	struct span rest = path;
@@ -51,7 +56,7 @@ static int check_path(struct span path, struct error *err)
 
 		if (!segment.length)
 			return ambiguous(err, "an empty path segment");
-		if (span_is(segment, ".") || span_is(segment, "..") || span_is(segment, ".git"))
+		if (span_is(segment, ".") || span_is(segment, "..") || (segment.length == 4 && ends_in_git(segment)))
 			return ambiguous(err, "a path segment \".\", \"..\" or \".git\"");
 	}
 	return 0;
@@ -127,8 +132,8 @@ int repo_url_canonical(const char *url, struct str *out, struct error *err)
 	str_adds(out, tls ? "https://" : "http://");
 	if (add_host(authority, tls, out, err) || check_path(rest, err))
 		return -1;
-	if (span_ends(rest, ".git"))
-		return ambiguous(err, "more than one \".git\" at its end");
+	if (ends_in_git(rest))
+		return ambiguous(err, "more than one \".git\" at its end, or one in other letters");
 	if (rest.length)
 		str_addf(out, "/%.*s", SPAN_ARG(rest));
 	return 0;

@@ -61,6 +61,7 @@ struct action {
 	const char *title;           /* "Deployment shop/web (shop/web.yaml:12)" */
 	const char *file;            /* NULL for deletes */
 	uint32_t line;
+	bool destination;            /* the Namespace that CreateNamespace makes */
 	const struct json *object;   /* what is applied; NULL for deletes */
 	const struct json *full;     /* with ignored fields; NULL when there are none */
 	const char *released;        /* pointers of ignored fields, one a line */

@@ -41,6 +41,11 @@ static int check_kind(const struct permit_request *request, struct error *err)
 {
 	CLEANUP(str_release) struct str why = STR_INIT;
 
+	/* who may deploy to a namespace may have it made; an entry that denies Namespaces holds all the same */
+	if (request->destination && !*request->group && !strcmp(request->kind, "Namespace") &&
+	    project_allows_destination(request->project, request->server, request->name, &why) &&
+	    !project_denies_kind(request->project, request->group, request->kind, request->name, false, &why))
+		return 0;
 	if (project_allows_kind(request->project, request->group, request->kind, request->name, request->namespaced, &why))
 		return 0;
 	return refuse(request, err, "KindNotPermitted", "Project %s does not permit the kind: %s, %s", request->project->name, str_c(&why),
@@ -67,11 +72,11 @@ static int check_application(const struct permit_request *request, struct error 
 	if (request->verb == PERMIT_WRITE && strcmp(declared, request->project->name))
 		return refuse(request, err, "ApplicationNotPermitted",
 			      "it is an Application of project %s, from a repository of project %s: a repository may declare Applications of "
-			      "its own project only, or belong to the admin project", declared, request->project->name);
+			      "its own project only, or belong to the admin project; take it out of Git, or correct its spec.project", declared, request->project->name);
 	if (request->live_project && strcmp(request->live_project, request->project->name))
 		return refuse(request, err, "ApplicationNotPermitted",
 			      "an Application of that name exists and is of project %s; project %s may not take it over: give it another "
-			      "name, or have it taken away first", request->live_project, request->project->name);
+			      "name in Git, or have it taken away first", request->live_project, request->project->name);
 	return 0;
 }
 
@@ -83,7 +88,8 @@ static int check_own_kinds(const struct permit_request *request, struct error *e
 	if (!strcmp(request->kind, "Application"))
 		return check_application(request, err);
 	return refuse(request, err, "PolicyNotPermitted",
-		      "%s objects decide what may run; Git may declare them only through the admin project%s%s", request->kind,
+		      "%s objects decide what may run, so project %s may not declare them: take it out of Git, or declare it through the admin "
+		      "project%s%s", request->kind, request->project->name,
 		      *request->admin_project ? " " : " (none is set: --admin-project)", request->admin_project);
 }
 
@@ -96,7 +102,8 @@ static int check_installation(const struct permit_request *request, struct error
 		return 0;
 	return refuse(request, err, "InstallationNotPermitted",
 		      "namespace %s is countersign's own; there project %s may declare Applications and nothing else, whatever its "
-		      "spec.destinations say: move the object to another namespace, or declare it through the admin project%s%s",
+		      "spec.destinations say: take the object out of Git or move it to another namespace, or declare it through the admin "
+		      "project%s%s",
 		      request->installation, request->project->name, *request->admin_project ? " " : " (none is set: --admin-project)",
 		      request->admin_project);
 }
@@ -110,8 +117,9 @@ static int check_token(const struct permit_request *request, struct error *err)
 	if (*request->group || strcmp(request->kind, "Secret") || !type || strcmp(type, "kubernetes.io/service-account-token") || is_admin(request))
 		return 0;
 	return refuse(request, err, "TokenNotPermitted",
-		      "it asks for a lasting token of service account %s: Git may declare such a Secret only through the admin project; "
-		      "let the Pod have a projected token (spec.serviceAccountName) instead", account ? account : "(none named)");
+		      "it asks for a lasting token of service account %s, which project %s may not: take it out of Git and let the Pod have "
+		      "a projected token (spec.serviceAccountName), or declare it through the admin project", account ? account : "(none named)",
+		      request->project->name);
 }
 
 /* Hooks are not built: an object that asks to be one would be applied at the wrong time. */

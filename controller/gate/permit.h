@@ -27,6 +27,7 @@ struct permit_request {
 	const char *group, *kind, *namespace, *name;   /* namespace "" for cluster-scoped kinds */
 	const char *live_project;            /* of an Application that exists under this name: its project; else NULL */
 	bool namespaced;
+	bool destination;                    /* it is the Namespace that CreateNamespace makes for the destination */
 	const char *file;                    /* for messages; NULL for PERMIT_DELETE */
 	uint32_t line;
 };

@@ -93,6 +93,7 @@ int permission_of_desired(struct run *run, const struct desired *desired, const 
 
 	request.object = desired->object;
 	request.namespaced = desired->namespaced;
+	request.destination = desired->unmanaged;
 	request.file = desired->file;
 	request.line = desired->line;
 	return gate_permit(&request, err) || find_account(run, &request, account, err) ? -1 : 0;
@@ -113,6 +114,7 @@ int permission_to_send(const struct action *action, void *data, struct error *er
 	const char *account;
 
 	request.object = action->object;
+	request.destination = action->destination;
 	request.file = action->file;
 	request.line = action->line;
 	if (permission_project(run, err) || gate_permit(&request, err) || find_account(run, &request, &account, err))

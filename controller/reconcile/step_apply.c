@@ -192,6 +192,8 @@ static enum step_result wait_for_health(struct run *run, const struct desired *d
 			  "%s %s/%s (%s:%u) did not become healthy, so the later waves were not applied: %s", desired->kind,
 			  desired->namespace, desired->name, desired->file, desired->line, message);
 	} else {
+		/* told while it lasts, since it may last long */
+		report_write(run->app);
 		return wait_a_little(run);
 	}
 	run->apply_failed = true;

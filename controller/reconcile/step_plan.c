@@ -40,6 +40,7 @@ struct action *plan_add(struct run *run, enum act act, struct desired *desired, 
 	action->title = arena_printf(run->arena, "%s %s%s%s (%s:%u)", desired->kind, desired->namespace, *desired->namespace ? "/" : "",
 				     desired->name, desired->file, desired->line);
 	action->file = desired->file;
+	action->destination = desired->unmanaged;
 	action->line = desired->line;
 	action->permit.account = kube_account(run->arena, desired->account);
 	action->permit.images_allowed = desired->images_allowed;

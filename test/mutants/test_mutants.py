@@ -50,7 +50,7 @@ MUTANTS = {
     "tokens may be asked for": (PERMIT, "check_token(request, err) || ", "", "test_permit", TENANT),
     "an Application may be taken over": (
         PERMIT, "if (request->live_project && strcmp(", "if (0 && strcmp(", "test_permit", TENANT),
-    "blacklists are not read": (PROJECT, "if (denied >= 0) {", "if (0) {", "test_permit", RULES),
+    "blacklists are not read": (PROJECT, "if (denied < 0)", "if (1)", "test_permit", RULES),
     "whitelists are not read": (PROJECT, "if ((namespaced && !white->given) ||", "if (1 ||", "test_permit", RULES),
     "a denied destination is allowed": (PROJECT, "\t\tif (deny) {\n\t\t\tsay(why, \"spec.destinations", "\t\tif (0) {\n\t\t\tsay(why, \"spec.destinations",
                                         "test_permit", RULES),

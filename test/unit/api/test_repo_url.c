@@ -36,7 +36,7 @@ static const char *const ambiguous[] = {
 	"https://git.example:443@evil.example/secret/x", "https://git.example/s%65cret/x", "https://git.example/secret%2Fx",
 	"https://git.example/secret%2fx", "https://git.example/%2e%2e/secret/x", "https://git.example/open/../secret/x",
 	"https://git.example/./secret/x", "https://git.example//secret/x", "https://git.example/secret//x", "https://git.example/secret/x/.git",
-	"https://git.example/secret/x.git.git", "https://git.example./secret/x", "https://git.example:/secret/x", "https://git.example:0443/secret/x",
+	"https://git.example/secret/x.git.git", "https://git.example/secret/x.GIT", "https://git.example/secret/x.Git/", "https://git.example./secret/x", "https://git.example:/secret/x", "https://git.example:0443/secret/x",
 	"https://git.example:443x/secret/x", "https://git%2Eexample/secret/x", "https://git.example/secret/x?a=b", "https://git.example/secret/x#a",
 	"https://git.example\\@evil.example/secret/x", "https://git.example/secret\\x", "https://git.example/secret/x%00", "https://git.example/%7",
 	"https://git.example/secret/x%C3%A9\xc3\xa9", "https://git.example/secret/x ", " https://git.example/secret/x", "https:///secret/x",

@@ -159,10 +159,37 @@ static void a_tenant_may_not_be_the_controller(void **state)
 	}
 }
 
+static void the_destination_s_namespace_may_be_made_unless_it_is_denied(void **state)
+{
+	static const struct { const char *spec, *reason; } cases[] = {
+		{ "'destinations':[{" HERE ",'namespace':'shop'}]", "" },
+		{ "'destinations':[{" HERE ",'namespace':'other'}]", "KindNotPermitted" },
+		{ "'destinations':[{" HERE ",'namespace':'*'}],'clusterResourceBlacklist':[{'group':'','kind':'Namespace'}]", "KindNotPermitted" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct project project;
+		struct permit_request request;
+		struct error err = ERROR_INIT;
+
+		decode(arena, cases[i].spec, &project);
+		request = request_of(arena, &project, "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'shop'}}", PERMIT_WRITE);
+		request.destination = true;
+		gate_permit(&request, &err);
+		ASSERT_TEXT(cases[i].spec, err.reason, cases[i].reason);
+		/* a Namespace that Git declares is a kind like any other */
+		request.destination = false;
+		assert_int_equal(gate_permit(&request, &err), -1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_rule_holds_for_writing_and_for_deleting), cmocka_unit_test(a_tenant_may_not_be_the_controller),
+		cmocka_unit_test(the_destination_s_namespace_may_be_made_unless_it_is_denied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
