@@ -106,7 +106,7 @@ test: setup
 	$(Q)$(MAKE) --no-print-directory -j2 all fuzz-build
 	$(Q)cd test/tlogcheck && PATH="$$PATH:/usr/local/go/bin" go build -o ../../build/tlogcheck .
 	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 COUNTERSIGN_TLOGCHECK=$(CURDIR)/build/tlogcheck test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
-		test/tlogcheck test/fuzz test/e2e test/story
+		test/tlogcheck test/fuzz test/mutants test/e2e test/story
 
 ## make up, down    keep the stack and the controller running in STACK to play by hand; stop them
 STACK ?= /tmp/countersign

@@ -259,6 +259,7 @@ void kube_write(struct kube *kube, const struct write_permit *permit, const stru
 	char audit_id[128];
 
 	ASSERT(permit->account && span_starts(span_of(permit->account), "system:serviceaccount:"));
+	ASSERT(permit->project_allows);
 	ASSERT(permit->intent_durable && permit->log_id && permit->images_allowed && request->attempt);
 	if (!kube->is_leading || !kube->is_leading(kube->lease)) {
 		struct refusal *refusal = mem_alloc(sizeof(*refusal));

@@ -4,7 +4,7 @@
 #include "api/tracking.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "reconcile/live.h"
+#include "reconcile/claims.h"
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
@@ -99,27 +99,13 @@ void app_update(struct app *app, const struct json *object)
 	app_enqueue(app, 0);
 }
 
-static void claim(struct app *app, bool take)
-{
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		const struct inventory_item *item = &app->inventory.items[i];
-		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-		struct span key = span_of(live_key(arena, item->group, item->kind, item->namespace, item->name));
-
-		if (take && !map_has(&app->core->claims, key))
-			map_set(&app->core->claims, key, app);
-		else if (!take && map_get(&app->core->claims, key) == app)
-			map_remove(&app->core->claims, key);
-	}
-}
-
 void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version)
 {
 	struct arena *arena = arena_new(0);
 	struct inventory copy;
 
 	inventory_copy(arena, inventory, &copy);
-	claim(app, false);
+	claims_release(app);
 	arena_free(app->inventory_arena);
 	app->inventory_arena = arena;
 	app->inventory = copy;
@@ -127,12 +113,12 @@ void app_set_inventory(struct app *app, const struct inventory *inventory, const
 		free(app->inventory_version);
 		app->inventory_version = mem_strdup(resource_version);
 	}
-	claim(app, true);
+	claims_take(app);
 }
 
 void app_free(struct app *app)
 {
-	claim(app, false);
+	claims_forget(app);
 	map_remove(&app->core->apps, span_of(app->key));
 	MAP_EACH(entry, &app->heals)
 		free(entry->value);

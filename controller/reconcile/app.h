@@ -57,6 +57,18 @@ struct app {
 	struct book status_book, inventory_book;
 	struct report *report;              /* what is told of it; NULL before the first run */
 	bool unhealed;                      /* something that must not stay comes back with each write */
+
+	/* claims.h's part */
+	struct map wanted;                  /* keys of what its newest revision declares and it does not have yet */
+	struct map offers;                  /* keys of what it has, declares no longer, and another declares: that one may take it */
+	struct map claiming;                /* keys that the run under way has claimed */
+	char *waits_for;                    /* key of an object that another has and it is refused for, or NULL */
+	char *looked_tip;                   /* the commit at which `wanted` was found out, or NULL */
+	bool looked_once;                   /* since the start */
+	bool look_failed;                   /* at looked_tip: what it declares there is not known */
+	bool look_refused;                  /* it does not come as far as its repository */
+	bool waits_for_looks;               /* it prunes nothing until others have looked */
+
 	struct map heals;                   /* object key -> struct heal: who takes fields back */
 };
 

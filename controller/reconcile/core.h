@@ -53,7 +53,8 @@ struct core {
 	struct live *live;
 	struct vetting *vetting;
 	struct map apps;                  /* "namespace/name" -> struct app */
-	struct map claims;                /* object key -> struct app: who may write it */
+	struct map claims;                /* object key -> struct app: who may write it (claims.h) */
+	size_t waiting;                   /* Applications that wait for an object of another's */
 	struct timer *audit_retry, *stop_timer;
 	int64_t stop_by_ms;
 	const char *identity;             /* in the lease */

@@ -311,6 +311,13 @@ int objects_project(const struct objects *objects, const char *name, struct aren
 	return 0;
 }
 
+const char *objects_project_version(const struct objects *objects, const char *name)
+{
+	const struct object_copy *copy = map_get(&objects->collections[OWN_PROJECT].copies, span_of(name));
+
+	return copy ? json_text(json_path(copy->object, "metadata", "resourceVersion", NULL)) : NULL;
+}
+
 const struct map *objects_policies(const struct objects *objects)
 {
 	return &objects->collections[OWN_POLICY].copies;

@@ -484,14 +484,26 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 		snprintf(commit, 65, "%s", want->commit);
 		return REPO_READY;
 	}
+	/* whoever waits is told, also when the answer of the poll that is under way is the same as before */
+	repo->asked_now = true;
 	if (repo->polling && repo->asked_ms >= since_ms && want->checked_ms)
 		return REPO_WAITING;
-	repo->asked_now = true;
 	if (repo->polling)
 		repo->again = true;
 	else
 		timer_start(repo->timer, 0);
 	return REPO_WAITING;
+}
+
+bool repos_known(const struct repos *repos, const struct app *app, char commit[65])
+{
+	const struct repo *repo = map_get(&repos->repos, span_of(app->spec.repo_url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(app->spec.target_revision)) : NULL;
+
+	if (!want || !map_has(&want->apps, span_of(app->key)) || want->err.reason[0])
+		return false;
+	snprintf(commit, 65, "%s", want->coming[0] ? want->coming : want->commit);
+	return true;
 }
 
 struct tree_call {

@@ -21,6 +21,8 @@ enum repo_state { REPO_READY, REPO_WAITING, REPO_FAILED };
  */
 enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *url, const char *revision, int64_t since_ms,
 			      char commit[65], struct error *err);
+/* The newest commit that is known for the Application, fetched or being fetched; false: it asks for none, or it does not resolve. */
+bool repos_known(const struct repos *repos, const struct app *app, char commit[65]);
 /* The app has no interest any more. */
 void repos_leave(struct repos *repos, struct app *app);
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "reconcile/claims.h"
 #include "reconcile/report.h"
 #include "reconcile/vetting.h"
 
@@ -21,6 +22,7 @@ static void run_free(struct run *run)
 		action_release(&run->actions[i]);
 	timer_free(run->wait);
 	map_release(&run->reads);
+	map_release(&run->keys);
 	if (run->core->audit)
 		audit_log_forget(run->core->audit, run);
 	arena_free(run->arena);
@@ -39,6 +41,7 @@ static void finish(struct run *run)
 	log_line(LOG_DEBUG, "run ended", "app", run->app->key, "revision", run->revision, "how", run->quiet ? "quiet" : run->early ? "early" : "whole",
 		 "reason", run->err.reason[0] ? run->err.reason : NULL, NULL);
 	run->finished = true;
+	claims_end(run);
 	run->app->run = NULL;
 	if (!run->pending)
 		run_free(run);

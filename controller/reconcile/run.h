@@ -45,6 +45,7 @@ struct desired {                     /* one object of the revision */
 	struct json *full;           /* with the ignored fields, for its creation; NULL when there are none */
 	const struct json *found;    /* it was there already just as declared, but in no inventory; NULL otherwise */
 	bool unmanaged;              /* made by CreateNamespace: not in the inventory, never pruned */
+	const char *from;            /* key of the Application that it is taken over from; NULL: it is nobody else's */
 	bool images_allowed;         /* by the verdict; also when it carries none */
 	const struct json *allowed;  /* foreign images that were judged and may stay; array of texts, or NULL */
 };
@@ -85,6 +86,8 @@ struct run {
 	size_t rendered_count;
 	struct desired *desired;
 	size_t desired_count, desired_capacity;
+	bool declared;               /* what the revision declares is known to the others */
+	bool refused;                /* an object of it belongs to another Application */
 
 	/* read */
 	bool discovery_asked, discovery_done;
@@ -101,11 +104,14 @@ struct run {
 	struct json *policy;         /* for the records: {rules, exemptions} */
 
 	/* plan */
+	struct map keys;             /* of what is desired */
 	struct action *actions;
 	size_t action_count, action_capacity;
 	bool out_of_sync;            /* the cluster differs from the revision */
 	bool same_revision;          /* the revision is the one that is applied */
 	bool prune_refused, found_any;
+	const char *prune_waits;     /* what has to be known before anything is pruned; NULL: nothing */
+	bool moves;                  /* another Application declares now what this one does no longer */
 	struct error contested;      /* reason "" unless a field is taken back again and again */
 	bool holds_back;             /* ...and it is not for us to change that now */
 	struct json *differences;    /* status.resources: what is not in order, and why */

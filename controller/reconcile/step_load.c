@@ -1,6 +1,6 @@
 /* load: the Application as it is now, what asks for this run, and what its Project allows. */
 #include "base/clock.h"
-#include "reconcile/objects.h"
+#include "reconcile/permission.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -55,20 +55,8 @@ static enum step_result permit(struct run *run)
 	const struct application *spec = &run->spec;
 	struct error err = ERROR_INIT;
 
-	if (objects_project(run->core->objects, spec->project, run->arena, &run->project, &err))
+	if (permission_project(run, &err))
 		return run_fail(run, &err);
-	if (!project_allows_repo(&run->project, spec->repo_url)) {
-		error_set(&err, ERROR_DENIED, "RepositoryNotPermitted",
-			  "Project %s does not allow the repository %s; it was not contacted: add it to spec.sourceRepos of the Project",
-			  spec->project, run->repo_shown);
-		return run_fail(run, &err);
-	}
-	if (!project_allows_destination(&run->project, spec->destination_server, spec->destination_namespace)) {
-		error_set(&err, ERROR_DENIED, "DestinationNotPermitted",
-			  "Project %s does not allow the destination %s, namespace \"%s\": add it to spec.destinations of the Project",
-			  spec->project, spec->destination_server, spec->destination_namespace);
-		return run_fail(run, &err);
-	}
 	run->account = project_account(&run->project, spec->destination_server, spec->destination_namespace, run->arena);
 	if (!run->account) {
 		error_set(&err, ERROR_DENIED, "NoServiceAccount",
@@ -97,7 +85,12 @@ enum step_result step_load(struct run *run)
 	if (run->spec.deleting) {
 		repos_leave(run->core->repos, app);
 		run->goal = run->spec.finalizer ? GOAL_DELETE : GOAL_FORGET;
-		return run->goal == GOAL_DELETE ? STEP_NEXT : STEP_STOP;
+		if (run->goal == GOAL_FORGET)
+			return STEP_STOP;
+		err = (struct error)ERROR_INIT;
+		if (!app->inventory.count)
+			return STEP_NEXT;
+		return permission_project(run, &err) ? run_fail(run, &err) : STEP_NEXT;
 	}
 	take_up(run);
 	if (err.reason[0])
