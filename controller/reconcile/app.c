@@ -8,6 +8,7 @@
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
+#include "reconcile/turns.h"
 
 static void on_timer(void *data)
 {
@@ -20,7 +21,7 @@ static void on_timer(void *data)
 	}
 	if (!core->leading || core->stopping || core->recovering || !objects_ready(core->objects) || !app->inventory_read)
 		return;
-	run_start(app);
+	turns_ask(app);
 }
 
 struct app *app_find(const struct core *core, struct span key)
@@ -132,6 +133,7 @@ void app_set_inventory(struct app *app, const struct inventory *inventory, const
 
 void app_free(struct app *app)
 {
+	turns_drop(app);
 	claim(app, false);
 	map_remove(&app->core->apps, span_of(app->key));
 	MAP_EACH(entry, &app->heals)

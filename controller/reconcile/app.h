@@ -33,6 +33,8 @@ struct app {
 	bool inventory_read;                /* the list of inventories was whole since we started */
 
 	struct run *run;                    /* under way, or NULL */
+	bool ready;                         /* its time has come, but it waits for a place: see turns.h */
+	struct app *ready_next, *ready_before;
 	bool again;                         /* something happened during the run: look again after it */
 	struct timer *timer;                /* when to look again without an event */
 	int64_t wake_at_ms;                 /* monotonic: when the timer fires */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "reconcile/report.h"
+#include "reconcile/turns.h"
 #include "reconcile/vetting.h"
 
 /* A run without progress for so long is given up: nothing may hang for ever. */
@@ -15,6 +16,7 @@ static void run_free(struct run *run)
 {
 	struct app *app = run->app;
 
+	turns_end(run);
 	if (run->tree_fd >= 0)
 		close(run->tree_fd);
 	for (size_t i = 0; i < run->action_count; i++)
@@ -82,6 +84,7 @@ static void run_advance(struct run *run)
 			log_error(run->err.kind == ERROR_DENIED || run->err.kind == ERROR_INVALID ? LOG_WARN : LOG_ERROR, "run failed",
 				  &run->err, "app", run->app->key, "step", sync_steps[run->step].name, NULL);
 		run->step = result == STEP_NEXT ? run->step + 1 : last;
+		turns_progress(run);
 	}
 	run->in_step = false;
 }
@@ -145,6 +148,7 @@ void run_start(struct app *app)
 	run->deadline_ms = clock_mono_ms() + RUN_DEADLINE_MS;
 	app->run = run;
 	app->core->runs_active++;
+	turns_begin(run);
 	log_line(LOG_DEBUG, "run begins", "app", app->key, NULL);
 	run_advance(run);
 }

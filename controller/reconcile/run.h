@@ -60,6 +60,11 @@ struct run {
 	struct error err;            /* the first failure; reason "" while there is none */
 	int64_t started_ns, deadline_ms;
 
+	/* turns.c */
+	bool at_work;
+	int64_t moved_ms;            /* when it last took a step */
+	struct run *work_next, *work_before;
+
 	/* load, permit */
 	struct application spec;     /* copied: the app's may change meanwhile */
 	struct project project;
