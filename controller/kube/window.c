@@ -6,7 +6,7 @@
 #define WIDTH_LEAST 4u
 #define NARROW_EVERY_MS 1000
 /* of so many turns one goes to the lowest lane that waits */
-#define LOW_SHARE 16u
+#define LOW_SHARE 64u
 
 void window_init(struct window *window)
 {

@@ -21,6 +21,7 @@ struct want {                       /* one target revision of a repository */
 	char *revision;
 	char commit[COMMIT_HEX];    /* resolved and fetched; "" before */
 	char coming[COMMIT_HEX];    /* resolved, being fetched */
+	int64_t found_ms;           /* when the answer that first told of `commit` was asked for */
 	int64_t checked_ms;         /* when the answer that stands here was asked for; 0: never */
 	struct error err;           /* reason "" while it resolves */
 	struct map apps;            /* keys of the Applications that want it */
@@ -202,6 +203,8 @@ static void on_fetched(void *data, struct span answer, int fd, const struct erro
 		}
 		want->err = (struct error)ERROR_INIT;
 		want->checked_ms = repo->asked_ms;
+		if (strcmp(want->commit, call->commit))
+			want->found_ms = repo->asked_ms;
 		if (strcmp(want->commit, call->commit))
 			log_line(LOG_INFO, "new commit", "url", repo->url, "revision", want->revision, "commit", call->commit, NULL);
 		snprintf(want->commit, sizeof(want->commit), "%s", call->commit);
@@ -487,6 +490,14 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 	else
 		timer_start(repo->timer, 0);
 	return REPO_WAITING;
+}
+
+int64_t repos_found_ms(const struct repos *repos, const char *url, const char *revision)
+{
+	const struct repo *repo = map_get(&repos->repos, span_of(url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(revision)) : NULL;
+
+	return want ? want->found_ms : 0;
 }
 
 struct tree_call {

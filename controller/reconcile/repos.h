@@ -21,6 +21,8 @@ enum repo_state { REPO_READY, REPO_WAITING, REPO_FAILED };
  */
 enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *url, const char *revision, int64_t since_ms,
 			      char commit[65], struct error *err);
+/* When the commit that repos_resolve gave was asked for and first seen (monotonic); 0: not known. */
+int64_t repos_found_ms(const struct repos *repos, const char *url, const char *revision);
 /* The app has no interest any more. */
 void repos_leave(struct repos *repos, struct app *app);
 

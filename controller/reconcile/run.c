@@ -145,7 +145,8 @@ void run_start(struct app *app)
 	run->arena = arena_new(0);
 	run->tree_fd = -1;
 	run->started_ns = clock_wall_ns();
-	run->deadline_ms = clock_mono_ms() + RUN_DEADLINE_MS;
+	run->began_ms = clock_mono_ms();
+	run->deadline_ms = run->began_ms + RUN_DEADLINE_MS;
 	app->run = run;
 	app->core->runs_active++;
 	turns_begin(run);
