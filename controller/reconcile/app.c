@@ -4,6 +4,7 @@
 #include "api/tracking.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "reconcile/interests.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
@@ -134,6 +135,7 @@ void app_set_inventory(struct app *app, const struct inventory *inventory, const
 void app_free(struct app *app)
 {
 	turns_drop(app);
+	interests_leave(app);
 	claim(app, false);
 	map_remove(&app->core->apps, span_of(app->key));
 	MAP_EACH(entry, &app->heals)

@@ -1,10 +1,12 @@
 """What a scenario runs in: a control plane that is fresh for each turn, images, a repository, an installation, and the yardstick beside it."""
 
 import contextlib
+import gzip
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,17 @@ from workload import KINDS, files_of, objects_of  # noqa: E402
 RULES = [{"apiGroups": ["", "apps", "networking.k8s.io"], "resources": ["deployments", "serviceaccounts", "services", "ingresses"],
           "verbs": ["*"]}]
 APPS_IN_NAMESPACE = 500
+
+
+class BareKube(Kube):
+    """Also gives an answer as bytes: decoding it in Python would be part of what is measured."""
+
+    def raw(self, path):
+        connection = self._connection()
+        connection.request("GET", path, None, {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "Accept-Encoding": "gzip"})
+        answer = connection.getresponse()
+        text = answer.read()
+        return gzip.decompress(text) if answer.headers.get("Content-Encoding") == "gzip" else text
 
 
 class World:
@@ -86,7 +99,7 @@ class World:
             if os.path.exists(log):
                 os.truncate(log, 0)
         self.stack.part("start", "etcd", "apiserver")
-        self.kube = Kube.admin(self.stack)
+        self.kube = BareKube.admin(self.stack)
         until("the API server", lambda: self._ready(), seconds=60)
         self.log = ApiServerLog(self.stack)
         self._turns += 1
@@ -146,6 +159,14 @@ class World:
 
     def image_of(self, number):
         return self.images[number % len(self.images)]
+
+    def controller_pause(self):
+        for pid in self.controller.pids("core"):
+            os.kill(pid, signal.SIGSTOP)
+
+    def controller_continue(self):
+        for pid in self.controller.pids("core"):
+            os.kill(pid, signal.SIGCONT)
 
     # --- the yardstick ---
 
