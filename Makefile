@@ -117,6 +117,12 @@ up: setup
 down:
 	$(Q)hack/stack/down $(STACK)
 
+## make bench S=S1  how fast it is beside a client that only sends the same writes; SCALE=0.1 for a tenth, TURNS=1, GROWTH=1
+bench:
+	$(Q)hack/stack/build
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)/usr/bin/python3 test/bench/run.py $(filter S%,$(S)) --scale $(or $(SCALE),1) --turns $(or $(TURNS),5) $(if $(GROWTH),--growth)
+
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
 ## make fuzz T=x    one fuzz target for S seconds (all without T)
@@ -139,6 +145,6 @@ clean:
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup format
+.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup format bench
 .SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)

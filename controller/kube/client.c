@@ -6,8 +6,10 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/limits.h"
+#include "base/map.h"
 #include "io/file.h"
 #include "kube/status.h"
+#include "kube/window.h"
 #include "kube/write.h"
 
 #define REQUEST_TIMEOUT_MS 30000
@@ -23,13 +25,34 @@ struct kube {
 	struct loop *loop;
 	bool (*is_leading)(const void *);
 	const void *lease;
+	struct window window;
+	struct map requests;           /* id bytes -> struct request: waiting and under way */
+	uint64_t next_id;
+	bool pumping;
 };
 
-struct request {
-	struct kube *kube;
+/* One request as it is asked for. */
+struct kube_request {
+	const char *method, *path, *accept, *content_type, *as, *audit_id;
+	struct span body;
 	kube_done *on_done;
 	void *data;
-	bool of_secret;                /* its refusal may hold content */
+};
+
+/* Ids of streams are those of http.h; ours have this bit. */
+#define OWN_ID (1ull << 63)
+
+struct request {
+	struct turn turn;              /* the first: a turn is its request */
+	struct kube *kube;
+	uint64_t id, http_id;
+	const char *method;            /* literals of the callers, as are the media types */
+	const char *accept, *content_type;
+	char *path, *as, *audit_id;
+	struct str body;
+	bool governed;
+	kube_done *on_done;
+	void *data;
 };
 
 /* A projected token is replaced by the kubelet while we run: read again twice a minute and after a 401. */
@@ -78,10 +101,25 @@ struct kube *kube_new(struct loop *loop, const struct kube_config *config, const
 
 	kube->http = http_new(loop, &http);
 	kube->loop = loop;
+	window_init(&kube->window);
 	kube->server = mem_strdup(config->server);
 	kube->impersonate = config->impersonate ? mem_strdup(config->impersonate) : NULL;
 	set_authorization(kube, config);
 	return kube;
+}
+
+static struct span id_key(const uint64_t *id)
+{
+	return span_make(id, sizeof(*id));
+}
+
+static void request_free(struct request *request)
+{
+	free(request->path);
+	free(request->as);
+	free(request->audit_id);
+	str_release(&request->body);
+	free(request);
 }
 
 void kube_free(struct kube *kube)
@@ -89,6 +127,9 @@ void kube_free(struct kube *kube)
 	if (!kube)
 		return;
 	http_free(kube->http);
+	MAP_EACH(entry, &kube->requests)
+		request_free(entry->value);
+	map_release(&kube->requests);
 	str_release(&kube->authorization);
 	free(kube->token_file);
 	free(kube->server);
@@ -96,9 +137,20 @@ void kube_free(struct kube *kube)
 	free(kube);
 }
 
+static void pump(struct kube *kube);
+
+/* Its refusal may hold content. */
+static bool is_of_secret(struct span path)
+{
+	struct span rest = path, resource = span_cut(&rest, '?');
+
+	return span_ends(resource, "/secrets") || memmem(resource.data, resource.length, "/secrets/", 9);
+}
+
 static void on_answer(void *data, const struct http_answer *http)
 {
 	struct request *request = data;
+	struct kube *kube = request->kube;
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct kube_answer answer = { .status = http->status, .arena = arena, .body = http->body,
 				      .retry_after_ms = http->retry_after_ms };
@@ -113,14 +165,17 @@ static void on_answer(void *data, const struct http_answer *http)
 			error_wrap(&err, "the API server's answer");
 			answer.err = &err;
 		} else if (!good) {
-			(request->of_secret ? kube_status_error_of_secret : kube_status_error)(http->status, answer.object, &err);
+			(is_of_secret(span_of(request->path)) ? kube_status_error_of_secret : kube_status_error)(http->status, answer.object, &err);
 			answer.err = &err;
 		}
 	}
 	if (http->status == 401)
-		request->kube->token_read_ms = 0;
+		kube->token_read_ms = 0;
+	map_remove(&kube->requests, id_key(&request->id));
+	window_done(&kube->window, &request->turn, http->status == 429, clock_mono_ms());
 	request->on_done(request->data, &answer);
-	free(request);
+	request_free(request);
+	pump(kube);
 }
 
 struct headers {
@@ -153,30 +208,87 @@ static void make_headers(struct kube *kube, const char *accept, const char *cont
 	out->list[out->count] = NULL;
 }
 
-static bool is_of_secret(struct span path)
+static void refuse_not_leader(void *data)
 {
-	struct span rest = path, resource = span_cut(&rest, '?');
+	struct request *request = data;
+	struct error err = ERROR_INIT;
+	struct kube_answer answer = { .retry_after_ms = -1, .err = &err };
 
-	return span_ends(resource, "/secrets") || memmem(resource.data, resource.length, "/secrets/", 9);
+	error_set(&err, ERROR_CANCELED, "NotLeader", "the lease is not surely ours at this moment; nothing was sent");
+	request->on_done(request->data, &answer);
+	request_free(request);
 }
 
-uint64_t kube_send_(struct kube *kube, const struct kube_request *request)
+/* What a request may rest on is looked at when it is sent, not when it was asked for. */
+static void send(struct request *request)
 {
-	struct request *context = mem_alloc(sizeof(*context));
+	struct kube *kube = request->kube;
 	struct headers headers;
 	struct http_request http = {
 		.method = request->method,
 		.path = request->path,
-		.body = request->body,
-		.timeout_ms = request->timeout_ms ? request->timeout_ms : REQUEST_TIMEOUT_MS,
+		.body = str_span(&request->body),
+		.timeout_ms = REQUEST_TIMEOUT_MS,
 		.on_done = on_answer,
-		.data = context,
+		.data = request,
 	};
 
-	*context = (struct request){ kube, request->on_done, request->data, is_of_secret(span_of(request->path)) };
+	if (request->governed && (!kube->is_leading || !kube->is_leading(kube->lease))) {
+		window_drop(&kube->window, &request->turn);
+		map_remove(&kube->requests, id_key(&request->id));
+		loop_defer(kube->loop, refuse_not_leader, request);
+		return;
+	}
 	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
 	http.headers = headers.list;
-	return http_send(kube->http, &http);
+	request->http_id = http_send(kube->http, &http);
+	str_release(&request->body);
+}
+
+/* Sends what may be sent now. */
+static void pump(struct kube *kube)
+{
+	struct turn *turn;
+
+	if (kube->pumping)
+		return;
+	kube->pumping = true;
+	while ((turn = window_next(&kube->window)) != NULL)
+		send((struct request *)turn);
+	kube->pumping = false;
+}
+
+static char *copy(const char *text)
+{
+	return text ? mem_strdup(text) : NULL;
+}
+
+static uint64_t ask(struct kube *kube, const struct kube_request *from, enum lane lane, bool governed)
+{
+	struct request *request = mem_alloc(sizeof(*request));
+
+	request->kube = kube;
+	request->id = OWN_ID | ++kube->next_id;
+	request->method = from->method;
+	request->accept = from->accept;
+	request->content_type = from->content_type;
+	request->path = mem_strdup(from->path);
+	request->as = copy(from->as);
+	request->audit_id = copy(from->audit_id);
+	str_add(&request->body, from->body);
+	request->governed = governed;
+	request->on_done = from->on_done;
+	request->data = from->data;
+	map_set(&kube->requests, id_key(&request->id), request);
+	window_queue(&kube->window, &request->turn, lane);
+	pump(kube);
+	return request->id;
+}
+
+static enum lane lane_of(struct span path, enum lane other)
+{
+	return span_starts(path, "/apis/coordination.k8s.io/") ? LANE_URGENT : span_starts(path, "/apis/events.k8s.io/") ? LANE_EVENT :
+	       span_starts(path, "/apis/authorization.k8s.io/") ? LANE_READ : other;
 }
 
 uint64_t kube_get(struct kube *kube, const char *path, const char *accept, const char *as, kube_done *on_done, void *data)
@@ -184,12 +296,22 @@ uint64_t kube_get(struct kube *kube, const char *path, const char *accept, const
 	struct kube_request request = { .method = "GET", .path = path, .accept = accept, .as = as, .on_done = on_done,
 					.data = data };
 
-	return kube_send_(kube, &request);
+	return ask(kube, &request, lane_of(span_of(path), LANE_READ), false);
 }
 
 void kube_cancel(struct kube *kube, uint64_t id)
 {
-	http_cancel(kube->http, id);
+	struct request *request = id & OWN_ID ? map_remove(&kube->requests, id_key(&id)) : NULL;
+
+	if (!request) {
+		http_cancel(kube->http, id);
+		return;
+	}
+	if (request->http_id)
+		http_cancel(kube->http, request->http_id);
+	window_drop(&kube->window, &request->turn);
+	request_free(request);
+	pump(kube);
 }
 
 uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, const char *as, int64_t idle_timeout_ms,
@@ -232,23 +354,7 @@ uint64_t kube_bookkeep(struct kube *kube, const char *method, const char *path, 
 					.on_done = on_done, .data = data };
 
 	ASSERT(is_bookkeeping(span_of(path)));
-	return kube_send_(kube, &request);
-}
-
-struct refusal {
-	kube_done *on_done;
-	void *data;
-};
-
-static void refuse_not_leader(void *data)
-{
-	struct refusal *refusal = data;
-	struct error err = ERROR_INIT;
-	struct kube_answer answer = { .retry_after_ms = -1, .err = &err };
-
-	error_set(&err, ERROR_CANCELED, "NotLeader", "the lease is not surely ours at this moment; nothing was sent");
-	refusal->on_done(refusal->data, &answer);
-	free(refusal);
+	return ask(kube, &request, lane_of(span_of(path), LANE_BOOK), false);
 }
 
 void kube_write(struct kube *kube, const struct write_permit *permit, const struct write_request *request)
@@ -261,17 +367,10 @@ void kube_write(struct kube *kube, const struct write_permit *permit, const stru
 	ASSERT(permit->account && span_starts(span_of(permit->account), "system:serviceaccount:"));
 	ASSERT(permit->project_allows);
 	ASSERT(permit->intent_durable && permit->log_id && permit->images_allowed && request->attempt);
-	if (!kube->is_leading || !kube->is_leading(kube->lease)) {
-		struct refusal *refusal = mem_alloc(sizeof(*refusal));
-
-		*refusal = (struct refusal){ request->on_done, request->data };
-		loop_defer(kube->loop, refuse_not_leader, refusal);
-		return;
-	}
 	snprintf(audit_id, sizeof(audit_id), "%s.%llu.%u.%u", permit->log_id, (unsigned long long)permit->intent_seq,
 		 request->ordinal, request->attempt);
 	send.audit_id = audit_id;
-	kube_send_(kube, &send);
+	ask(kube, &send, LANE_WRITE, true);
 }
 
 void kube_set_leading(struct kube *kube, bool (*is_leading)(const void *), const void *data)
@@ -286,7 +385,7 @@ uint64_t kube_person(struct kube *kube, const char *method, const char *path, co
 	struct kube_request request = { .method = method, .path = path, .content_type = content_type, .body = body,
 					.on_done = on_done, .data = data };
 
-	return kube_send_(kube, &request);
+	return ask(kube, &request, LANE_URGENT, false);
 }
 
 char *kube_account(struct arena *arena, const char *namespace_and_name)

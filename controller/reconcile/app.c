@@ -5,9 +5,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "reconcile/claims.h"
+#include "reconcile/interests.h"
+#include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
+#include "reconcile/turns.h"
 
 static void on_timer(void *data)
 {
@@ -20,7 +23,7 @@ static void on_timer(void *data)
 	}
 	if (!core->leading || core->stopping || core->recovering || !objects_ready(core->objects) || !app->inventory_read)
 		return;
-	run_start(app);
+	turns_ask(app);
 }
 
 struct app *app_find(const struct core *core, struct span key)
@@ -119,6 +122,8 @@ void app_set_inventory(struct app *app, const struct inventory *inventory, const
 void app_free(struct app *app)
 {
 	claims_forget(app);
+	turns_drop(app);
+	interests_leave(app);
 	map_remove(&app->core->apps, span_of(app->key));
 	MAP_EACH(entry, &app->heals)
 		free(entry->value);

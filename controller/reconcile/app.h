@@ -11,6 +11,7 @@
 
 struct run;
 struct report;
+struct interest;
 
 /* One sort of bookkeeping write of an Application. */
 struct book {
@@ -32,7 +33,10 @@ struct app {
 	char *inventory_version;            /* resourceVersion of the object, or NULL */
 	bool inventory_read;                /* the list of inventories was whole since we started */
 
+	struct interest *interest;          /* in a repository's target revision, or NULL: see interests.h */
 	struct run *run;                    /* under way, or NULL */
+	bool ready;                         /* its time has come, but it waits for a place: see turns.h */
+	struct app *ready_next, *ready_before;
 	bool again;                         /* something happened during the run: look again after it */
 	struct timer *timer;                /* when to look again without an event */
 	int64_t wake_at_ms;                 /* monotonic: when the timer fires */

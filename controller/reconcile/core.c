@@ -15,6 +15,7 @@
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
+#include "reconcile/turns.h"
 #include "reconcile/vetting.h"
 
 #define RENDER_WORKERS 2
@@ -242,6 +243,7 @@ static void start_work(struct core *core)
 	core->discovery = discovery_new(core->kube);
 	core->repos = repos_new(core);
 	core->live = live_new(core);
+	turns_init(core);
 	core->vetting = vetting_new(core);
 	core->audit_retry = timer_new(core->loop, open_audit, core);
 }
@@ -250,6 +252,7 @@ static void release(struct core *core)
 {
 	while (core->apps.count)
 		app_free(map_next(&core->apps, NULL)->value);
+	turns_release(core);
 	lease_free(core->lease);
 	objects_free(core->objects);
 	live_free(core->live);

@@ -31,10 +31,21 @@ struct core_options {
 	const char *instance;             /* host name or pod name */
 };
 
+struct app;
+struct run;
 struct objects;
 struct repos;
 struct live;
 struct vetting;
+
+/* See turns.h. */
+struct turns {
+	struct app *first, *last;         /* due, and waiting for a place */
+	struct run *runs;                 /* that have one */
+	size_t at_work;
+	struct timer *timer;
+	bool filling;
+};
 
 struct core {
 	const struct core_options *options;
@@ -61,6 +72,7 @@ struct core {
 	bool leading, stopping;
 	int exit_status;
 	size_t runs_active;
+	struct turns turns;
 	size_t recovering;                /* interrupted syncs that are being resolved: no run begins before */
 };
 

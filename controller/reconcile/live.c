@@ -92,18 +92,24 @@ static bool is_drifted(const struct live_object *object, const struct inventory_
 }
 
 /* Tells the Application that something of it is not as it was; a run under way is woken instead. */
-static void tell(struct live *live, struct app *app, bool dirty)
+static void tell(struct app *app, bool dirty)
 {
 	if (!app)
 		return;
-	(void)live;
 	app->dirty |= dirty;
 	if (app->run) {
-		app->again = true;
+		/* while it applies, health is what changes: it tells that itself when it is done */
+		app->again |= dirty || !app->run->applying;
 		run_wake(app->run);
 		return;
 	}
 	app_enqueue(app, dirty ? 0 : 50);
+}
+
+/* What a run writes differs from the inventory until the run settles: then all objects are compared with the new one. */
+static bool is_being_written(const struct app *app)
+{
+	return app->run && app->run->applying && !app->run->result_asked;
 }
 
 static void take_extras(struct live_object *object, const struct json *from, struct arena *arena)
@@ -216,6 +222,15 @@ static bool is_older(const struct live_object *object, const struct json *metada
 	       strtoull(version, NULL, 10) < strtoull(object->resource_version, NULL, 10);
 }
 
+/* Digested already. A version names one content. */
+static bool is_same(const struct live_object *object, const struct json *metadata)
+{
+	const char *uid = json_get_text(metadata, "uid"), *version = json_get_text(metadata, "resourceVersion");
+
+	return !object->metadata_only && object->resource_version && uid && version && !strcmp(uid, object->uid) &&
+	       !strcmp(version, object->resource_version);
+}
+
 static void take(struct live *live, const struct json *from, const char *group, const char *kind, bool quietly)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -235,14 +250,15 @@ static void take(struct live *live, const struct json *from, const char *group, 
 			keep_drifted(object, NULL, false);
 		return;
 	}
-	changed = digest_object(object, from, arena);
+	/* the answer to our own write, and then the watch, tell of the same version */
+	changed = !is_same(object, metadata) && digest_object(object, from, arena);
 	app = concerned(live, object);
 	log_line(LOG_DEBUG, "live object", "key", object->key, "version", object->resource_version, "health", health_name(object->health),
 		 "app", app ? app->key : NULL, "changed", changed ? "true" : "false", "from", quietly ? "answer" : "watch", NULL);
 	drifted = app && is_drifted(object, item_of(app, object->key));
 	keep_drifted(object, from, drifted);
 	if (changed && !quietly)
-		tell(live, app, drifted || object->posture || (object->extras_text && !digest_is_zero(&object->extras)));
+		tell(app, (drifted && !is_being_written(app)) || object->posture || (object->extras_text && !digest_is_zero(&object->extras)));
 }
 
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind)
@@ -273,7 +289,7 @@ static void gone(struct live *live, const char *key)
 	if (!object)
 		return;
 	app = concerned(live, object);
-	tell(live, app, app && item_of(app, key));
+	tell(app, app && item_of(app, key));
 	object_free(object);
 }
 
@@ -328,14 +344,15 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	}
 	map_set(&watch->keys, span_of(key), watch);
 	if (!watch->metadata) {
-		struct json *copy = json_copy(arena, from);
-
 		/* items of a list carry neither */
-		if (!json_get_text(copy, "kind")) {
+		if (!json_get_text(from, "kind")) {
+			struct json *copy = json_copy(arena, from);
+
 			json_set_string(arena, copy, "kind", watch->kind);
 			json_set(arena, copy, "apiVersion", json_stringf(arena, "%s%sv1", watch->group, *watch->group ? "/" : ""));
+			from = copy;
 		}
-		take(live, copy, watch->group, watch->kind, false);
+		take(live, from, watch->group, watch->kind, false);
 		return;
 	}
 	object = object_get(live, key);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "io/file.h"
+#include "reconcile/interests.h"
 #include "reconcile/objects.h"
 #include "reconcile/run.h"
 #include "source/git_url.h"
@@ -22,9 +23,10 @@ struct want {                       /* one target revision of a repository */
 	char *revision;
 	char commit[COMMIT_HEX];    /* resolved and fetched; "" before */
 	char coming[COMMIT_HEX];    /* resolved, being fetched */
+	int64_t found_ms;           /* when the answer that first told of `commit` was asked for */
 	int64_t checked_ms;         /* when the answer that stands here was asked for; 0: never */
 	struct error err;           /* reason "" while it resolves */
-	struct map apps;            /* keys of the Applications that want it */
+	struct interests interests;
 };
 
 struct repo {
@@ -36,7 +38,6 @@ struct repo {
 	struct map wants;
 	struct timer *timer;
 	bool configured, polling, again;
-	bool asked_now;             /* somebody waits for the answer of this poll */
 	int64_t asked_ms;
 	unsigned failures;
 	char **asked;               /* the revisions of the refs job under way */
@@ -150,20 +151,6 @@ static void send_job(struct repo *repo, struct str *request, worker_done *on_don
 
 /* --- resolving and fetching ---------------------------------------------------------------------------------------- */
 
-static void tell(struct want *want)
-{
-	struct core *core = want->repo->repos->core;
-
-	MAP_EACH(entry, &want->apps) {
-		struct app *app = app_find(core, span_make(entry->key, entry->length));
-
-		if (app && app->run)
-			run_wake(app->run);
-		if (app)
-			app_enqueue(app, 0);
-	}
-}
-
 static void poll_done(struct repo *repo);
 
 static void set_error(struct want *want, const struct error *err)
@@ -174,13 +161,77 @@ static void set_error(struct want *want, const struct error *err)
 	want->checked_ms = want->repo->asked_ms;
 	if (news)
 		log_error(LOG_WARN, "cannot read a repository", err, "url", want->repo->shown, "revision", want->revision, NULL);
-	tell(want);
+	if (news)
+		interests_tell_all(&want->interests);
+	else
+		interests_tell_waiting(&want->interests);
+}
+
+struct changed_call {
+	struct repo *repo;
+	char *revision;
+};
+
+/* The new commit's changes are known, or not to be had: then it concerns all. */
+static void on_changed(void *data, struct span answer, int fd, const struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct changed_call *call = data;
+	struct want *want = map_get(&call->repo->wants, span_of(call->revision));
+	struct source_changed_reply reply = { .all = true };
+
+	fd_cleanup(&fd);
+	if (!err && source_changed_reply_decode(answer, arena, &reply, NULL))
+		reply.all = true;
+	if (want && reply.all)
+		interests_tell_all(&want->interests);
+	else if (want)
+		interests_tell_changed(&want->interests, reply.paths, reply.count);
+	free(call->revision);
+	free(call);
+}
+
+/* Who reads something that this commit changes is told. */
+static void tell_commit(struct want *want, const char *before)
+{
+	CLEANUP(str_release) struct str request = STR_INIT;
+	struct source_changed_request changed;
+	struct changed_call *call;
+
+	interests_tell_waiting(&want->interests);
+	if (!*before) {
+		interests_tell_all(&want->interests);
+		return;
+	}
+	memcpy(changed.from, before, sizeof(changed.from));
+	memcpy(changed.to, want->commit, sizeof(changed.to));
+	source_changed_encode(&changed, &request);
+	call = mem_alloc(sizeof(*call));
+	*call = (struct changed_call){ want->repo, mem_strdup(want->revision) };
+	send_job(want->repo, &request, on_changed, call);
 }
 
 struct fetch_call {
 	struct repo *repo;
 	char commit[COMMIT_HEX];
 };
+
+static void take_commit(struct want *want, const char *commit)
+{
+	char before[COMMIT_HEX];
+	bool failed = want->err.reason[0] != '\0';
+
+	memcpy(before, want->commit, sizeof(before));
+	want->err = (struct error)ERROR_INIT;
+	want->checked_ms = want->repo->asked_ms;
+	if (strcmp(before, commit)) {
+		want->found_ms = want->repo->asked_ms;
+		log_line(LOG_INFO, "new commit", "url", want->repo->shown, "revision", want->revision, "commit", commit, NULL);
+	}
+	snprintf(want->commit, sizeof(want->commit), "%s", commit);
+	/* who failed with the repository has to look, whatever changed */
+	tell_commit(want, failed ? "" : before);
+}
 
 static void on_fetched(void *data, struct span answer, int fd, const struct error *err)
 {
@@ -202,12 +253,7 @@ static void on_fetched(void *data, struct span answer, int fd, const struct erro
 			set_error(want, err);
 			continue;
 		}
-		want->err = (struct error)ERROR_INIT;
-		want->checked_ms = repo->asked_ms;
-		if (strcmp(want->commit, call->commit))
-			log_line(LOG_INFO, "new commit", "url", repo->shown, "revision", want->revision, "commit", call->commit, NULL);
-		snprintf(want->commit, sizeof(want->commit), "%s", call->commit);
-		tell(want);
+		take_commit(want, call->commit);
 	}
 	repo->failures = err ? repo->failures + 1 : repo->failures;
 	repo->fetching--;
@@ -244,7 +290,7 @@ static void fetch(struct want *want, const struct source_ref *ref)
 
 static void take_ref(struct want *want, const struct source_ref *ref)
 {
-	bool was_waiting = want->checked_ms == 0 || want->err.reason[0];
+	bool was_failing = want->checked_ms == 0 || want->err.reason[0];
 
 	if (ref->error.reason[0]) {
 		set_error(want, &ref->error);
@@ -256,9 +302,11 @@ static void take_ref(struct want *want, const struct source_ref *ref)
 	}
 	want->err = (struct error)ERROR_INIT;
 	want->checked_ms = want->repo->asked_ms;
-	/* somebody asked for a fresh answer, and it is the same */
-	if (was_waiting || want->repo->asked_now)
-		tell(want);
+	if (was_failing)
+		interests_tell_all(&want->interests);
+	else
+		/* somebody asked for a fresh answer, and it is the same */
+		interests_tell_waiting(&want->interests);
 }
 
 static void on_refs(void *data, struct span answer, int fd, const struct error *err)
@@ -288,7 +336,6 @@ static void on_refs(void *data, struct span answer, int fd, const struct error *
 	free(repo->asked);
 	repo->asked = NULL;
 	repo->asked_count = 0;
-	repo->asked_now = false;
 	poll_done(repo);
 }
 
@@ -310,7 +357,7 @@ static void start_poll(struct repo *repo)
 
 static void want_free(struct want *want)
 {
-	map_release(&want->apps);
+	interests_release(&want->interests);
 	free(want->revision);
 	free(want);
 }
@@ -322,7 +369,7 @@ static void drop_unwanted(struct repo *repo)
 		MAP_EACH(entry, &repo->wants) {
 			struct want *want = entry->value;
 
-			if (want->apps.count)
+			if (want->interests.count)
 				continue;
 			map_remove(&repo->wants, span_of(want->revision));
 			want_free(want);
@@ -456,26 +503,13 @@ static struct want *want_get(struct repo *repo, const char *revision)
 	return want;
 }
 
-void repos_leave(struct repos *repos, struct app *app)
-{
-	MAP_EACH(entry, &repos->repos) {
-		struct repo *repo = entry->value;
-
-		MAP_EACH(each, &repo->wants)
-			map_remove(&((struct want *)each->value)->apps, span_of(app->key));
-	}
-}
-
 enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *url, const char *revision, int64_t since_ms,
 			      char commit[65], struct error *err)
 {
 	struct repo *repo = repo_get(repos, url);
 	struct want *want = want_get(repo, revision);
 
-	if (!map_has(&want->apps, span_of(app->key))) {
-		repos_leave(repos, app);
-		map_set(&want->apps, span_of(app->key), app);
-	}
+	interests_join(&want->interests, app, app->spec.path);
 	if (want->checked_ms && want->checked_ms >= since_ms && !want->coming[0]) {
 		if (want->err.reason[0]) {
 			*err = want->err;
@@ -484,8 +518,7 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 		snprintf(commit, 65, "%s", want->commit);
 		return REPO_READY;
 	}
-	/* whoever waits is told, also when the answer of the poll that is under way is the same as before */
-	repo->asked_now = true;
+	interests_wait(app);
 	if (repo->polling && repo->asked_ms >= since_ms && want->checked_ms)
 		return REPO_WAITING;
 	if (repo->polling)
@@ -500,10 +533,18 @@ bool repos_known(const struct repos *repos, const struct app *app, char commit[6
 	const struct repo *repo = map_get(&repos->repos, span_of(app->spec.repo_url));
 	const struct want *want = repo ? map_get(&repo->wants, span_of(app->spec.target_revision)) : NULL;
 
-	if (!want || !map_has(&want->apps, span_of(app->key)) || want->err.reason[0])
+	if (!want || !interests_has(&want->interests, app) || want->err.reason[0])
 		return false;
 	snprintf(commit, 65, "%s", want->coming[0] ? want->coming : want->commit);
 	return true;
+}
+
+int64_t repos_found_ms(const struct repos *repos, const char *url, const char *revision)
+{
+	const struct repo *repo = map_get(&repos->repos, span_of(url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(revision)) : NULL;
+
+	return want ? want->found_ms : 0;
 }
 
 struct tree_call {

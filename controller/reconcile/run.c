@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "reconcile/claims.h"
 #include "reconcile/report.h"
+#include "reconcile/turns.h"
 #include "reconcile/vetting.h"
 
 /* A run without progress for so long is given up: nothing may hang for ever. */
@@ -16,6 +17,7 @@ static void run_free(struct run *run)
 {
 	struct app *app = run->app;
 
+	turns_end(run);
 	if (run->tree_fd >= 0)
 		close(run->tree_fd);
 	for (size_t i = 0; i < run->action_count; i++)
@@ -85,6 +87,7 @@ static void run_advance(struct run *run)
 			log_error(run->err.kind == ERROR_DENIED || run->err.kind == ERROR_INVALID ? LOG_WARN : LOG_ERROR, "run failed",
 				  &run->err, "app", run->app->key, "step", sync_steps[run->step].name, NULL);
 		run->step = result == STEP_NEXT ? run->step + 1 : last;
+		turns_progress(run);
 	}
 	run->in_step = false;
 }
@@ -145,9 +148,11 @@ void run_start(struct app *app)
 	run->arena = arena_new(0);
 	run->tree_fd = -1;
 	run->started_ns = clock_wall_ns();
-	run->deadline_ms = clock_mono_ms() + RUN_DEADLINE_MS;
+	run->began_ms = clock_mono_ms();
+	run->deadline_ms = run->began_ms + RUN_DEADLINE_MS;
 	app->run = run;
 	app->core->runs_active++;
+	turns_begin(run);
 	log_line(LOG_DEBUG, "run begins", "app", app->key, NULL);
 	run_advance(run);
 }

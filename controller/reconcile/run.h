@@ -59,7 +59,12 @@ struct run {
 	unsigned pending;            /* completions still to come: the run is not freed before */
 	bool in_step, woken, canceled, finished;
 	struct error err;            /* the first failure; reason "" while there is none */
-	int64_t started_ns, deadline_ms;
+	int64_t started_ns, began_ms, deadline_ms;
+
+	/* turns.c */
+	bool at_work;
+	int64_t moved_ms;            /* when it last took a step */
+	struct run *work_next, *work_before;
 
 	/* load, permit */
 	struct application spec;     /* copied: the app's may change meanwhile */
@@ -77,6 +82,7 @@ struct run {
 	bool quiet;                  /* nothing to do and nothing to tell but health */
 	bool early;                  /* the revision was judged and its time has not come again */
 	const char *tip;             /* commit that the target revision stands for */
+	int64_t found_ms;            /* monotonic: when it was asked for and first seen; 0: not known */
 	const char *commit_author, *commit_subject;
 	const char *revision;        /* newest commit that changed what is read */
 	struct digest input;

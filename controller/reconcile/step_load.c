@@ -1,7 +1,7 @@
 /* load: the Application as it is now, what asks for this run, and what its Project allows. */
 #include "base/clock.h"
+#include "reconcile/interests.h"
 #include "reconcile/permission.h"
-#include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
 #include "source/git_url.h"
@@ -73,7 +73,7 @@ enum step_result step_load(struct run *run)
 	struct error err = ERROR_INIT;
 
 	if (!app->present) {
-		repos_leave(run->core->repos, app);
+		interests_leave(app);
 		run->goal = GOAL_FORGET;
 		return STEP_STOP;
 	}
@@ -83,7 +83,7 @@ enum step_result step_load(struct run *run)
 	run->spec.operation = app->spec.operation ? run->spec.operation : NULL;
 	run->spec.refresh = app->spec.refresh;
 	if (run->spec.deleting) {
-		repos_leave(run->core->repos, app);
+		interests_leave(app);
 		run->goal = run->spec.finalizer ? GOAL_DELETE : GOAL_FORGET;
 		if (run->goal == GOAL_FORGET)
 			return STEP_STOP;

@@ -51,6 +51,7 @@ enum step_result step_resolve(struct run *run)
 		break;
 	}
 	run->tip = arena_strdup(run->arena, commit);
+	run->found_ms = repos_found_ms(run->core->repos, run->spec.repo_url, target);
 	if (!app->seen_tip || strcmp(app->seen_tip, commit) || run->refreshed || run->hard)
 		return STEP_NEXT;
 	if (is_too_early(run)) {

@@ -67,3 +67,17 @@ int commit_describe(git_repository *repository, const git_oid *id, struct arena 
 	git_commit_free(commit);
 	return 0;
 }
+
+int commit_find(git_repository *repository, const char *hex, git_oid *out, struct error *err)
+{
+	git_odb *odb = NULL;
+	int there;
+
+	if (git_oid_fromstr(out, hex) || git_repository_odb(&odb, repository))
+		return git_error_to(err, ERROR_INTERNAL, "BadObject", "commit %s", hex);
+	there = git_odb_exists(odb, out);
+	git_odb_free(odb);
+	if (!there)
+		return error_set(err, ERROR_TRANSIENT, "CommitMissing", "commit %s is not in the mirror yet", hex);
+	return 0;
+}

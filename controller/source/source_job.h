@@ -18,7 +18,7 @@
 
 #define COMMIT_HEX (40 + 1)         /* 40 lower-case hex digits and NUL */
 
-enum source_job_kind { SOURCE_CONFIGURE = 1, SOURCE_REFS, SOURCE_FETCH, SOURCE_TREE };
+enum source_job_kind { SOURCE_CONFIGURE = 1, SOURCE_REFS, SOURCE_FETCH, SOURCE_TREE, SOURCE_CHANGED };
 
 /* A repository and how to get in. Texts that are not used are "" (or NULL for the encoder). */
 struct source_config {
@@ -68,6 +68,17 @@ struct source_tree_request {
 	struct digest previous;         /* zero: none */
 };
 
+/* What differs between two commits that were fetched. */
+struct source_changed_request {
+	char from[COMMIT_HEX], to[COMMIT_HEX];
+};
+
+struct source_changed_reply {
+	bool all;                       /* too much, or not to be found out: whatever is read may have changed */
+	const char **paths;             /* of files, relative to the root */
+	size_t count;
+};
+
 /* Who made a commit and when; all text is valid UTF-8 on one line. */
 struct source_person {
 	const char *name, *email;
@@ -87,10 +98,12 @@ void source_configure_encode(const struct source_config *config, struct str *out
 void source_refs_encode(const struct source_refs_request *request, struct str *out);
 void source_fetch_encode(const struct source_fetch_request *request, struct str *out);
 void source_tree_encode(const struct source_tree_request *request, struct str *out);
+void source_changed_encode(const struct source_changed_request *request, struct str *out);
 
 int source_refs_reply_decode(struct span reply, struct arena *arena, struct source_refs_reply *out, struct error *err);
 int source_fetch_reply_decode(struct span reply, struct source_fetch_reply *out, struct error *err);
 int source_tree_reply_decode(struct span reply, struct arena *arena, struct source_tree_reply *out, struct error *err);
+int source_changed_reply_decode(struct span reply, struct arena *arena, struct source_changed_reply *out, struct error *err);
 
 /* The worker's side. */
 struct source_job {
@@ -100,6 +113,7 @@ struct source_job {
 		struct source_refs_request refs;
 		struct source_fetch_request fetch;
 		struct source_tree_request tree;
+		struct source_changed_request changed;
 	} as;
 };
 
@@ -107,6 +121,7 @@ int source_job_decode(struct span request, struct arena *arena, struct source_jo
 void source_refs_reply_encode(const struct source_refs_reply *reply, struct str *out);
 void source_fetch_reply_encode(const struct source_fetch_reply *reply, struct str *out);
 void source_tree_reply_encode(const struct source_tree_reply *reply, struct str *out);
+void source_changed_reply_encode(const struct source_changed_reply *reply, struct str *out);
 
 /* Whether these are 40 hex digits, lower case. */
 bool commit_is_hex(const char *text);
