@@ -8,7 +8,7 @@
 V        ?= release
 B        := build/$(V)
 CC       ?= gcc
-PKGS     := libuv libcurl libgit2 libcrypto yaml-0.1 yyjson libseccomp zlib
+PKGS     := libuv libcurl libgit2 libcrypto yaml-0.1 yyjson libllhttp libseccomp zlib
 
 WARN     := -Wall -Wextra -Wformat=2 -Wconversion -Wsign-conversion -Wimplicit-fallthrough -Wshadow -Wvla -Wundef \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Werror

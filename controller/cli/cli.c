@@ -31,7 +31,7 @@ const struct command cli_commands[] = {
 	{ "audit", "read, verify, prove and join the audit log", cli_audit, "log|show|verify|prove|join DIR ..." },
 	{ "controller", "run the controller", cli_controller,
 	  "[--kubeconfig FILE] [--namespace NS] [--data DIR] [--poll 5s] [--plain-http-registry HOST:PORT]... [--admin-project NAME] "
-	  "[--log-level info]" },
+	  "[--log-level info] [--listen :8080]" },
 	{ "completion", "print a shell completion script", cli_completion, "bash|zsh|fish" },
 	{ "version", "print the version", cli_version, "[-o json]" },
 	{ NULL, NULL, NULL, NULL },

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/limits.h"
+#include "base/metric.h"
 #include "io/file.h"
 #include "kube/status.h"
 #include "kube/write.h"
@@ -27,6 +28,8 @@ struct kube {
 
 struct request {
 	struct kube *kube;
+	const char *method;
+	int64_t sent_ms;
 	kube_done *on_done;
 	void *data;
 };
@@ -95,6 +98,26 @@ void kube_free(struct kube *kube)
 	free(kube);
 }
 
+static void count(const struct request *request, int status)
+{
+	char code[16];
+
+	snprintf(code, sizeof(code), "%d", status);
+	metric_add(METRIC_API_REQUESTS, 1, request->method, code, NULL);
+	metric_observe(METRIC_API_REQUEST_SECONDS, (double)(clock_mono_ms() - request->sent_ms) / 1e3, request->method, NULL);
+}
+
+/* The methods there are, so that the text lives as long as the request. */
+static const char *method_name(const char *method)
+{
+	static const char *const names[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (!strcmp(method, names[i]))
+			return names[i];
+	return "other";
+}
+
 static void on_answer(void *data, const struct http_answer *http)
 {
 	struct request *request = data;
@@ -103,6 +126,7 @@ static void on_answer(void *data, const struct http_answer *http)
 				      .retry_after_ms = http->retry_after_ms };
 	struct error err = http->err;
 
+	count(request, http->status);
 	if (!http->status) {
 		answer.err = &err;
 	} else {
@@ -165,7 +189,7 @@ uint64_t kube_send_(struct kube *kube, const struct kube_request *request)
 		.data = context,
 	};
 
-	*context = (struct request){ kube, request->on_done, request->data };
+	*context = (struct request){ kube, method_name(request->method), clock_mono_ms(), request->on_done, request->data };
 	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
 	http.headers = headers.list;
 	return http_send(kube->http, &http);

@@ -20,6 +20,7 @@ struct lease {
 	struct lease_handler handler;
 	void *data;
 	uint64_t request;
+	int64_t heard_ms;                   /* when the server last answered us; 0: never */
 	int64_t sent_ms, renewed_ms;        /* when the last renewal that succeeded was sent; 0: none */
 	int64_t seen_ms, other_duration_ms; /* when the other's current version was first seen, and how long it is good for */
 	struct str seen_version;
@@ -34,6 +35,18 @@ static void attempt(void *data);
 bool lease_held(const struct lease *lease)
 {
 	return lease->held && clock_mono_ms() < lease->renewed_ms + RENEW_DEADLINE_MS;
+}
+
+int64_t lease_silent_ms(const struct lease *lease)
+{
+	return lease->heard_ms ? clock_mono_ms() - lease->heard_ms : -1;
+}
+
+/* Whatever it said about the lease, but that it does not know or let us. */
+static void hear(struct lease *lease, const struct kube_answer *answer)
+{
+	if (!answer->err || answer->err->kind == ERROR_NOT_FOUND || answer->err->kind == ERROR_CONFLICT)
+		lease->heard_ms = clock_mono_ms();
 }
 
 static bool is_leading(const void *data)
@@ -57,6 +70,7 @@ static void on_written(void *data, const struct kube_answer *answer)
 	struct lease *lease = data;
 
 	lease->request = 0;
+	hear(lease, answer);
 	if (lease->releasing) {
 		timer_start(lease->timer, 0);
 		return;
@@ -133,6 +147,7 @@ static void on_read(void *data, const struct kube_answer *answer)
 	struct lease *lease = data;
 
 	lease->request = 0;
+	hear(lease, answer);
 	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
 		again(lease);
 		return;

@@ -21,6 +21,8 @@ struct lease *lease_new(struct kube *kube, struct loop *loop, const char *namesp
 			const struct lease_handler *handler, void *data);
 /* Whether we are surely the leader at this moment. */
 bool lease_held(const struct lease *lease);
+/* How long the API server has not answered about it; -1: never yet. */
+int64_t lease_silent_ms(const struct lease *lease);
 /* Gives it up (after all guarded work), then calls on_done soon or after 2 s at the latest. */
 void lease_release(struct lease *lease, void (*on_done)(void *), void *data);
 void lease_free(struct lease *lease);

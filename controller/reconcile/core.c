@@ -11,6 +11,7 @@
 #include "io/sandbox.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
+#include "reconcile/probe.h"
 #include "reconcile/recover.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
@@ -244,6 +245,7 @@ static void start_work(struct core *core)
 	core->live = live_new(core);
 	core->vetting = vetting_new(core);
 	core->audit_retry = timer_new(core->loop, open_audit, core);
+	core->probe = probe_new(core);
 }
 
 static void release(struct core *core)
@@ -256,6 +258,7 @@ static void release(struct core *core)
 	vetting_free(core->vetting);
 	repos_free(core->repos);
 	discovery_free(core->discovery);
+	probe_free(core->probe);
 	worker_pool_free(core->render);
 	workers_free(core->workers);
 	kube_free(core->kube);

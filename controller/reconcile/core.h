@@ -9,7 +9,8 @@
  *   live      the managed objects of the cluster, a few hundred bytes each
  *   vetting   image reference -> digest -> evidence -> claims, each fetched and checked once
  *   run       one pass over one Application: the table of steps
- *   report    status, events, metrics of a run
+ *   report    status, events of a run
+ *   probe     what core tells of itself: checks and metrics, for the web role
  */
 #ifndef RECONCILE_CORE_H
 #define RECONCILE_CORE_H
@@ -29,12 +30,14 @@ struct core_options {
 	const char **plain_http;          /* registries that may be spoken to without TLS; NULL at the end */
 	const char *admin_project;        /* "" when none */
 	const char *instance;             /* host name or pod name */
+	const char *listen;               /* where the web role listens; "" nowhere */
 };
 
 struct objects;
 struct repos;
 struct live;
 struct vetting;
+struct probe;
 
 struct core {
 	const struct core_options *options;
@@ -52,6 +55,7 @@ struct core {
 	struct repos *repos;
 	struct live *live;
 	struct vetting *vetting;
+	struct probe *probe;
 	struct map apps;                  /* "namespace/name" -> struct app */
 	struct map claims;                /* object key -> struct app: who may write it */
 	struct timer *audit_retry, *stop_timer;

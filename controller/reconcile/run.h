@@ -76,6 +76,7 @@ struct run {
 	bool early;                  /* the revision was judged and its time has not come again */
 	const char *tip;             /* commit that the target revision stands for */
 	const char *commit_author, *commit_subject;
+	int64_t committed_s;         /* since 1970, as the committer says */
 	const char *revision;        /* newest commit that changed what is read */
 	struct digest input;
 	int tree_fd;

@@ -80,11 +80,12 @@ def documents(text):
 class Controller:
     """One running `countersign controller`, its processes and what it printed. A context manager; `start` may be called again."""
 
-    def __init__(self, installation, folder, plain_http=(), admin_project=None, poll="1s", data=None, fault=None):
+    def __init__(self, installation, folder, plain_http=(), admin_project=None, poll="1s", data=None, fault=None, listen=None):
         self.installation, self.folder = installation, pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = pathlib.Path(data) if data else self.folder / "data"
         self.plain_http, self.admin_project, self.poll, self.fault = list(plain_http), admin_project, poll, fault
+        self.listen = listen
         self.log = CountersignLog(binary(), self.data)
         self.output = self.folder / "controller.log"
         self.process = None
@@ -97,6 +98,8 @@ class Controller:
             out += ["--plain-http-registry", address]
         if self.admin_project:
             out += ["--admin-project", self.admin_project]
+        if self.listen:
+            out += ["--listen", self.listen]
         return [str(x) for x in out]
 
     def start(self, wait=True):
