@@ -55,6 +55,9 @@ $(B)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -DVERSION='"$(VERSION)"' -c -o $@ $<
 
+# what the assembler puts in, see controller/cli/install_yaml.c
+$(B)/controller/cli/install_yaml.o build/fuzz/controller/cli/install_yaml.o: manifests/install.yaml
+
 # --- unit tests: one cmocka program a file -------------------------------------------------------------------
 vpath test_%.c $(sort $(dir $(TESTS)))
 $(B)/test/%.o: %.c

@@ -222,7 +222,7 @@ static void write_number(double value, struct str *out)
 	if (value > -9e15 && value < 9e15 && value == (double)(long long)value)
 		str_addf(out, "%lld\n", (long long)value);
 	else
-		str_addf(out, "%.9g\n", value);
+		str_addf(out, "%.15g\n", value);
 }
 
 static void write_histogram(const struct family *family, const struct series *series, struct str *out)

@@ -8,6 +8,7 @@
 #include "cli/audit.h"
 #include "cli/build.h"
 #include "cli/controller.h"
+#include "cli/operate.h"
 #include "cli/person.h"
 #include "cli/verify.h"
 
@@ -32,6 +33,9 @@ const struct command cli_commands[] = {
 	{ "controller", "run the controller", cli_controller,
 	  "[--kubeconfig FILE] [--namespace NS] [--data DIR] [--poll 5s] [--plain-http-registry HOST:PORT]... [--admin-project NAME] "
 	  "[--log-level info] [--listen :8080]" },
+	{ "check", "check a cluster before (--pre) or after installation", cli_check, "[--pre]" },
+	{ "install", "install into a cluster, or print what would be applied", cli_install, "--image REF [--export]" },
+	{ "project", "print the YAML that lets the controller write as a project's account", cli_project, "grant NAME | grant --account NS:NAME" },
 	{ "completion", "print a shell completion script", cli_completion, "bash|zsh|fish" },
 	{ "version", "print the version", cli_version, "[-o json]" },
 	{ NULL, NULL, NULL, NULL },

@@ -34,13 +34,8 @@ static const struct option options[] = {
 
 static int set_level(struct parsed *parsed, const char *text)
 {
-	static const char *const names[] = { "debug", "info", "warn", "error" };
-
-	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (!strcmp(text, names[i])) {
-			parsed->level = (enum log_level)i;
-			return 0;
-		}
+	if (log_level_of(text, &parsed->level))
+		return 0;
 	return cli_fail(EXIT_USAGE, "one of debug, info, warn, error", "--log-level %s", text);
 }
 
@@ -105,6 +100,7 @@ int cli_core(int argc, char **argv)
 	if (rc)
 		return rc;
 	log_setup(parsed.level, "core");
+	parsed.core.log_level = parsed.level;
 	return core_run(&parsed.core);
 }
 

@@ -21,6 +21,8 @@ struct kube {
 	struct str authorization;      /* "Authorization: ..." or empty */
 	char *token_file;
 	int64_t token_read_ms;
+	int64_t ahead_s;               /* our clock before the server's */
+	bool ahead_known;
 	struct loop *loop;
 	bool (*is_leading)(const void *);
 	const void *lease;
@@ -86,6 +88,15 @@ struct kube *kube_new(struct loop *loop, const struct kube_config *config, const
 	return kube;
 }
 
+void kube_reload(struct kube *kube, const struct kube_config *config)
+{
+	http_reload(kube->http, config->ca_pem, config->client_cert_pem, config->client_key_pem);
+	free(TAKE(kube->token_file));
+	str_reset(&kube->authorization);
+	kube->token_read_ms = 0;
+	set_authorization(kube, config);
+}
+
 void kube_free(struct kube *kube)
 {
 	if (!kube)
@@ -139,6 +150,10 @@ static void on_answer(void *data, const struct http_answer *http)
 			kube_status_error(http->status, answer.object, &err);
 			answer.err = &err;
 		}
+	}
+	if (http->date_s >= 0) {
+		request->kube->ahead_s = clock_wall_ns() / 1000000000 - http->date_s;
+		request->kube->ahead_known = true;
 	}
 	if (http->status == 401)
 		request->kube->token_read_ms = 0;
@@ -307,6 +322,12 @@ uint64_t kube_person(struct kube *kube, const char *method, const char *path, co
 char *kube_account(struct arena *arena, const char *namespace_and_name)
 {
 	return arena_printf(arena, "system:serviceaccount:%s", namespace_and_name);
+}
+
+bool kube_clock_ahead(const struct kube *kube, int64_t *seconds)
+{
+	*seconds = kube->ahead_s;
+	return kube->ahead_known;
 }
 
 uint64_t kube_requests(const struct kube *kube)

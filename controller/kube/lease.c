@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "kube/write.h"
 
+#define ANNOTATION_HOLDER "countersign.dev/log-holder"
+#define ANNOTATION_NOTE "countersign.dev/log-checkpoint"
 #define DURATION_S 15
 #define RENEW_DEADLINE_MS 10000
 #define RETRY_MS 2000
@@ -25,6 +27,7 @@ struct lease {
 	int64_t seen_ms, other_duration_ms; /* when the other's current version was first seen, and how long it is good for */
 	struct str seen_version;
 	int64_t transitions;
+	struct str former, former_note;     /* as we found it when we took it */
 	bool held, releasing;
 	void (*on_released)(void *);
 	void *released_data;
@@ -88,6 +91,32 @@ static void on_written(void *data, const struct kube_answer *answer)
 	again(lease);
 }
 
+const char *lease_former(const struct lease *lease, const char **note)
+{
+	*note = str_c(&lease->former_note);
+	return str_c(&lease->former);
+}
+
+static void remember_former(struct lease *lease, const struct json *live)
+{
+	str_reset(&lease->former);
+	str_reset(&lease->former_note);
+	str_add(&lease->former, json_text_span(json_path(live, "metadata", "annotations", ANNOTATION_HOLDER, NULL)));
+	str_add(&lease->former_note, json_text_span(json_path(live, "metadata", "annotations", ANNOTATION_NOTE, NULL)));
+}
+
+static void annotate(struct lease *lease, struct json *metadata, struct arena *arena)
+{
+	struct json *annotations = json_ensure_object(arena, metadata, "annotations");
+	struct span note = lease->handler.note ? lease->handler.note(lease->data) : SPAN0;
+
+	/* a lease that is given up goes on to say who held it last */
+	if (!note.length)
+		return;
+	json_set_string(arena, annotations, ANNOTATION_HOLDER, lease->identity);
+	json_set(arena, annotations, ANNOTATION_NOTE, json_span(arena, note));
+}
+
 /* The lease as we want it; based on `live` when there is one. */
 static struct json *wanted(struct lease *lease, const struct json *live, struct arena *arena)
 {
@@ -102,6 +131,9 @@ static struct json *wanted(struct lease *lease, const struct json *live, struct 
 	metadata = json_ensure_object(arena, object, "metadata");
 	json_set_string(arena, metadata, "name", lease->name);
 	json_set_string(arena, metadata, "namespace", lease->namespace);
+	if (!lease->held && !lease->releasing)
+		remember_former(lease, live);
+	annotate(lease, metadata, arena);
 	spec = json_ensure_object(arena, object, "spec");
 	lease->transitions = json_get_int(spec, "leaseTransitions", 0) + (ours ? 0 : 1);
 	json_set_string(arena, spec, "holderIdentity", lease->releasing ? "" : lease->identity);
@@ -236,6 +268,8 @@ void lease_free(struct lease *lease)
 	kube_set_leading(lease->kube, NULL, NULL);
 	timer_free(lease->timer);
 	str_release(&lease->seen_version);
+	str_release(&lease->former);
+	str_release(&lease->former_note);
 	arena_free(lease->arena);
 	free(lease);
 }

@@ -10,11 +10,13 @@
  *   vetting   image reference -> digest -> evidence -> claims, each fetched and checked once
  *   run       one pass over one Application: the table of steps
  *   report    status, events of a run
+ *   reload    credentials on disk, read again when they change
  *   probe     what core tells of itself: checks and metrics, for the web role
  */
 #ifndef RECONCILE_CORE_H
 #define RECONCILE_CORE_H
 
+#include "base/log.h"
 #include "io/loop.h"
 #include "io/worker.h"
 #include "kube/client.h"
@@ -31,6 +33,7 @@ struct core_options {
 	const char *admin_project;        /* "" when none */
 	const char *instance;             /* host name or pod name */
 	const char *listen;               /* where the web role listens; "" nowhere */
+	enum log_level log_level;         /* while no ConfigMap says another */
 };
 
 struct objects;
@@ -38,6 +41,7 @@ struct repos;
 struct live;
 struct vetting;
 struct probe;
+struct reload;
 
 struct core {
 	const struct core_options *options;
@@ -56,10 +60,12 @@ struct core {
 	struct live *live;
 	struct vetting *vetting;
 	struct probe *probe;
+	struct reload *reload;
 	struct map apps;                  /* "namespace/name" -> struct app */
 	struct map claims;                /* object key -> struct app: who may write it */
 	struct timer *audit_retry, *stop_timer;
 	int64_t stop_by_ms;
+	struct str last_checkpoint;       /* of the log that was closed at the end */
 	const char *identity;             /* in the lease */
 	bool leading, stopping;
 	int exit_status;

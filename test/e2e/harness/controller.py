@@ -85,13 +85,13 @@ class Controller:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = pathlib.Path(data) if data else self.folder / "data"
         self.plain_http, self.admin_project, self.poll, self.fault = list(plain_http), admin_project, poll, fault
-        self.listen = listen
+        self.listen, self.kubeconfig = listen, None
         self.log = CountersignLog(binary(), self.data)
         self.output = self.folder / "controller.log"
         self.process = None
 
     def command(self):
-        kubeconfig = self.installation.kubeconfig(self.folder / "kubeconfig")
+        kubeconfig = self.kubeconfig or self.installation.kubeconfig(self.folder / "kubeconfig")
         out = [binary(), "controller", "--kubeconfig", kubeconfig, "--namespace", self.installation.namespace, "--data", self.data,
                "--poll", self.poll]
         for address in self.plain_http:
