@@ -132,6 +132,7 @@ check:
 	$(Q)hack/check-headers
 	$(Q)hack/check-sizes
 	$(Q)hack/make-manifests --check
+	$(Q)hack/check-rbac
 
 format:
 	$(Q)hack/format

@@ -223,6 +223,7 @@ static void on_reread(void *data, const struct kube_answer *answer)
 
 static void reread(struct action *action)
 {
+	/* rbac: as the project's account */
 	kube_get(action->kube, kube_path(action->arena, action->resource, action->namespace, action->name), KUBE_JSON,
 		 action->permit.account, on_reread, action);
 }

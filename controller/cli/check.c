@@ -138,8 +138,7 @@ static void check_installer(struct check *check)
 		{ "create", "rbac.authorization.k8s.io", "clusterrolebindings", NULL, NULL, NULL },
 		{ "create", "rbac.authorization.k8s.io", "roles", NULL, ns, NULL },
 		{ "create", "rbac.authorization.k8s.io", "rolebindings", NULL, ns, NULL },
-		{ "create", "apps", "deployments", NULL, ns, NULL },
-		{ "create", "", "persistentvolumeclaims", NULL, ns, NULL },
+		{ "create", "apps", "statefulsets", NULL, ns, NULL },
 		{ "create", "networking.k8s.io", "networkpolicies", NULL, ns, NULL },
 	};
 	CLEANUP(str_release) struct str missing = STR_INIT;

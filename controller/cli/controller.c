@@ -28,6 +28,7 @@ static const struct option options[] = {
 	{ "kubeconfig", required_argument, NULL, 'k' },     { "namespace", required_argument, NULL, 'n' },
 	{ "data", required_argument, NULL, 'd' },           { "poll", required_argument, NULL, 'p' },
 	{ "plain-http-registry", required_argument, NULL, 'r' }, { "admin-project", required_argument, NULL, 'a' },
+	{ "namespaced", no_argument, NULL, 'N' },
 	{ "log-level", required_argument, NULL, 'l' },      { "listen", required_argument, NULL, 'L' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -47,6 +48,7 @@ static int set_option(struct parsed *parsed, int which, const char *value)
 	case 'd': parsed->core.data_dir = value; return 0;
 	case 'a': parsed->core.admin_project = value; return 0;
 	case 'l': return set_level(parsed, value);
+	case 'N': parsed->core.namespaced = true; return 0;
 	case 'L': parsed->core.listen = value; return 0;
 	case 'p':
 		if (duration_parse(span_of(value), &parsed->core.poll_ms) && parsed->core.poll_ms >= 100)

@@ -151,6 +151,7 @@ static void put(struct lease *lease, const struct json *live, struct arena *aren
 
 	json_write(wanted(lease, live, arena), JSON_PLAIN, &body);
 	lease->sent_ms = clock_mono_ms();
+	/* rbac: own coordination.k8s.io/leases create update */
 	/* the PUT carries the resourceVersion that was read: of two candidates one gets 409 */
 	lease->request = kube_bookkeep(lease->kube, live ? "PUT" : "POST", live ? lease->path : lease->collection,
 				       KUBE_JSON, str_span(&body), on_written, lease);
@@ -219,6 +220,7 @@ static void attempt(void *data)
 	}
 	if (lease->request)
 		kube_cancel(lease->kube, lease->request);
+	/* rbac: own coordination.k8s.io/leases get */
 	lease->request = kube_get(lease->kube, lease->path, KUBE_JSON, NULL, on_read, lease);
 	again(lease);
 }
@@ -254,6 +256,7 @@ void lease_release(struct lease *lease, void (*on_done)(void *), void *data)
 	lease->request = 0;
 	if (lease->held) {
 		lease->held = false;
+		/* rbac: own coordination.k8s.io/leases get */
 		lease->request = kube_get(lease->kube, lease->path, KUBE_JSON, NULL, on_read, lease);
 	}
 	timer_start(lease->timer, lease->request ? RELEASE_MS : 0);

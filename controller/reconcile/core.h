@@ -33,6 +33,7 @@ struct core_options {
 	const char *admin_project;        /* "" when none */
 	const char *instance;             /* host name or pod name */
 	const char *listen;               /* where the web role listens; "" nowhere */
+	bool namespaced;                  /* without cluster roles: kinds are watched namespace by namespace */
 	enum log_level log_level;         /* while no ConfigMap says another */
 };
 

@@ -32,11 +32,17 @@ static const struct {
 	const char *prefix;      /* before the namespace */
 	const char *what;        /* the resource, behind it */
 } sources[OWN_COUNT] = {
+	/* rbac: own countersign.dev/applications list watch */
 	[OWN_APPLICATION] = { "/apis/countersign.dev/v1alpha1", "applications" },
+	/* rbac: own countersign.dev/projects list watch */
 	[OWN_PROJECT] = { "/apis/countersign.dev/v1alpha1", "projects" },
+	/* rbac: own countersign.dev/imagepolicies list watch */
 	[OWN_POLICY] = { "/apis/countersign.dev/v1alpha1", "imagepolicies" },
+	/* rbac: own countersign.dev/applicationinventories list watch */
 	[OWN_INVENTORY] = { "/apis/countersign.dev/v1alpha1", "applicationinventories" },
+	/* rbac: own core/secrets list watch */
 	[OWN_SECRET] = { "/api/v1", "secrets" },
+	/* rbac: own core/configmaps list watch */
 	[OWN_CONFIG_MAP] = { "/api/v1", "configmaps" },
 };
 

@@ -46,13 +46,14 @@ class Installation:
         return True
 
     def _moved(self, text):
-        """The same objects for another namespace. The Deployment stays out: the test starts the program itself."""
+        """The same objects for another namespace. What runs it stays out, since the test starts the program itself; and so does what the
+        whole cluster has once."""
         printed = self.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=text).stdout
         moved = documents(printed.replace(f'"{NAMESPACE}"', f'"{self.namespace}"'))
         for obj in moved:
             if obj["kind"] == "ClusterRoleBinding":
                 obj["metadata"]["name"] += f"-{self.namespace}"
-        return [o for o in moved if o["kind"] != "Deployment"]
+        return [o for o in moved if o["kind"] not in ("StatefulSet", "PriorityClass") and not o["kind"].startswith("ValidatingAdmissionPolicy")]
 
     def kubeconfig(self, file):
         """Writes a kubeconfig that holds nothing but a token of the controller's service account."""
