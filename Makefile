@@ -8,7 +8,7 @@
 V        ?= release
 B        := build/$(V)
 CC       ?= gcc
-PKGS     := libuv libcurl libgit2 libcrypto yaml-0.1 yyjson libseccomp zlib
+PKGS     := libuv libcurl libgit2 libcrypto yaml-0.1 yyjson libllhttp libseccomp zlib
 
 WARN     := -Wall -Wextra -Wformat=2 -Wconversion -Wsign-conversion -Wimplicit-fallthrough -Wshadow -Wvla -Wundef \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Werror
@@ -54,6 +54,9 @@ $(B)/libcountersign.a: $(OBJECTS)
 $(B)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -DVERSION='"$(VERSION)"' -c -o $@ $<
+
+# what the assembler puts in, see controller/cli/install_yaml.c
+$(B)/controller/cli/install_yaml.o build/fuzz/controller/cli/install_yaml.o: manifests/install.yaml
 
 # --- unit tests: one cmocka program a file -------------------------------------------------------------------
 vpath test_%.c $(sort $(dir $(TESTS)))
@@ -135,6 +138,7 @@ check:
 	$(Q)hack/check-headers
 	$(Q)hack/check-sizes
 	$(Q)hack/make-manifests --check
+	$(Q)hack/check-rbac
 
 format:
 	$(Q)hack/format

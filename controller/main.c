@@ -55,6 +55,8 @@ static int run_role(enum role role, int argc, char **argv)
 	log_setup(LOG_INFO, role_name(role));
 	if (role == ROLE_CORE)
 		return cli_core(argc - 2, argv + 2);
+	if (role == ROLE_WEB)
+		return cli_web(argc - 2, argv + 2);
 	if (!handlers[role].serve)
 		return cli_fail(EXIT_USAGE, NULL, "no role of that name");
 	worker_main(role, &handlers[role]);

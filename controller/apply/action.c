@@ -230,6 +230,7 @@ static void on_reread(void *data, const struct kube_answer *answer)
 
 static void reread(struct action *action)
 {
+	/* rbac: as the project's account */
 	kube_get(action->kube, kube_path(action->arena, action->resource, action->namespace, action->name), KUBE_JSON,
 		 action->permit.account, on_reread, action);
 }
@@ -266,6 +267,7 @@ static void look(struct action *action)
 {
 	bool secret = !*action->group && !strcmp(action->kind, "Secret");
 
+	/* rbac: reader get (Secrets: as the project's account) */
 	kube_get(action->kube, kube_path(action->arena, action->resource, action->namespace, action->name), KUBE_JSON,
 		 secret ? action->permit.account : NULL, on_looked, action);
 }

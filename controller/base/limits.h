@@ -89,6 +89,17 @@
 #define LIMIT_EXTRAS 100u                        /* shown in a status */
 #define LIMIT_STATUS_RESOURCES 100u              /* not in order, shown in a status */
 
+/* What is served over HTTP: probes and metrics. Nobody who asks is known. */
+#define LIMIT_WEB_CONNECTIONS 256                /* one more ends the one that has been quiet longest */
+#define LIMIT_WEB_HEAD_BYTES 8192u               /* request line and headers */
+#define LIMIT_WEB_REQUEST_MS 5000                /* from a request's first byte to its last */
+#define LIMIT_WEB_IDLE_MS 60000                  /* between requests of one connection; Prometheus asks every 15 to 60 s */
+#define LIMIT_WEB_WRITE_MS 10000                 /* until an answer is taken */
+#define LIMIT_WEB_CORE_MS 5000                   /* until core has answered */
+#define LIMIT_WEB_ASKS_PER_SECOND 50             /* of core; a web role that asks more often is ended */
+#define LIMIT_METRIC_SERIES 500u                 /* of one family */
+#define LIMIT_METRIC_APP_SERIES 20000u           /* of a family with one or a few series an Application */
+
 /* A job of a worker, wall clock, milliseconds. */
 #define LIMIT_JOB_MS 60000
 

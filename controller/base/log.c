@@ -25,6 +25,23 @@ enum log_level log_level(void)
 	return lowest;
 }
 
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
+
+void log_set_level(enum log_level level)
+{
+	lowest = level;
+}
+
+bool log_level_of(const char *name, enum log_level *out)
+{
+	for (size_t i = 0; i < COUNT_OF(level_names); i++)
+		if (!strcmp(name, level_names[i])) {
+			*out = (enum log_level)i;
+			return true;
+		}
+	return false;
+}
+
 static bool needs_quotes(const char *value)
 {
 	if (!*value)
@@ -51,11 +68,10 @@ static void add_pair(struct str *line, const char *key, const char *value)
 
 static void begin(struct str *line, enum log_level level, const char *message)
 {
-	static const char *const names[] = { "debug", "info", "warn", "error" };
 	char t[TIME_TEXT];
 
 	time_format_ns(clock_wall_ns(), t);
-	str_addf(line, "%.23sZ level=%s", t, names[level]);
+	str_addf(line, "%.23sZ level=%s", t, level_names[level]);
 	add_pair(line, "role", *role_name ? role_name : NULL);
 	add_pair(line, "msg", message);
 }

@@ -6,6 +6,8 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -13,6 +15,10 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 /* Lines below this level are dropped; default LOG_INFO. The role is shown as role=... in every line. */
 void log_setup(enum log_level level, const char *role);
 enum log_level log_level(void);
+/* Changes the level alone, while we run. */
+void log_set_level(enum log_level level);
+/* "debug", "info", "warn", "error"; false for any other word. */
+bool log_level_of(const char *name, enum log_level *out);
 
 /*
  * Pairs of (key, value) strings, closed by NULL:

@@ -8,6 +8,7 @@
 #include "cli/audit.h"
 #include "cli/build.h"
 #include "cli/controller.h"
+#include "cli/operate.h"
 #include "cli/person.h"
 #include "cli/verify.h"
 
@@ -31,7 +32,10 @@ const struct command cli_commands[] = {
 	{ "audit", "read, verify, prove and join the audit log", cli_audit, "log|show|verify|prove|join DIR ..." },
 	{ "controller", "run the controller", cli_controller,
 	  "[--kubeconfig FILE] [--namespace NS] [--data DIR] [--poll 5s] [--plain-http-registry HOST:PORT]... [--admin-project NAME] "
-	  "[--log-level info]" },
+	  "[--log-level info] [--listen :8080] [--namespaced]" },
+	{ "check", "check a cluster before (--pre) or after installation", cli_check, "[--pre]" },
+	{ "install", "install into a cluster, or print what would be applied", cli_install, "--image REF [--export]" },
+	{ "project", "print the YAML that lets the controller write as a project's account", cli_project, "grant NAME | grant --account NS:NAME" },
 	{ "completion", "print a shell completion script", cli_completion, "bash|zsh|fish" },
 	{ "version", "print the version", cli_version, "[-o json]" },
 	{ NULL, NULL, NULL, NULL },

@@ -5,13 +5,15 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/completion.h"
+#include "cli/operate.h"
 #include "cli/person.h"
 #include "cli/person_kube.h"
 
 /* Options that stand in no usage line: those that every command takes, and those that every command of person.h takes. */
 static const char *common_options(const struct command *command)
 {
-	if (command->run == cli_get || command->run == cli_describe || command->run == cli_diff || command->run == cli_sync)
+	if (command->run == cli_get || command->run == cli_describe || command->run == cli_diff || command->run == cli_sync ||
+	    command->run == cli_check || command->run == cli_install || command->run == cli_project)
 		return "--kubeconfig --context --namespace --help";
 	return "--help";
 }

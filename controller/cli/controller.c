@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "io/role.h"
 #include "reconcile/core.h"
+#include "server/web.h"
 
 #define HOSTS_MAX 32
 
@@ -27,18 +28,15 @@ static const struct option options[] = {
 	{ "kubeconfig", required_argument, NULL, 'k' },     { "namespace", required_argument, NULL, 'n' },
 	{ "data", required_argument, NULL, 'd' },           { "poll", required_argument, NULL, 'p' },
 	{ "plain-http-registry", required_argument, NULL, 'r' }, { "admin-project", required_argument, NULL, 'a' },
-	{ "log-level", required_argument, NULL, 'l' },      { NULL, 0, NULL, 0 },
+	{ "namespaced", no_argument, NULL, 'N' },
+	{ "log-level", required_argument, NULL, 'l' },      { "listen", required_argument, NULL, 'L' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static int set_level(struct parsed *parsed, const char *text)
 {
-	static const char *const names[] = { "debug", "info", "warn", "error" };
-
-	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (!strcmp(text, names[i])) {
-			parsed->level = (enum log_level)i;
-			return 0;
-		}
+	if (log_level_of(text, &parsed->level))
+		return 0;
 	return cli_fail(EXIT_USAGE, "one of debug, info, warn, error", "--log-level %s", text);
 }
 
@@ -50,6 +48,8 @@ static int set_option(struct parsed *parsed, int which, const char *value)
 	case 'd': parsed->core.data_dir = value; return 0;
 	case 'a': parsed->core.admin_project = value; return 0;
 	case 'l': return set_level(parsed, value);
+	case 'N': parsed->core.namespaced = true; return 0;
+	case 'L': parsed->core.listen = value; return 0;
 	case 'p':
 		if (duration_parse(span_of(value), &parsed->core.poll_ms) && parsed->core.poll_ms >= 100)
 			return 0;
@@ -71,7 +71,7 @@ static int parse(int argc, char **argv, struct parsed *parsed)
 	memset(parsed, 0, sizeof(*parsed));
 	parsed->level = LOG_INFO;
 	parsed->core = (struct core_options){ .namespace = "countersign-system", .data_dir = "/var/lib/countersign", .poll_ms = 5000,
-					      .admin_project = "", .plain_http = parsed->hosts, .instance = parsed->instance };
+					      .admin_project = "", .listen = "", .plain_http = parsed->hosts, .instance = parsed->instance };
 	optind = 1;
 	while ((which = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (set_option(parsed, which, optarg))
@@ -102,5 +102,17 @@ int cli_core(int argc, char **argv)
 	if (rc)
 		return rc;
 	log_setup(parsed.level, "core");
+	parsed.core.log_level = parsed.level;
 	return core_run(&parsed.core);
+}
+
+int cli_web(int argc, char **argv)
+{
+	struct parsed parsed;
+	int rc = parse(argc, argv, &parsed);
+
+	if (rc)
+		return rc;
+	log_setup(parsed.level, "web");
+	return web_run(parsed.core.listen);
 }

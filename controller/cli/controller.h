@@ -10,4 +10,7 @@ int cli_controller(int argc, char **argv);
 /* The core role: argv as the supervisor passed it on, argv[0] first. */
 int cli_core(int argc, char **argv);
 
+/* The web role, likewise. */
+int cli_web(int argc, char **argv);
+
 #endif

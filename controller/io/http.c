@@ -26,7 +26,7 @@ struct transfer {
 	struct str body, content_type;
 	char *request_body;
 	struct timer *idle;
-	int64_t idle_timeout_ms, retry_after_ms;
+	int64_t idle_timeout_ms, retry_after_ms, date_s;
 	int (*on_data)(void *, struct span);
 	void (*on_done)(void *, const struct http_answer *);
 	void *data;
@@ -86,7 +86,7 @@ static void explain(const struct transfer *transfer, CURLcode code, struct http_
 
 static void finish(struct transfer *transfer, CURLcode code)
 {
-	struct http_answer answer = { .retry_after_ms = transfer->retry_after_ms };
+	struct http_answer answer = { .retry_after_ms = transfer->retry_after_ms, .date_s = transfer->date_s };
 	void (*on_done)(void *, const struct http_answer *) = transfer->on_done;
 	long status = 0;
 
@@ -284,6 +284,20 @@ struct http *http_new(struct loop *loop, const struct http_config *config)
 	return http;
 }
 
+static void replace(char **slot, const char *text)
+{
+	free(*slot);
+	*slot = copy(text);
+}
+
+/* libcurl has its own copies of what requests under way use, and never takes a connection that was made with other certificates. */
+void http_reload(struct http *http, const char *ca_pem, const char *client_cert_pem, const char *client_key_pem)
+{
+	replace(&http->ca_pem, ca_pem);
+	replace(&http->cert_pem, client_cert_pem);
+	replace(&http->key_pem, client_key_pem);
+}
+
 void http_free(struct http *http)
 {
 	if (!http)
@@ -340,6 +354,13 @@ static int64_t parse_retry_after(struct span value)
 	return seconds < 0 ? 0 : seconds > 3600 ? 3600000 : seconds * 1000;
 }
 
+static int64_t parse_date(struct span value)
+{
+	CLEANUP(mem_cleanup) char *text = mem_strndup(value.data, value.length < 64 ? value.length : 0);
+
+	return curl_getdate(text, NULL);
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 {
 	struct transfer *transfer = data;
@@ -357,6 +378,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 	}
 	if (name.length == 11 && !strncasecmp(name.data, "retry-after", 11))
 		transfer->retry_after_ms = parse_retry_after(value);
+	if (name.length == 4 && !strncasecmp(name.data, "date", 4))
+		transfer->date_s = parse_date(value);
 	return size * count;
 }
 
@@ -370,7 +393,7 @@ static void on_idle(void *data)
 
 static void set_tls(struct http *http, CURL *easy)
 {
-	struct curl_blob blob = { .flags = CURL_BLOB_NOCOPY };
+	struct curl_blob blob = { .flags = CURL_BLOB_COPY };
 
 	if (http->ca_pem) {
 		blob.data = http->ca_pem;
@@ -443,7 +466,7 @@ uint64_t http_send(struct http *http, const struct http_request *request)
 	transfer->easy = curl_easy_init();
 	ASSERT(transfer->easy);
 	transfer->body.limit = request->body_max ? request->body_max : LIMIT_HTTP_BODY_BYTES;
-	transfer->retry_after_ms = -1;
+	transfer->retry_after_ms = transfer->date_s = -1;
 	transfer->on_data = request->on_data;
 	transfer->on_done = request->on_done;
 	transfer->data = request->data;

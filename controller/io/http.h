@@ -28,6 +28,8 @@ struct http_config {
 };
 
 struct http *http_new(struct loop *loop, const struct http_config *config);
+/* Other certificates (NULL: none, the system's) for the connections that are made from now on. */
+void http_reload(struct http *http, const char *ca_pem, const char *client_cert_pem, const char *client_key_pem);
 /* Cancels what is under way; its callbacks do not come. */
 void http_free(struct http *http);
 
@@ -36,6 +38,7 @@ struct http_answer {
 	struct span body;            /* borrowed for the callback; empty for streams */
 	struct span content_type;
 	int64_t retry_after_ms;      /* -1: no Retry-After, or none that makes sense */
+	int64_t date_s;              /* the server's clock, since 1970; -1: no Date, or none that reads */
 	struct error err;
 };
 

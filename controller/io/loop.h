@@ -39,7 +39,7 @@ void poller_set(struct poller *poller, int events); /* 0: watch nothing */
 /* Stops at once, before the caller closes the descriptor. NULL is fine. */
 void poller_free(struct poller *poller);
 
-/* The libuv loop, for the one other file that binds a library to it (http.c). */
+/* The libuv loop, for the other files that bind to it: http.c (a library), server/connection.c (listening). */
 struct uv_loop_s *loop_uv(struct loop *loop);
 
 #endif

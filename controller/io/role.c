@@ -15,7 +15,7 @@
 
 static const char *const names[ROLE_COUNT] = {
 	[ROLE_NONE] = "",          [ROLE_SUPERVISOR] = "supervisor", [ROLE_CORE] = "core",     [ROLE_SOURCE] = "source",
-	[ROLE_FETCH] = "fetch",    [ROLE_RENDER] = "render",         [ROLE_VERIFY] = "verify",
+	[ROLE_FETCH] = "fetch",    [ROLE_RENDER] = "render",         [ROLE_VERIFY] = "verify",   [ROLE_WEB] = "web",
 };
 
 const char *role_name(enum role role)

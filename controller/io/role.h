@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/str.h"
 
-enum role { ROLE_NONE = 0, ROLE_SUPERVISOR, ROLE_CORE, ROLE_SOURCE, ROLE_FETCH, ROLE_RENDER, ROLE_VERIFY, ROLE_COUNT };
+enum role { ROLE_NONE = 0, ROLE_SUPERVISOR, ROLE_CORE, ROLE_SOURCE, ROLE_FETCH, ROLE_RENDER, ROLE_VERIFY, ROLE_WEB, ROLE_COUNT };
 
 /* The descriptor on which a role finds its channel. */
 #define ROLE_CHANNEL 3

@@ -12,7 +12,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -70,6 +72,12 @@ static const int loop_calls[] = {
 	SCMP_SYS(kill), SCMP_SYS(accept4),
 };
 
+/* Connections of a listener that is there already: none is begun, and no file is opened. ioctl by its argument. */
+static const int serve_calls[] = {
+	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(shutdown),
+	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
+};
+
 /* What no role ever needs: other processes' memory, kernels, mounts, namespaces, key rings, io_uring. */
 static const int never_calls[] = {
 	SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise),
@@ -100,6 +108,7 @@ static const struct group role_groups[ROLE_COUNT][GROUPS_MAX] = {
 	[ROLE_FETCH] = { GROUP(pure_calls), GROUP(open_calls), GROUP(thread_calls), GROUP(file_calls), GROUP(net_calls) },
 	[ROLE_RENDER] = { GROUP(pure_calls) },
 	[ROLE_VERIFY] = { GROUP(pure_calls) },
+	[ROLE_WEB] = { GROUP(pure_calls), GROUP(serve_calls) },
 };
 
 static void release_filter(scmp_filter_ctx *filter)
@@ -125,7 +134,7 @@ static int add_group(scmp_filter_ctx filter, uint32_t action, const struct group
 
 static bool is_pure(enum role role)
 {
-	return role == ROLE_RENDER || role == ROLE_VERIFY;
+	return role == ROLE_RENDER || role == ROLE_VERIFY || role == ROLE_WEB;
 }
 
 /* No memory that runs, and no descriptor that sends a signal of its owner's choice (F_SETOWN, F_SETSIG). */
@@ -150,6 +159,9 @@ static int allow_by_argument(scmp_filter_ctx filter, enum role role)
 {
 	int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 
+	/* how libuv makes an accepted socket non-blocking */
+	if (!rc && role == ROLE_WEB)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONBIO));
 	if (!rc && is_pure(role))
 		return allow_pure(filter);
 	if (!rc)
@@ -188,7 +200,7 @@ static int set_limits(enum role role, struct error *err)
 	const struct rlimit none = { 0, 0 }, files = { 1024, 1024 }, few_files = { 64, 64 };
 	bool pure = is_pure(role);
 
-	if (setrlimit(RLIMIT_CORE, &none) || setrlimit(RLIMIT_NOFILE, pure ? &few_files : &files))
+	if (setrlimit(RLIMIT_CORE, &none) || setrlimit(RLIMIT_NOFILE, pure && role != ROLE_WEB ? &few_files : &files))
 		return error_errno(err, errno, "set resource limits");
 #if !defined(__SANITIZE_ADDRESS__)
 	const struct rlimit memory = { (rlim_t)2 << 30, (rlim_t)2 << 30 };
@@ -259,4 +271,16 @@ int sandbox_network(const char *writable, struct error *err)
 	if (!enforced)
 		log_line(LOG_WARN, "landlock is not to be had; files are protected by ownership and seccomp alone", NULL);
 	return 0;
+}
+
+const char *sandbox_layers(void)
+{
+	static char text[96];
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	if (abi > 0)
+		snprintf(text, sizeof(text), "seccomp, no-new-privileges, Landlock ABI %ld", abi);
+	else
+		snprintf(text, sizeof(text), "seccomp, no-new-privileges; no Landlock in this kernel or container");
+	return text;
 }

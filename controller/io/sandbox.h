@@ -25,4 +25,7 @@ int sandbox_files(const char *const read_only[], const char *const writable[], i
  */
 int sandbox_network(const char *writable, struct error *err);
 
+/* Which layers this machine gives, in words: "seccomp, no-new-privileges, Landlock ABI 7". */
+const char *sandbox_layers(void);
+
 #endif

@@ -2,13 +2,15 @@
  * PID 1 of the pod: starts, connects, reaps. It holds no credential and reads
  * nothing but 12-byte requests from core: u32 role, u64 id. It answers with
  * the same id, the pid, and one end of the new worker's channel; the death of
- * a worker shows in core as the end of that channel.
+ * a worker shows in core as the end of that channel, and then as a frame with
+ * the id 0, its pid and its processor time in microseconds (u64).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,7 +114,8 @@ static void on_request(void *data, struct span frame, int fd)
 	fd_cleanup(&fd);
 	if (unpack_end(&in, "request to the supervisor", NULL) || role < ROLE_SOURCE || role >= ROLE_COUNT)
 		return;
-	pid = start((enum role)role, NULL, &channel);
+	/* web reads where to listen; the others need no words */
+	pid = start((enum role)role, role == ROLE_WEB ? supervisor->core_args : NULL, &channel);
 	pack_u64(&reply, id);
 	pack_u32(&reply, pid > 0 ? (uint32_t)pid : 0);
 	channel_send(supervisor->core, str_span(&reply), channel);
@@ -170,15 +173,34 @@ static void on_core_exit(struct supervisor *supervisor, int status)
 	supervisor->restart_ms = supervisor->restart_ms * 2 > RESTART_MOST_MS ? RESTART_MOST_MS : supervisor->restart_ms * 2;
 }
 
+static uint64_t microseconds(const struct timeval *time)
+{
+	return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
+}
+
+static void tell_end(struct supervisor *supervisor, pid_t pid, const struct rusage *used)
+{
+	CLEANUP(str_release) struct str frame = STR_INIT;
+
+	pack_u64(&frame, 0);
+	pack_u32(&frame, (uint32_t)pid);
+	pack_u64(&frame, microseconds(&used->ru_utime) + microseconds(&used->ru_stime));
+	if (supervisor->core)
+		channel_send(supervisor->core, str_span(&frame), -1);
+}
+
 static void on_child(void *data)
 {
 	struct supervisor *supervisor = data;
+	struct rusage used;
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0)
 		if (pid == supervisor->core_pid)
 			on_core_exit(supervisor, status);
+		else
+			tell_end(supervisor, pid, &used);
 }
 
 static void on_deadline(void *data)

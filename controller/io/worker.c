@@ -7,8 +7,10 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/metric.h"
 #include "base/pack.h"
 #include "io/channel.h"
+#include "io/processes.h"
 
 struct job {
 	struct job *next;
@@ -32,6 +34,7 @@ struct worker {
 };
 
 struct worker_pool {
+	struct worker_pool *next;  /* of all pools */
 	struct workers *workers;
 	enum role role;
 	size_t size, running;
@@ -41,15 +44,30 @@ struct worker_pool {
 	struct job *first, **last;
 };
 
+/* The process that asks; see worker_asker. */
+struct asker {
+	enum role role;            /* ROLE_NONE: there is none */
+	uint64_t id;               /* of the start under way; 0: none */
+	struct channel *channel;
+	struct timer *restart;
+	bool (*on_ask)(void *, struct span);
+	void *data;
+};
+
 struct workers {
 	struct loop *loop;
 	struct channel *supervisor;
+	struct worker_pool *pools;
+	struct asker asker;
+	struct processes *processes;
 	struct map starting;       /* id -> worker */
 	uint64_t next_id;
 	size_t crashes;
 	void (*on_lost)(void *);
 	void *data;
 };
+
+#define ASKER_RESTART_MS 1000
 
 static void dispatch(struct worker_pool *pool);
 
@@ -118,9 +136,12 @@ static void on_answer(void *data, struct span frame, int fd)
 		unpack_error(&in, &err);
 		lied = unpack_end(&in, "error of a worker", NULL) != 0;
 	}
-	if (lied)
+	if (lied) {
 		error_set(&err, ERROR_TRANSIENT, "WorkerCrashed", "the %s worker answered with what no worker answers",
 			  role_name(pool->role));
+		metric_add(METRIC_WORKER_CRASHES, 1, role_name(pool->role), "nonsense", NULL);
+	}
+	metric_add(METRIC_WORKER_JOBS, 1, role_name(pool->role), lied ? "lost" : done ? "done" : "refused", NULL);
 	/* the answer is borrowed from the channel, so the channel goes only after the completion */
 	if (job)
 		job_end(job, done && !lied ? in.rest : SPAN0, done && !lied ? TAKE_FD(fd) : -1, done && !lied ? NULL : &err);
@@ -139,6 +160,8 @@ static void on_crash(void *data, const struct error *why)
 	(void)why;
 	if (worker->job) {
 		worker->pool->workers->crashes++;
+		metric_add(METRIC_WORKER_CRASHES, 1, role_name(worker->pool->role), "died", NULL);
+		metric_add(METRIC_WORKER_JOBS, 1, role_name(worker->pool->role), "lost", NULL);
 		error_set(&err, ERROR_TRANSIENT, "WorkerCrashed",
 			  "the %s worker (pid %u) died in the middle of the job; only this job is lost, it is tried again",
 			  role_name(worker->pool->role), worker->pid);
@@ -155,6 +178,8 @@ static void on_deadline(void *data)
 	error_set(&err, ERROR_TRANSIENT, "WorkerTimeout", "the %s worker (pid %u) took longer than %lld ms",
 		  role_name(worker->pool->role), worker->pid, worker->job ? (long long)worker->job->timeout_ms : 0);
 	log_error(LOG_ERROR, "worker killed", &err, NULL);
+	metric_add(METRIC_WORKER_CRASHES, 1, role_name(worker->pool->role), "timeout", NULL);
+	metric_add(METRIC_WORKER_JOBS, 1, role_name(worker->pool->role), "lost", NULL);
 	if (worker->pid)
 		kill((pid_t)worker->pid, SIGKILL);
 	retire(worker, &err);
@@ -168,14 +193,113 @@ static void give(struct worker *worker)
 	channel_send(worker->channel, str_span(&worker->job->request), worker->job->fd);
 }
 
+/* --- the process that asks ---------------------------------------------------------------------------------------- */
+
+static void asker_end(struct workers *workers)
+{
+	channel_free(TAKE(workers->asker.channel));
+	workers->asker.id = 0;
+	timer_start(workers->asker.restart, ASKER_RESTART_MS);
+}
+
+static void on_asker_closed(void *data, const struct error *err)
+{
+	struct workers *workers = data;
+
+	(void)err;
+	log_line(LOG_WARN, "process ended, starting it again", "which", role_name(workers->asker.role), NULL);
+	asker_end(workers);
+}
+
+static void on_asker_frame(void *data, struct span frame, int fd)
+{
+	struct workers *workers = data;
+	bool misbehaves = fd >= 0;
+
+	fd_cleanup(&fd);
+	if (misbehaves || !workers->asker.on_ask(workers->asker.data, frame)) {
+		metric_add(METRIC_WORKER_CRASHES, 1, role_name(workers->asker.role), "nonsense", NULL);
+		log_line(LOG_ERROR, "process ended for what it asked", "which", role_name(workers->asker.role), NULL);
+		asker_end(workers);
+	}
+}
+
+static void ask_supervisor(struct workers *workers, enum role role, uint64_t id)
+{
+	CLEANUP(str_release) struct str request = STR_INIT;
+
+	pack_u32(&request, role);
+	pack_u64(&request, id);
+	if (workers->supervisor)
+		channel_send(workers->supervisor, str_span(&request), -1);
+}
+
+static void start_asker(void *data)
+{
+	struct workers *workers = data;
+
+	workers->asker.id = ++workers->next_id;
+	ask_supervisor(workers, workers->asker.role, workers->asker.id);
+}
+
+static void on_asker_started(struct workers *workers, uint32_t pid, int fd)
+{
+	struct asker *asker = &workers->asker;
+
+	asker->id = 0;
+	if (fd < 0) {
+		timer_start(asker->restart, ASKER_RESTART_MS);
+		return;
+	}
+	processes_began(workers->processes, pid, asker->role);
+	asker->channel = channel_new(workers->loop, fd, on_asker_frame, on_asker_closed, workers);
+}
+
+void worker_asker(struct workers *workers, enum role role, bool (*on_ask)(void *data, struct span frame), void *data)
+{
+	ASSERT(workers->asker.role == ROLE_NONE);
+	workers->asker.role = role;
+	workers->asker.on_ask = on_ask;
+	workers->asker.data = data;
+	workers->asker.restart = timer_new(workers->loop, start_asker, workers);
+	start_asker(workers);
+}
+
+void worker_asker_send(struct workers *workers, struct span frame)
+{
+	if (workers->asker.channel)
+		channel_send(workers->asker.channel, frame, -1);
+}
+
+/* --- the supervisor ------------------------------------------------------------------------------------------------ */
+
+/* An id of 0 tells of an end: u64 processor time. */
+static void on_end_told(struct workers *workers, uint32_t pid, struct unpack *in)
+{
+	uint64_t cpu_us = unpack_u64(in);
+
+	if (!in->bad)
+		processes_ended(workers->processes, pid, cpu_us);
+}
+
 static void on_supervisor(void *data, struct span frame, int fd)
 {
 	struct workers *workers = data;
 	struct unpack in = unpack_begin(frame);
 	uint64_t id = unpack_u64(&in);
 	uint32_t pid = unpack_u32(&in);
-	struct worker *worker = map_remove(&workers->starting, key_of(&id));
+	struct worker *worker;
 
+	if (!id) {
+		fd_cleanup(&fd);
+		on_end_told(workers, pid, &in);
+		return;
+	}
+	if (id == workers->asker.id) {
+		on_asker_started(workers, pid, fd);
+		return;
+	}
+	worker = map_remove(&workers->starting, key_of(&id));
 	if (!worker || fd < 0) {
 		fd_cleanup(&fd);
 		if (worker)
@@ -183,6 +307,7 @@ static void on_supervisor(void *data, struct span frame, int fd)
 		return;
 	}
 	worker->pid = pid;
+	processes_began(workers->processes, pid, worker->pool->role);
 	worker->channel = channel_new(workers->loop, fd, on_answer, on_crash, worker);
 	give(worker);
 }
@@ -203,6 +328,7 @@ struct workers *workers_new(struct loop *loop, void (*on_lost)(void *), void *da
 	workers->loop = loop;
 	workers->on_lost = on_lost;
 	workers->data = data;
+	workers->processes = processes_new();
 	workers->supervisor = channel_new(loop, ROLE_CHANNEL, on_supervisor, on_supervisor_gone, workers);
 	return workers;
 }
@@ -210,6 +336,9 @@ struct workers *workers_new(struct loop *loop, void (*on_lost)(void *), void *da
 void workers_free(struct workers *workers)
 {
 	channel_free(workers->supervisor);
+	channel_free(workers->asker.channel);
+	timer_free(workers->asker.restart);
+	processes_free(workers->processes);
 	map_release(&workers->starting);
 	free(workers);
 }
@@ -231,6 +360,8 @@ struct worker_pool *worker_pool_new(struct workers *workers, enum role role, siz
 	pool->replace_on_error = replace_on_error;
 	pool->slots = mem_calloc(size, sizeof(struct worker *));
 	pool->last = &pool->first;
+	pool->next = workers->pools;
+	workers->pools = pool;
 	return pool;
 }
 
@@ -238,7 +369,6 @@ static struct worker *start(struct worker_pool *pool, size_t slot)
 {
 	struct workers *workers = pool->workers;
 	struct worker *worker = mem_alloc(sizeof(*worker));
-	CLEANUP(str_release) struct str request = STR_INIT;
 
 	worker->pool = pool;
 	worker->id = ++workers->next_id;
@@ -246,10 +376,7 @@ static struct worker *start(struct worker_pool *pool, size_t slot)
 	pool->slots[slot] = worker;
 	pool->running++;
 	map_set(&workers->starting, key_of(&worker->id), worker);
-	pack_u32(&request, pool->role);
-	pack_u64(&request, worker->id);
-	if (workers->supervisor)
-		channel_send(workers->supervisor, str_span(&request), -1);
+	ask_supervisor(workers, pool->role, worker->id);
 	return worker;
 }
 
@@ -321,8 +448,13 @@ void worker_forget(struct worker_pool *pool, uint64_t id)
 
 void worker_pool_free(struct worker_pool *pool)
 {
+	struct worker_pool **link;
+
 	if (!pool)
 		return;
+	for (link = &pool->workers->pools; *link != pool; link = &(*link)->next)
+		;
+	*link = pool->next;
 	for (struct job *job = pool->first, *next; job; job = next) {
 		next = job->next;
 		job_free(job);
@@ -335,4 +467,16 @@ void worker_pool_free(struct worker_pool *pool)
 		}
 	free(pool->slots);
 	free(pool);
+}
+
+void workers_measure(struct workers *workers)
+{
+	size_t waiting[ROLE_COUNT] = { 0 };
+
+	for (const struct worker_pool *pool = workers->pools; pool; pool = pool->next)
+		for (const struct job *job = pool->first; job; job = job->next)
+			waiting[pool->role] += job->on_done != NULL;
+	for (enum role role = ROLE_SOURCE; role <= ROLE_VERIFY; role++)
+		metric_set(METRIC_WORKER_QUEUE_DEPTH, (double)waiting[role], role_name(role), NULL);
+	processes_measure(workers->processes);
 }

@@ -40,4 +40,16 @@ uint64_t worker_submit(struct worker_pool *pool, struct span request, int fd, in
 void worker_forget(struct worker_pool *pool, uint64_t id);
 size_t worker_crashes(const struct workers *workers);
 
+/*
+ * The one role that asks instead of answering (web): keeps a process of it running, a new one a second after its end, and hands
+ * on what it asks. `on_ask` may answer at once or later by worker_asker_send; it returns false to end a process that
+ * misbehaves. There is one such role at most.
+ */
+void worker_asker(struct workers *workers, enum role role, bool (*on_ask)(void *data, struct span frame), void *data);
+/* Sends a frame to it; dropped while there is none. */
+void worker_asker_send(struct workers *workers, struct span frame);
+
+/* Writes queue depths, memory and processor time of all roles into the metrics (base/metric.h). */
+void workers_measure(struct workers *workers);
+
 #endif

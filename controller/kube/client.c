@@ -7,6 +7,7 @@
 #include "base/encode.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/metric.h"
 #include "io/file.h"
 #include "kube/status.h"
 #include "kube/window.h"
@@ -22,6 +23,8 @@ struct kube {
 	struct str authorization;      /* "Authorization: ..." or empty */
 	char *token_file;
 	int64_t token_read_ms;
+	int64_t ahead_s;               /* our clock before the server's */
+	bool ahead_known;
 	struct loop *loop;
 	bool (*is_leading)(const void *);
 	const void *lease;
@@ -51,6 +54,7 @@ struct request {
 	char *path, *as, *audit_id;
 	struct str body;
 	bool governed;
+	int64_t sent_ms;
 	kube_done *on_done;
 	void *data;
 };
@@ -122,6 +126,15 @@ static void request_free(struct request *request)
 	free(request);
 }
 
+void kube_reload(struct kube *kube, const struct kube_config *config)
+{
+	http_reload(kube->http, config->ca_pem, config->client_cert_pem, config->client_key_pem);
+	free(TAKE(kube->token_file));
+	str_reset(&kube->authorization);
+	kube->token_read_ms = 0;
+	set_authorization(kube, config);
+}
+
 void kube_free(struct kube *kube)
 {
 	if (!kube)
@@ -147,6 +160,15 @@ static bool is_of_secret(struct span path)
 	return span_ends(resource, "/secrets") || memmem(resource.data, resource.length, "/secrets/", 9);
 }
 
+static void count(const struct request *request, int status)
+{
+	char code[16];
+
+	snprintf(code, sizeof(code), "%d", status);
+	metric_add(METRIC_API_REQUESTS, 1, request->method, code, NULL);
+	metric_observe(METRIC_API_REQUEST_SECONDS, (double)(clock_mono_ms() - request->sent_ms) / 1e3, request->method, NULL);
+}
+
 static void on_answer(void *data, const struct http_answer *http)
 {
 	struct request *request = data;
@@ -156,6 +178,7 @@ static void on_answer(void *data, const struct http_answer *http)
 				      .retry_after_ms = http->retry_after_ms };
 	struct error err = http->err;
 
+	count(request, http->status);
 	if (!http->status) {
 		answer.err = &err;
 	} else {
@@ -168,6 +191,10 @@ static void on_answer(void *data, const struct http_answer *http)
 			(is_of_secret(span_of(request->path)) ? kube_status_error_of_secret : kube_status_error)(http->status, answer.object, &err);
 			answer.err = &err;
 		}
+	}
+	if (http->date_s >= 0) {
+		request->kube->ahead_s = clock_wall_ns() / 1000000000 - http->date_s;
+		request->kube->ahead_known = true;
 	}
 	if (http->status == 401)
 		kube->token_read_ms = 0;
@@ -239,6 +266,7 @@ static void send(struct request *request)
 		loop_defer(kube->loop, refuse_not_leader, request);
 		return;
 	}
+	request->sent_ms = clock_mono_ms();
 	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
 	http.headers = headers.list;
 	request->http_id = http_send(kube->http, &http);
@@ -391,6 +419,12 @@ uint64_t kube_person(struct kube *kube, const char *method, const char *path, co
 char *kube_account(struct arena *arena, const char *namespace_and_name)
 {
 	return arena_printf(arena, "system:serviceaccount:%s", namespace_and_name);
+}
+
+bool kube_clock_ahead(const struct kube *kube, int64_t *seconds)
+{
+	*seconds = kube->ahead_s;
+	return kube->ahead_known;
 }
 
 uint64_t kube_requests(const struct kube *kube)

@@ -21,6 +21,8 @@ struct kube;
 
 struct kube *kube_new(struct loop *loop, const struct kube_config *config, const char *user_agent);
 void kube_free(struct kube *kube);
+/* Takes credentials and authorities of a configuration that was read again; the server's address stays as it was. */
+void kube_reload(struct kube *kube, const struct kube_config *config);
 
 struct kube_answer {
 	int status;                /* HTTP; 0: no answer */
@@ -62,6 +64,8 @@ uint64_t kube_person(struct kube *kube, const char *method, const char *path, co
 /* "system:serviceaccount:NS:NAME" of "NS:NAME". */
 char *kube_account(struct arena *arena, const char *namespace_and_name);
 
+/* How far our clock is ahead of the server's, in seconds, by its last answer's Date; false when it gave none. */
+bool kube_clock_ahead(const struct kube *kube, int64_t *seconds);
 uint64_t kube_requests(const struct kube *kube);
 const char *kube_server(const struct kube *kube);
 

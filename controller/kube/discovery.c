@@ -193,6 +193,7 @@ void discovery_refresh(struct discovery *discovery, void (*on_done)(void *, cons
 	discovery->err = (struct error)ERROR_INIT;
 	discovery->next_arena = arena_new(0);
 	discovery->waiting = 2;
+	/* rbac: everybody's own right (system:discovery) */
 	kube_get(discovery->kube, "/api", KUBE_DISCOVERY, NULL, on_part, discovery);
 	kube_get(discovery->kube, "/apis", KUBE_DISCOVERY, NULL, on_part, discovery);
 }

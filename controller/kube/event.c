@@ -49,6 +49,7 @@ void event_post(struct kube *kube, const char *instance, const struct event *eve
 	json_set(arena, object, "reportingInstance", json_span(arena, span_sub(span_of(instance), 0, 120)));
 	json_set(arena, object, "regarding", regarding(event, arena));
 	json_write(object, JSON_PLAIN, &body);
+	/* rbac: own events.k8s.io/events create */
 	kube_bookkeep(kube, "POST", arena_printf(arena, "/apis/events.k8s.io/v1/namespaces/%s/events", event->namespace),
 		      KUBE_JSON, str_span(&body), on_posted, NULL);
 }

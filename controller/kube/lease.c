@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "kube/write.h"
 
+#define ANNOTATION_HOLDER "countersign.dev/log-holder"
+#define ANNOTATION_NOTE "countersign.dev/log-checkpoint"
 #define DURATION_S 15
 #define RENEW_DEADLINE_MS 10000
 #define RETRY_MS 2000
@@ -20,10 +22,12 @@ struct lease {
 	struct lease_handler handler;
 	void *data;
 	uint64_t request;
+	int64_t heard_ms;                   /* when the server last answered us; 0: never */
 	int64_t sent_ms, renewed_ms;        /* when the last renewal that succeeded was sent; 0: none */
 	int64_t seen_ms, other_duration_ms; /* when the other's current version was first seen, and how long it is good for */
 	struct str seen_version;
 	int64_t transitions;
+	struct str former, former_note;     /* as we found it when we took it */
 	bool held, releasing;
 	void (*on_released)(void *);
 	void *released_data;
@@ -34,6 +38,18 @@ static void attempt(void *data);
 bool lease_held(const struct lease *lease)
 {
 	return lease->held && clock_mono_ms() < lease->renewed_ms + RENEW_DEADLINE_MS;
+}
+
+int64_t lease_silent_ms(const struct lease *lease)
+{
+	return lease->heard_ms ? clock_mono_ms() - lease->heard_ms : -1;
+}
+
+/* Whatever it said about the lease, but that it does not know or let us. */
+static void hear(struct lease *lease, const struct kube_answer *answer)
+{
+	if (!answer->err || answer->err->kind == ERROR_NOT_FOUND || answer->err->kind == ERROR_CONFLICT)
+		lease->heard_ms = clock_mono_ms();
 }
 
 static bool is_leading(const void *data)
@@ -57,6 +73,7 @@ static void on_written(void *data, const struct kube_answer *answer)
 	struct lease *lease = data;
 
 	lease->request = 0;
+	hear(lease, answer);
 	if (lease->releasing) {
 		timer_start(lease->timer, 0);
 		return;
@@ -74,6 +91,32 @@ static void on_written(void *data, const struct kube_answer *answer)
 	again(lease);
 }
 
+const char *lease_former(const struct lease *lease, const char **note)
+{
+	*note = str_c(&lease->former_note);
+	return str_c(&lease->former);
+}
+
+static void remember_former(struct lease *lease, const struct json *live)
+{
+	str_reset(&lease->former);
+	str_reset(&lease->former_note);
+	str_add(&lease->former, json_text_span(json_path(live, "metadata", "annotations", ANNOTATION_HOLDER, NULL)));
+	str_add(&lease->former_note, json_text_span(json_path(live, "metadata", "annotations", ANNOTATION_NOTE, NULL)));
+}
+
+static void annotate(struct lease *lease, struct json *metadata, struct arena *arena)
+{
+	struct json *annotations = json_ensure_object(arena, metadata, "annotations");
+	struct span note = lease->handler.note ? lease->handler.note(lease->data) : SPAN0;
+
+	/* a lease that is given up goes on to say who held it last */
+	if (!note.length)
+		return;
+	json_set_string(arena, annotations, ANNOTATION_HOLDER, lease->identity);
+	json_set(arena, annotations, ANNOTATION_NOTE, json_span(arena, note));
+}
+
 /* The lease as we want it; based on `live` when there is one. */
 static struct json *wanted(struct lease *lease, const struct json *live, struct arena *arena)
 {
@@ -88,6 +131,9 @@ static struct json *wanted(struct lease *lease, const struct json *live, struct 
 	metadata = json_ensure_object(arena, object, "metadata");
 	json_set_string(arena, metadata, "name", lease->name);
 	json_set_string(arena, metadata, "namespace", lease->namespace);
+	if (!lease->held && !lease->releasing)
+		remember_former(lease, live);
+	annotate(lease, metadata, arena);
 	spec = json_ensure_object(arena, object, "spec");
 	lease->transitions = json_get_int(spec, "leaseTransitions", 0) + (ours ? 0 : 1);
 	json_set_string(arena, spec, "holderIdentity", lease->releasing ? "" : lease->identity);
@@ -105,6 +151,7 @@ static void put(struct lease *lease, const struct json *live, struct arena *aren
 
 	json_write(wanted(lease, live, arena), JSON_PLAIN, &body);
 	lease->sent_ms = clock_mono_ms();
+	/* rbac: own coordination.k8s.io/leases create update */
 	/* the PUT carries the resourceVersion that was read: of two candidates one gets 409 */
 	lease->request = kube_bookkeep(lease->kube, live ? "PUT" : "POST", live ? lease->path : lease->collection,
 				       KUBE_JSON, str_span(&body), on_written, lease);
@@ -133,6 +180,7 @@ static void on_read(void *data, const struct kube_answer *answer)
 	struct lease *lease = data;
 
 	lease->request = 0;
+	hear(lease, answer);
 	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
 		again(lease);
 		return;
@@ -172,6 +220,7 @@ static void attempt(void *data)
 	}
 	if (lease->request)
 		kube_cancel(lease->kube, lease->request);
+	/* rbac: own coordination.k8s.io/leases get */
 	lease->request = kube_get(lease->kube, lease->path, KUBE_JSON, NULL, on_read, lease);
 	again(lease);
 }
@@ -207,6 +256,7 @@ void lease_release(struct lease *lease, void (*on_done)(void *), void *data)
 	lease->request = 0;
 	if (lease->held) {
 		lease->held = false;
+		/* rbac: own coordination.k8s.io/leases get */
 		lease->request = kube_get(lease->kube, lease->path, KUBE_JSON, NULL, on_read, lease);
 	}
 	timer_start(lease->timer, lease->request ? RELEASE_MS : 0);
@@ -221,6 +271,8 @@ void lease_free(struct lease *lease)
 	kube_set_leading(lease->kube, NULL, NULL);
 	timer_free(lease->timer);
 	str_release(&lease->seen_version);
+	str_release(&lease->former);
+	str_release(&lease->former_note);
 	arena_free(lease->arena);
 	free(lease);
 }

@@ -14,6 +14,7 @@ struct lease;
 struct lease_handler {
 	void (*on_leading)(void *data, int64_t transitions); /* we are the leader from now on */
 	void (*on_lost)(void *data);                          /* we are not any more: stop, flush, exit */
+	struct span (*note)(void *data);                      /* what the lease is to carry for whoever follows; SPAN0: as it is */
 };
 
 /* Competes for lease `namespace`/`name` as `identity`. Also sets kube_set_leading. */
@@ -21,6 +22,10 @@ struct lease *lease_new(struct kube *kube, struct loop *loop, const char *namesp
 			const struct lease_handler *handler, void *data);
 /* Whether we are surely the leader at this moment. */
 bool lease_held(const struct lease *lease);
+/* Who held it before us, "" for nobody, and the note that it carried then ("": none). Borrowed. */
+const char *lease_former(const struct lease *lease, const char **note);
+/* How long the API server has not answered about it; -1: never yet. */
+int64_t lease_silent_ms(const struct lease *lease);
 /* Gives it up (after all guarded work), then calls on_done soon or after 2 s at the latest. */
 void lease_release(struct lease *lease, void (*on_done)(void *), void *data);
 void lease_free(struct lease *lease);

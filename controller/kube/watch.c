@@ -189,6 +189,7 @@ static void start_stream(struct watch *watch)
 	watch->events = 0;
 	watch->expired = watch->broken = false;
 	watch->started_ms = clock_mono_ms();
+	/* rbac: named where the watch is asked for */
 	watch->request = kube_stream(watch->kube, str_c(&path), watch->metadata ? KUBE_METADATA : KUBE_JSON, watch->as, IDLE_MS, on_piece, on_stream_end,
 				     watch);
 }
@@ -239,6 +240,7 @@ static void start_list(struct watch *watch)
 		str_adds(&path, "&continue=");
 		url_escape(str_span(&watch->next_page), &path);
 	}
+	/* rbac: named where the watch is asked for */
 	watch->request = kube_get(watch->kube, str_c(&path), watch->metadata ? KUBE_METADATA_LIST : KUBE_JSON, watch->as, on_page, watch);
 }
 

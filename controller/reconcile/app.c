@@ -19,6 +19,7 @@ static void on_timer(void *data)
 
 	if (app->run) {
 		app->again = true;
+		app->due_ms = app->due_ms ? app->due_ms : app->wake_at_ms;
 		return;
 	}
 	if (!core->leading || core->stopping || core->recovering || !objects_ready(core->objects) || !app->inventory_read)

@@ -40,6 +40,7 @@ struct app {
 	bool again;                         /* something happened during the run: look again after it */
 	struct timer *timer;                /* when to look again without an event */
 	int64_t wake_at_ms;                 /* monotonic: when the timer fires */
+	int64_t due_ms;                     /* monotonic: since when a run waits for the one before it to end; 0: none does */
 
 	/* what the last runs came to; forgotten at a restart, where it is found out again */
 	char *seen_tip;                     /* the commit that the last whole run looked at, or NULL */

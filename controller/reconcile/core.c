@@ -11,7 +11,9 @@
 #include "io/sandbox.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
+#include "reconcile/probe.h"
 #include "reconcile/recover.h"
+#include "reconcile/reload.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
@@ -20,6 +22,7 @@
 
 #define RENDER_WORKERS 2
 #define AUDIT_RETRY_MS 5000
+#define CHECKPOINT_BYTES_MAX 16384
 #define STOP_POLL_MS 50
 #define STOP_MOST_MS 9000
 
@@ -47,6 +50,10 @@ static void close_down(struct core *core)
 	arena_free(arena);
 	audit_log_close(core->audit);
 	core->audit = NULL;
+	/* what the lease carries from now on: the last checkpoint, with log.stop in it */
+	if (core->leading)
+		file_read(arena_printf(core->arena, "%s/audit/checkpoint", core->options->data_dir), CHECKPOINT_BYTES_MAX,
+			  &core->last_checkpoint, NULL);
 	core->leading = false;
 	if (core->lease)
 		lease_release(core->lease, on_released, core);
@@ -121,11 +128,16 @@ static void record_term(struct core *core)
 {
 	struct arena *arena = arena_new(0);
 	struct json *record = json_object(arena), *lease = json_object(arena);
+	const char *note = "";
 
 	json_set_string(arena, record, "kind", "term.start");
 	json_set_string(arena, record, "outcome", "ok");
 	json_set_string(arena, lease, "holder", core->identity);
 	json_set_int(arena, lease, "transitions", core->lease_transitions);
+	if (*lease_former(core->lease, &note))
+		json_set_string(arena, lease, "former_holder", lease_former(core->lease, &note));
+	if (*note)
+		json_set_string(arena, lease, "former_checkpoint", note);
 	json_set(arena, record, "lease", lease);
 	json_set(arena, record, "checkpoint", json_span(arena, audit_log_checkpoint(core->audit)));
 	audit_log_append(core->audit, record, NULL, NULL);
@@ -203,9 +215,17 @@ static void on_lease_lost(void *data)
 	core_stop(core, 1);
 }
 
+/* The lease carries our newest checkpoint, so that whoever takes over can name it: an anchor outside of our volume. */
+static struct span checkpoint_now(void *data)
+{
+	struct core *core = data;
+
+	return core->audit && core->leading ? audit_log_checkpoint(core->audit) : str_span(&core->last_checkpoint);
+}
+
 static void start_lease(struct core *core)
 {
-	static const struct lease_handler handler = { on_leading, on_lease_lost };
+	static const struct lease_handler handler = { on_leading, on_lease_lost, checkpoint_now };
 
 	/* one process can hold a volume, so its log's id names the holder: a restart goes on with its own lease at once */
 	core->identity = arena_printf(core->arena, "%s_%s", core->options->instance, audit_log_id(core->audit));
@@ -218,11 +238,10 @@ static int connect(struct core *core, struct error *err)
 {
 	struct kube_config config;
 
-	if (core->options->kubeconfig
-		    ? kube_config_load(core->options->kubeconfig, NULL, KUBE_CONFIG_CORE, core->arena, &config, err)
-		    : kube_config_in_cluster(core->arena, &config, err))
+	if (reload_config(core->options, core->arena, &config, err))
 		return -1;
 	core->kube = kube_new(core->loop, &config, "countersign/" VERSION);
+	core->reload = reload_new(core, &config);
 	return 0;
 }
 
@@ -246,6 +265,7 @@ static void start_work(struct core *core)
 	turns_init(core);
 	core->vetting = vetting_new(core);
 	core->audit_retry = timer_new(core->loop, open_audit, core);
+	core->probe = probe_new(core);
 }
 
 static void release(struct core *core)
@@ -259,11 +279,14 @@ static void release(struct core *core)
 	vetting_free(core->vetting);
 	repos_free(core->repos);
 	discovery_free(core->discovery);
+	probe_free(core->probe);
 	worker_pool_free(core->render);
 	workers_free(core->workers);
+	reload_free(core->reload);
 	kube_free(core->kube);
 	timer_free(core->audit_retry);
 	timer_free(core->stop_timer);
+	str_release(&core->last_checkpoint);
 	map_release(&core->apps);
 	map_release(&core->claims);
 	loop_free(core->loop);

@@ -9,11 +9,14 @@
  *   live      the managed objects of the cluster, a few hundred bytes each
  *   vetting   image reference -> digest -> evidence -> claims, each fetched and checked once
  *   run       one pass over one Application: the table of steps
- *   report    status, events, metrics of a run
+ *   report    status, events of a run
+ *   reload    credentials on disk, read again when they change
+ *   probe     what core tells of itself: checks and metrics, for the web role
  */
 #ifndef RECONCILE_CORE_H
 #define RECONCILE_CORE_H
 
+#include "base/log.h"
 #include "io/loop.h"
 #include "io/worker.h"
 #include "kube/client.h"
@@ -29,6 +32,9 @@ struct core_options {
 	const char **plain_http;          /* registries that may be spoken to without TLS; NULL at the end */
 	const char *admin_project;        /* "" when none */
 	const char *instance;             /* host name or pod name */
+	const char *listen;               /* where the web role listens; "" nowhere */
+	bool namespaced;                  /* without cluster roles: kinds are watched namespace by namespace */
+	enum log_level log_level;         /* while no ConfigMap says another */
 };
 
 struct app;
@@ -37,6 +43,8 @@ struct objects;
 struct repos;
 struct live;
 struct vetting;
+struct probe;
+struct reload;
 
 /* See turns.h. */
 struct turns {
@@ -63,11 +71,14 @@ struct core {
 	struct repos *repos;
 	struct live *live;
 	struct vetting *vetting;
+	struct probe *probe;
+	struct reload *reload;
 	struct map apps;                  /* "namespace/name" -> struct app */
 	struct map claims;                /* object key -> struct app: who may write it (claims.h) */
 	size_t waiting;                   /* Applications that wait for an object of another's */
 	struct timer *audit_retry, *stop_timer;
 	int64_t stop_by_ms;
+	struct str last_checkpoint;       /* of the log that was closed at the end */
 	const char *identity;             /* in the lease */
 	bool leading, stopping;
 	int exit_status;

@@ -316,6 +316,7 @@ static void fetch(struct kind_watch *watch, const char *namespace, const char *n
 		return;
 	fetching = mem_alloc(sizeof(*fetching));
 	*fetching = (struct fetching){ live, mem_strdup(key), mem_strdup(watch->group), mem_strdup(watch->kind) };
+	/* rbac: reader get */
 	kube_get(live->core->kube, kube_path(arena, kind, namespace, name), KUBE_JSON, watch->account, on_fetched, fetching);
 }
 
@@ -471,7 +472,8 @@ static struct kind_watch *start_watch(struct live *live, const struct kube_kind 
 	watch->metadata = account != NULL;
 	watch->account = account ? mem_strdup(kube_account(arena, account)) : NULL;
 	watch->namespace = namespace ? mem_strdup(namespace) : NULL;
-	watch->watch = watch_new(live->core->kube, live->core->loop, kube_path(arena, kind, account ? namespace : NULL, NULL),
+	/* rbac: reader list watch (Secrets: as the project's account) */
+	watch->watch = watch_new(live->core->kube, live->core->loop, kube_path(arena, kind, namespace, NULL),
 				 LABEL_APP, watch->metadata, watch->account, &handler, watch);
 	map_set(&live->watches, span_of(key), watch);
 	return watch;
@@ -484,6 +486,11 @@ static int explain_forbidden(const struct kind_watch *watch, const struct kube_k
 				 "%s may not list and watch secrets in namespace %s, so drift there would not be seen: %s; add to a "
 				 "Role of that account: {apiGroups: [\"\"], resources: [secrets], verbs: [get, list, watch]}",
 				 watch->account, watch->namespace, watch->err.text);
+	if (watch->namespace)
+		return error_set(err, ERROR_FORBIDDEN, "CannotRead",
+				 "countersign may not read %s.%s in namespace %s: bind its service account there to a Role with "
+				 "{apiGroups: [\"%s\"], resources: [%s], verbs: [get, list, watch]}", kind->resource,
+				 *kind->group ? kind->group : "core", watch->namespace, kind->group, kind->resource);
 	return error_set(err, ERROR_FORBIDDEN, "CannotRead",
 			 "countersign may not read %s.%s: add a ClusterRole labelled countersign.dev/aggregate-to-reader: \"true\" "
 			 "with {apiGroups: [\"%s\"], resources: [%s], verbs: [get, list, watch]}",
@@ -495,12 +502,14 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	bool secret = !*kind->group && !strcmp(kind->kind, "Secret");
+	bool here = secret || (live->core->options->namespaced && kind->namespaced);
 	char *key = secret ? arena_printf(arena, "/Secret/%s/%s", namespace, account)
+		    : here ? arena_printf(arena, "%s/%s/%s", kind->group, kind->kind, namespace)
 			   : arena_printf(arena, "%s/%s", kind->group, kind->kind);
 	struct kind_watch *watch = map_get(&live->watches, span_of(key));
 
 	if (!watch) {
-		start_watch(live, kind, namespace, secret ? account : NULL, key);
+		start_watch(live, kind, here ? namespace : NULL, secret ? account : NULL, key);
 		return LIVE_WAITING;
 	}
 	if (watch_listed(watch->watch))

@@ -58,6 +58,7 @@ static const struct json *document(struct judging *judging, const char *kind, co
 	judging->waiting++;
 	run_hold(run);
 	path = arena_printf(run->arena, "/api/v1/namespaces/%s/%s/%s", namespace, strcmp(kind, "Secret") ? "serviceaccounts" : "secrets", name);
+	/* rbac: reader get (Secrets: as the project's account) */
 	kube_get(run->core->kube, path, KUBE_JSON, strcmp(kind, "Secret") ? NULL : kube_account(run->arena, account), on_read, reading);
 	return NULL;
 }

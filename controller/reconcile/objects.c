@@ -11,6 +11,8 @@
 enum own_kind { OWN_APPLICATION, OWN_PROJECT, OWN_POLICY, OWN_INVENTORY, OWN_SECRET, OWN_CONFIG_MAP, OWN_COUNT };
 
 #define CERTS_NAME "countersign-tls-certs"
+/* What may be changed while we run. */
+#define SETTINGS_NAME "countersign-settings"
 
 struct collection {
 	struct objects *objects;
@@ -30,11 +32,17 @@ static const struct {
 	const char *prefix;      /* before the namespace */
 	const char *what;        /* the resource, behind it */
 } sources[OWN_COUNT] = {
+	/* rbac: own countersign.dev/applications list watch */
 	[OWN_APPLICATION] = { "/apis/countersign.dev/v1alpha1", "applications" },
+	/* rbac: own countersign.dev/projects list watch */
 	[OWN_PROJECT] = { "/apis/countersign.dev/v1alpha1", "projects" },
+	/* rbac: own countersign.dev/imagepolicies list watch */
 	[OWN_POLICY] = { "/apis/countersign.dev/v1alpha1", "imagepolicies" },
+	/* rbac: own countersign.dev/applicationinventories list watch */
 	[OWN_INVENTORY] = { "/apis/countersign.dev/v1alpha1", "applicationinventories" },
+	/* rbac: own core/secrets list watch */
 	[OWN_SECRET] = { "/api/v1", "secrets" },
+	/* rbac: own core/configmaps list watch */
 	[OWN_CONFIG_MAP] = { "/api/v1", "configmaps" },
 };
 
@@ -133,6 +141,22 @@ static bool is_same(const struct object_copy *copy, const struct json *object)
 	       json_equal(json_path(copy->object, "metadata", "labels", NULL), json_path(object, "metadata", "labels", NULL));
 }
 
+/* The level of log lines: the ConfigMap's, and without one what the command line said. */
+static void take_settings(struct core *core, const struct json *object)
+{
+	const char *level = json_text(json_path(object, "data", "log-level", NULL));
+	enum log_level wanted = core->options->log_level;
+
+	if (level && !log_level_of(level, &wanted))
+		log_line(LOG_WARN, "log-level is none of debug, info, warn, error; the level stays", "configmap", SETTINGS_NAME, "value", level,
+			 NULL);
+	else if (wanted != log_level()) {
+		log_set_level(LOG_INFO);
+		log_line(LOG_INFO, "log level changes", "to", level ? level : "what the command line said", NULL);
+		log_set_level(wanted);
+	}
+}
+
 static void react(struct collection *collection, struct span name, const struct json *object, bool same, const char *op)
 {
 	struct core *core = collection->objects->core;
@@ -163,6 +187,10 @@ static void react(struct collection *collection, struct span name, const struct 
 	default:
 		if (same)
 			return;
+		if (collection->kind == OWN_CONFIG_MAP && span_is(name, SETTINGS_NAME)) {
+			take_settings(core, object);
+			return;
+		}
 		collection->objects->trust_generation++;
 		if (collection->listed_once)
 			repos_credentials_changed(core->repos);
@@ -172,8 +200,10 @@ static void react(struct collection *collection, struct span name, const struct 
 /* Of Secrets and ConfigMaps of the namespace only what concerns us is kept. */
 static bool is_wanted(const struct collection *collection, const struct json *object)
 {
+	struct span name = json_text_span(json_path(object, "metadata", "name", NULL));
+
 	if (collection->kind == OWN_CONFIG_MAP)
-		return span_is(json_text_span(json_path(object, "metadata", "name", NULL)), CERTS_NAME);
+		return span_is(name, CERTS_NAME) || span_is(name, SETTINGS_NAME);
 	if (collection->kind == OWN_SECRET)
 		return !span_starts(json_text_span(json_get(object, "type")), "kubernetes.io/service-account-token");
 	return true;

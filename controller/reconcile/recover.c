@@ -144,6 +144,7 @@ static void ask(struct recovery *recovery, const struct json *object)
 	question = mem_alloc(sizeof(*question));
 	*question = (struct question){ recovery, object };
 	recovery->waiting++;
+	/* rbac: reader get */
 	kube_get(recovery->core->kube, kube_path(recovery->arena, kind, text(object, "ns"), text(object, "name")), KUBE_JSON,
 		 *as ? as : NULL, on_read, question);
 }

@@ -335,6 +335,7 @@ void report_write(struct app *app)
 	if (digest_equal(&digest, &app->status_written))
 		return;
 	app->status_written = digest;
+	/* rbac: own countersign.dev/applications/status patch */
 	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, "/status"), KUBE_JSON_PATCH, str_span(&body), on_written,
 		      writing_new(app, "status", &app->status_book));
 }
@@ -362,6 +363,7 @@ void report_inventory(struct app *app)
 	json_set(arena, object, "data", json_span(arena, str_span(&packed)));
 	json_write(object, JSON_PLAIN, &body);
 	/* an apply makes or replaces it: one request whether it was there or not */
+	/* rbac: own countersign.dev/applicationinventories create patch */
 	kube_bookkeep(app->core->kube, "PATCH",
 		      arena_printf(arena, API_PATH "/namespaces/%s/applicationinventories/%s?fieldManager=countersign&force=true",
 				   namespace, app->label),
@@ -372,6 +374,7 @@ static void delete_inventory(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
+	/* rbac: own countersign.dev/applicationinventories delete */
 	kube_bookkeep(app->core->kube, "DELETE",
 		      arena_printf(arena, API_PATH "/namespaces/%s/applicationinventories/%s", app->core->options->namespace, app->label),
 		      NULL, SPAN0, on_written, writing_new(app, "inventory", NULL));
@@ -401,6 +404,7 @@ void report_taken_up(struct app *app, bool refresh, bool operation)
 	if (operation)
 		json_set(arena, patch, "operation", json_null(arena));
 	json_write(patch, JSON_PLAIN, &body);
+	/* rbac: own countersign.dev/applications patch */
 	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, ""), KUBE_MERGE_PATCH, str_span(&body), on_written,
 		      writing_new(app, "what was taken up", NULL));
 }
@@ -423,6 +427,7 @@ void report_finalized(struct app *app)
 	json_set(arena, patch, "metadata", metadata);
 	json_write(patch, JSON_PLAIN, &body);
 	delete_inventory(app);
+	/* rbac: own countersign.dev/applications patch */
 	if (app->present && json_count(finalizers))
 		kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, ""), KUBE_MERGE_PATCH, str_span(&body), on_written,
 			      writing_new(app, "finalizers", NULL));

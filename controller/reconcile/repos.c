@@ -576,7 +576,7 @@ static void on_tree(void *data, struct span answer, int fd, const struct error *
 		snprintf(out.revision, sizeof(out.revision), "%s", reply.revision);
 		out.author = arena_printf(arena, "%s <%s>", reply.author.name, reply.author.email);
 		out.subject = reply.subject;
-		out.time = "";
+		out.committed_s = reply.committer.time_s;
 		call->on_done(call->data, &out, NULL);
 	}
 	free(call);

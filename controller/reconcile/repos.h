@@ -29,7 +29,8 @@ int64_t repos_found_ms(const struct repos *repos, const char *url, const char *r
 struct tree_answer {
 	struct digest input;
 	char revision[65];           /* newest commit that changed what is read */
-	const char *author, *subject, *time;   /* of that commit; borrowed for the callback */
+	const char *author, *subject;          /* of that commit; borrowed for the callback */
+	int64_t committed_s;                   /* since 1970, as the committer says */
 	bool unchanged;              /* input equals `previous`: no files */
 	int fd;                      /* sealed memfd, the callee's; -1 when unchanged */
 };

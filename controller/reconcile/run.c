@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "reconcile/claims.h"
 #include "reconcile/report.h"
 #include "reconcile/turns.h"
@@ -37,11 +38,22 @@ static void run_free(struct run *run)
 	app_forget_if_done(app);
 }
 
+static const char *result_of(const struct run *run)
+{
+	if (run->canceled || run->err.kind == ERROR_CANCELED)
+		return "canceled";
+	if (!run->err.reason[0])
+		return run->quiet || run->early ? "quiet" : "done";
+	return run->err.kind == ERROR_DENIED || run->judge_failed ? "denied" : "failed";
+}
+
 /* Ends the run once no completion is outstanding any more. */
 static void finish(struct run *run)
 {
 	log_line(LOG_DEBUG, "run ended", "app", run->app->key, "revision", run->revision, "how", run->quiet ? "quiet" : run->early ? "early" : "whole",
 		 "reason", run->err.reason[0] ? run->err.reason : NULL, NULL);
+	metric_add(METRIC_RUNS, 1, result_of(run), NULL);
+	metric_observe(METRIC_RUN_SECONDS, (double)(clock_wall_ns() - run->started_ns) / 1e9, NULL);
 	run->finished = true;
 	claims_end(run);
 	run->app->run = NULL;
@@ -152,6 +164,8 @@ void run_start(struct app *app)
 	run->deadline_ms = run->began_ms + RUN_DEADLINE_MS;
 	app->run = run;
 	app->core->runs_active++;
+	metric_observe(METRIC_QUEUE_WAIT_SECONDS, (double)(clock_mono_ms() - (app->due_ms ? app->due_ms : app->wake_at_ms)) / 1e3, NULL);
+	app->due_ms = 0;
 	turns_begin(run);
 	log_line(LOG_DEBUG, "run begins", "app", app->key, NULL);
 	run_advance(run);

@@ -84,6 +84,7 @@ struct run {
 	const char *tip;             /* commit that the target revision stands for */
 	int64_t found_ms;            /* monotonic: when it was asked for and first seen; 0: not known */
 	const char *commit_author, *commit_subject;
+	int64_t committed_s;         /* since 1970, as the committer says */
 	const char *revision;        /* newest commit that changed what is read */
 	struct digest input;
 	int tree_fd;

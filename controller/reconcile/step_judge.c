@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/metric.h"
 #include "reconcile/judging.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
@@ -524,6 +525,7 @@ static enum step_result rule(struct judging *judging)
 		struct judged_image *image = &judging->images[i];
 
 		rule_one(judging, image, now_ns);
+		metric_add(METRIC_VERIFICATIONS, 1, ruling_name(image->detail.ruling), image->detail.reason, NULL);
 		json_append(run->arena, run->images, image_json(judging, image));
 		if (image->detail.exempt_until_ns && (!run->exempt_until_ns || image->detail.exempt_until_ns < run->exempt_until_ns))
 			run->exempt_until_ns = image->detail.exempt_until_ns;

@@ -55,6 +55,7 @@ static void read_object(struct run *run, const struct desired *desired)
 	map_set(&run->reads, span_of(desired->key), NULL);
 	run->reading++;
 	run_hold(run);
+	/* rbac: reader get (Secrets: as the project's account) */
 	kube_get(run->core->kube, kube_path(run->arena, desired->kind_known, desired->namespace, desired->name), KUBE_JSON, as, on_read,
 		 reading);
 }
@@ -128,6 +129,7 @@ static void ask_right(struct run *run, const struct desired *desired)
 	*reading = (struct reading){ run, key, desired };
 	run->reading++;
 	run_hold(run);
+	/* rbac: everybody's own right (system:basic-user) */
 	kube_bookkeep(run->core->kube, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", KUBE_JSON, str_span(&body),
 		      on_review, reading);
 }
@@ -135,13 +137,14 @@ static void ask_right(struct run *run, const struct desired *desired)
 /* 0: known or asked for; *waiting is raised while something is still to come. */
 static int watch_kind(struct run *run, const struct desired *desired, bool *waiting, struct error *err)
 {
-	const char *namespace = NULL;
+	const char *namespace = run->core->options->namespaced ? desired->namespace : NULL;
 
 	if (desired->kind_later) {
 		ask_right(run, desired);
 		return 0;
 	}
-	if (is_secret(desired)) {
+	/* without cluster roles nothing is known of Namespaces: they are there, or the API server will say so */
+	if (is_secret(desired) && !namespace) {
 		enum namespace_state state = namespace_state(run, desired->namespace);
 
 		/* Secrets are watched per namespace, as its account; one that is still to come has none */

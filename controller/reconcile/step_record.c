@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
 #include "reconcile/records.h"
@@ -216,6 +217,17 @@ static void tell_operation(struct run *run)
 	json_set(run->arena, state, "syncResult", result_json(run));
 	json_write(state, JSON_PLAIN, &text);
 	report_text(&report_of(run->app)->operation, str_c(&text));
+	metric_add(METRIC_ARGO_APP_SYNC, 1, run->spec.destination_server, run->operation_dry_run ? "true" : "false", run->spec.name,
+		   run->spec.namespace, json_get_text(state, "phase"), run->spec.project, NULL);
+}
+
+/* A new revision is live: how long after it was committed? Commits of another day say nothing about us. */
+static void measure_commit(struct run *run)
+{
+	double age_s = (double)clock_wall_ns() / 1e9 - (double)run->committed_s;
+
+	if (!run->err.reason[0] && run->intent_durable && !run->same_revision && age_s < 86400)
+		metric_observe(METRIC_COMMIT_TO_LIVE_SECONDS, age_s < 0 ? 0 : age_s, NULL);
 }
 
 static void tell_events(struct run *run)
@@ -354,6 +366,7 @@ static enum step_result record_sync(struct run *run)
 	tell_resources(run);
 	tell_images(run);
 	tell_operation(run);
+	measure_commit(run);
 	report_health(app);
 	tell_events(run);
 	report_write(app);

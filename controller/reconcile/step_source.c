@@ -78,6 +78,7 @@ static void on_tree(void *data, const struct tree_answer *answer, const struct e
 		run->revision = arena_strdup(run->arena, answer->revision);
 		run->commit_author = arena_strdup(run->arena, answer->author ? answer->author : "");
 		run->commit_subject = arena_strdup(run->arena, answer->subject ? answer->subject : "");
+		run->committed_s = answer->committed_s;
 		run->unchanged = answer->unchanged;
 		run->tree_fd = answer->fd;
 	}

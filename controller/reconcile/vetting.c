@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/metric.h"
 #include "oci/fetch.h"
 #include "reconcile/objects.h"
 
@@ -394,10 +395,12 @@ void vetting_claims(struct vetting *vetting, const char *project, const struct r
 	if (map_has(&vetting->remembered, str_span(&key))) {
 		struct told *told = mem_alloc(sizeof(*told));
 
+		metric_add(METRIC_CACHE_REQUESTS, 1, "claims", "hit", NULL);
 		*told = (struct told){ vetting, str_take(&key), on_done, data };
 		loop_defer(vetting->core->loop, tell_remembered, told);
 		return;
 	}
+	metric_add(METRIC_CACHE_REQUESTS, 1, "claims", "miss", NULL);
 	question = question_get(vetting, str_c(&key), &is_new);
 	wait_for(question, data)->on_claims = on_done;
 	if (!is_new)

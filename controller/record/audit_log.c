@@ -10,6 +10,7 @@
 #include "base/encode.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/metric.h"
 #include "base/rand.h"
 #include "record/audit_read.h"
 #include "record/log_recover.h"
@@ -184,6 +185,7 @@ static int commit(struct audit_log *log, struct error *err)
 	struct log_recovered *on_disk = &log->on_disk;
 	CLEANUP(str_release) struct str note = STR_LIMIT(NOTE_BYTES_MAX);
 	struct journal_frame frame = { on_disk->writer.written, log->queued, SPAN0, log_writer_staged(&on_disk->writer) };
+	size_t bytes = frame.entries.length;
 
 	if (sign_next(on_disk, &note, err))
 		return -1;
@@ -194,6 +196,9 @@ static int commit(struct audit_log *log, struct error *err)
 	str_reset(&on_disk->note);
 	str_add(&on_disk->note, str_span(&note));
 	log->queued = 0;
+	metric_add(METRIC_AUDIT_BYTES, (double)bytes, NULL);
+	metric_set(METRIC_AUDIT_RECORDS, (double)on_disk->writer.edge.tree.size, NULL);
+	metric_set(METRIC_AUDIT_LAST_DURABLE, (double)clock_wall_ns() / 1e9, NULL);
 	return turn_journal(log, err);
 }
 

@@ -8,7 +8,7 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/countersign
 fail() { printf 'stack: error: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf 'stack: hint: %s\n' "$2" >&2; exit 1; }
 
 # One line a tool: name, version as shown, module folder, package, and link flags. The demo needs them all.
-# tlogcheck is the tests' second verifier of the audit log.
+# tlogcheck is the tests' second verifier of the audit log; containerd to helm are for the real node and the manifests.
 tools() {
 	local k=v1.36.3 x
 	x="-X k8s.io/component-base/version.gitVersion=$k -X k8s.io/component-base/version.gitMajor=1"
@@ -23,6 +23,12 @@ tools() {
 		regauth|1|hack/stack/servers|./regauth|
 		gitserver|1|hack/stack/servers|./gitserver|
 		tlogcheck|1|test/tlogcheck|.|
+		containerd|2.4.2|hack/stack/node/containerd|github.com/containerd/containerd/v2/cmd/containerd|
+		shim|2.4.2|hack/stack/node/containerd|github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2|
+		ctr|2.4.2|hack/stack/node/containerd|github.com/containerd/containerd/v2/cmd/ctr|
+		coredns|1.14.7|hack/stack/node/dns|.|
+		kustomize|5.8.2|hack/stack/kustomize|sigs.k8s.io/kustomize/kustomize/v5|
+		helm|4.3.1|hack/stack/helm|helm.sh/helm/v4/cmd/helm|
 	END
 }
 

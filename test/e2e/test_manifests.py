@@ -154,9 +154,9 @@ def test_an_inventory_holds_over_a_megabyte_and_no_more(installed):
 
 # --- rights --------------------------------------------------------------------------------------------------------------------
 
-OWN = [("get", "countersign.dev", "applications"), ("patch", "countersign.dev", "applications"), ("update", "countersign.dev", "applications/status"),
+OWN = [("list", "countersign.dev", "applications"), ("patch", "countersign.dev", "applications"), ("patch", "countersign.dev", "applications/status"),
        ("watch", "countersign.dev", "projects"), ("list", "countersign.dev", "imagepolicies"),
-       ("create", "countersign.dev", "applicationinventories"), ("delete", "countersign.dev", "applicationinventories"), ("get", "", "secrets"),
+       ("create", "countersign.dev", "applicationinventories"), ("delete", "countersign.dev", "applicationinventories"), ("list", "", "secrets"),
        ("watch", "", "configmaps"), ("create", "coordination.k8s.io", "leases"), ("update", "coordination.k8s.io", "leases"),
        ("create", "events.k8s.io", "events")]
 EVERYWHERE = [("watch", "", "pods"), ("list", "apps", "deployments"), ("watch", "batch", "jobs"), ("get", "networking.k8s.io", "ingresses"),
@@ -168,7 +168,8 @@ NEVER = [("get", "", "secrets"), ("list", "", "secrets"), ("create", "", "pods")
          ("bind", "rbac.authorization.k8s.io", "clusterroles"), ("escalate", "rbac.authorization.k8s.io", "clusterroles"), ("*", "*", "*")]
 NEVER_AT_HOME = [("patch", "countersign.dev", "imagepolicies"), ("create", "countersign.dev", "projects"), ("create", "countersign.dev", "applications"),
                  ("delete", "countersign.dev", "applications"), ("patch", "", "secrets"), ("create", "", "pods"), ("create", "", "pods/exec"),
-                 ("create", "", "serviceaccounts/token"), ("delete", "coordination.k8s.io", "leases")]
+                 ("create", "", "serviceaccounts/token"), ("delete", "coordination.k8s.io", "leases"), ("update", "countersign.dev", "applications"), ("get", "", "secrets"),
+                 ("delete", "countersign.dev", "projects"), ("get", "countersign.dev", "applicationinventories")]
 
 
 def allowed(site, right, namespace):
@@ -220,7 +221,9 @@ def test_the_pod_passes_pod_security_restricted(installed, kube):
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     kube.patch("v1", "Namespace", None, installed.namespace, {"metadata": {"labels": labels}})
     kube.apply(obj("v1", "ServiceAccount", ACCOUNT, installed.namespace))
-    template = next(o for o in items if o["kind"] == "Deployment")["spec"]["template"]
+    template = next(o for o in items if o["kind"] == "StatefulSet")["spec"]["template"]
+    template["spec"]["volumes"].append({"name": "data", "emptyDir": {}})
+    del template["spec"]["priorityClassName"]
     pod = obj("v1", "Pod", "controller", installed.namespace, spec=template["spec"])
     kube.request("POST", f"/api/v1/namespaces/{installed.namespace}/pods?dryRun=All", pod)
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True

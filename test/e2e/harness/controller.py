@@ -46,13 +46,14 @@ class Installation:
         return True
 
     def _moved(self, text):
-        """The same objects for another namespace. The Deployment stays out: the test starts the program itself."""
+        """The same objects for another namespace. What runs it stays out, since the test starts the program itself; and so does what the
+        whole cluster has once."""
         printed = self.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=text).stdout
         moved = documents(printed.replace(f'"{NAMESPACE}"', f'"{self.namespace}"'))
         for obj in moved:
             if obj["kind"] == "ClusterRoleBinding":
                 obj["metadata"]["name"] += f"-{self.namespace}"
-        return [o for o in moved if o["kind"] != "Deployment"]
+        return [o for o in moved if o["kind"] not in ("StatefulSet", "PriorityClass") and not o["kind"].startswith("ValidatingAdmissionPolicy")]
 
     def kubeconfig(self, file):
         """Writes a kubeconfig that holds nothing but a token of the controller's service account."""
@@ -80,23 +81,26 @@ def documents(text):
 class Controller:
     """One running `countersign controller`, its processes and what it printed. A context manager; `start` may be called again."""
 
-    def __init__(self, installation, folder, plain_http=(), admin_project=None, poll="1s", data=None, fault=None):
+    def __init__(self, installation, folder, plain_http=(), admin_project=None, poll="1s", data=None, fault=None, listen=None):
         self.installation, self.folder = installation, pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = pathlib.Path(data) if data else self.folder / "data"
         self.plain_http, self.admin_project, self.poll, self.fault = list(plain_http), admin_project, poll, fault
+        self.listen, self.kubeconfig = listen, None
         self.log = CountersignLog(binary(), self.data)
         self.output = self.folder / "controller.log"
         self.process = None
 
     def command(self):
-        kubeconfig = self.installation.kubeconfig(self.folder / "kubeconfig")
+        kubeconfig = self.kubeconfig or self.installation.kubeconfig(self.folder / "kubeconfig")
         out = [binary(), "controller", "--kubeconfig", kubeconfig, "--namespace", self.installation.namespace, "--data", self.data,
                "--poll", self.poll]
         for address in self.plain_http:
             out += ["--plain-http-registry", address]
         if self.admin_project:
             out += ["--admin-project", self.admin_project]
+        if self.listen:
+            out += ["--listen", self.listen]
         return [str(x) for x in out]
 
     def start(self, wait=True):

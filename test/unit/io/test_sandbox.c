@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -185,6 +186,31 @@ static void render_and_verify_can_do_none_of_the_forbidden_things(void **state)
 	refuses_all(ROLE_VERIFY, true);
 }
 
+/* web has connections that it did not begin, and its channel; but nowhere to go and nothing to read. */
+static void web_can_do_no_more_than_serve(void **state)
+{
+	struct ready ready = get_ready();
+	const struct attempt more[] = {
+		{ "a thing that an ioctl does", SYS_ioctl, { ready.socket, TIOCSTI } },
+		{ "listening", SYS_listen, { ready.socket, 1 } },
+		{ "a pair of sockets", SYS_socketpair, { AF_UNIX, SOCK_STREAM } },
+		{ "watching files", SYS_inotify_init1, { 0 } },
+		{ "openat2", SYS_openat2, { AT_FDCWD, (long)"/etc/passwd" } },
+		{ "stat", SYS_statx, { AT_FDCWD, (long)"/etc/passwd" } },
+		{ "a sandbox of its own", SYS_landlock_create_ruleset, { 0 } },
+	};
+	int answers[COUNT_OF(more)];
+
+	(void)state;
+	refuses_all(ROLE_WEB, true);
+	try_all(ROLE_WEB, more, COUNT_OF(more), answers);
+	for (size_t i = 0; i < COUNT_OF(more); i++)
+		if (answers[i] != EPERM)
+			fail_msg("%s ended with %d (%s)", more[i].name, answers[i], strerror(answers[i]));
+	close(ready.socket);
+	close(ready.memfd);
+}
+
 static void fetch_source_and_core_start_no_process_and_reach_into_none(void **state)
 {
 	(void)state;
@@ -327,6 +353,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(render_and_verify_can_do_none_of_the_forbidden_things),
+		cmocka_unit_test(web_can_do_no_more_than_serve),
 		cmocka_unit_test(fetch_source_and_core_start_no_process_and_reach_into_none),
 		cmocka_unit_test(supervisor_takes_away_what_no_role_needs),
 		cmocka_unit_test(fetch_may_connect),

@@ -1,0 +1,430 @@
+/* `countersign check`; see operate.h. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/install_yaml.h"
+#include "cli/operate.h"
+#include "cli/person_kube.h"
+#include "cli/text.h"
+#include "io/sandbox.h"
+
+/* selectableFields of CustomResourceDefinitions */
+#define MINOR_MIN 31
+#define CLOCK_S_MAX 10
+#define LEASE_S_MAX 15
+#define ACCOUNT "countersign-controller"
+
+enum { OPTION_PRE = OPTION_OWN };
+
+struct check {
+	struct person *person;
+	bool pre, is_account;      /* is_account: we are asked with the controller's own credential */
+	unsigned failed;
+	const char *account;       /* full user name */
+};
+
+enum grade { GOOD, WARNED, FAILED };
+
+static void tell(struct check *check, enum grade grade, const char *name, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void tell(struct check *check, enum grade grade, const char *name, const char *format, ...)
+{
+	static const char *const words[] = { "ok", "warn", "FAIL" };
+	CLEANUP(str_release) struct str text = STR_INIT, clean = STR_INIT;
+	va_list args;
+
+	va_start(args, format);
+	str_vaddf(&text, format, args);
+	va_end(args);
+	text_clean(str_span(&text), &clean);
+	printf("%-4s  %-12s  %s\n", words[grade], name, str_c(&clean));
+	check->failed += grade == FAILED;
+}
+
+/* --- the server --------------------------------------------------------------------------------------------------- */
+
+static bool check_server(struct check *check)
+{
+	struct error err = ERROR_INIT;
+	struct json *version;
+	struct span digits;
+	int64_t minor = 0;
+
+	if (person_get(check->person, "/version", &version, &err)) {
+		tell(check, FAILED, "api-server", "%s: %s", kube_server(check->person->kube), err.text);
+		return false;
+	}
+	digits = json_text_span(json_get(version, "minor"));
+	while (digits.length && (digits.data[digits.length - 1] < '0' || digits.data[digits.length - 1] > '9'))
+		digits.length--; /* "31+" of some clouds */
+	span_to_int64(digits, &minor);
+	tell(check, minor >= MINOR_MIN ? GOOD : FAILED, "api-server", "%s, Kubernetes %s%s", kube_server(check->person->kube),
+	     json_get_text(version, "gitVersion"), minor >= MINOR_MIN ? "" : "; at least 1.31 is needed");
+	return true;
+}
+
+static void check_clock(struct check *check)
+{
+	int64_t ahead;
+
+	if (!kube_clock_ahead(check->person->kube, &ahead))
+		tell(check, WARNED, "clock", "the API server does not tell its time");
+	else
+		tell(check, ahead <= CLOCK_S_MAX && ahead >= -CLOCK_S_MAX ? GOOD : FAILED, "clock", "ours is %lld s %s the API server's",
+		     (long long)(ahead < 0 ? -ahead : ahead), ahead < 0 ? "behind" : "ahead of");
+}
+
+/* --- rights ------------------------------------------------------------------------------------------------------- */
+
+struct right {
+	const char *verb, *group, *resource, *subresource, *namespace, *name;   /* NULL: none, all */
+};
+
+static void set_if(struct arena *arena, struct json *object, const char *key, const char *value)
+{
+	if (value && *value)
+		json_set_string(arena, object, key, value);
+}
+
+/* 1: allowed, 0: not, -1: *err. For ourselves, or for `user`. */
+static int ask_right(struct check *check, const struct right *right, const char *user, struct error *err)
+{
+	struct arena *arena = check->person->arena;
+	struct json *review = json_object(arena), *spec = json_object(arena), *attributes = json_object(arena), *groups, *answer;
+	CLEANUP(str_release) struct str body = STR_INIT;
+
+	json_set_string(arena, review, "apiVersion", "authorization.k8s.io/v1");
+	json_set_string(arena, review, "kind", user ? "SubjectAccessReview" : "SelfSubjectAccessReview");
+	set_if(arena, attributes, "verb", right->verb);
+	set_if(arena, attributes, "group", right->group);
+	set_if(arena, attributes, "resource", right->resource);
+	set_if(arena, attributes, "subresource", right->subresource);
+	set_if(arena, attributes, "namespace", right->namespace);
+	set_if(arena, attributes, "name", right->name);
+	json_set(arena, spec, "resourceAttributes", attributes);
+	if (user) {
+		groups = json_array(arena);
+		json_append_string(arena, groups, "system:serviceaccounts");
+		json_append_string(arena, groups, arena_printf(arena, "system:serviceaccounts:%s", check->person->namespace));
+		json_append_string(arena, groups, "system:authenticated");
+		json_set_string(arena, spec, "user", user);
+		json_set(arena, spec, "groups", groups);
+	}
+	json_set(arena, review, "spec", spec);
+	json_write(review, JSON_PLAIN, &body);
+	if (person_request(check->person, "POST", user ? "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+						       : "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+			   KUBE_JSON, str_span(&body), &answer, err))
+		return -1;
+	return json_get_bool(json_get(answer, "status"), "allowed", false);
+}
+
+static void name_right(const struct right *right, struct str *out)
+{
+	str_addf(out, "%s%s %s%s%s%s%s%s%s", out->length ? ", " : "", right->verb, right->resource, right->subresource ? "/" : "",
+		 right->subresource ? right->subresource : "", right->group && *right->group ? "." : "", right->group ? right->group : "",
+		 right->namespace ? " in " : " everywhere", right->namespace ? right->namespace : "");
+}
+
+/* Before an installation: may whoever installs do so? */
+static void check_installer(struct check *check)
+{
+	const char *ns = check->person->namespace;
+	const struct right needed[] = {
+		{ "create", "apiextensions.k8s.io", "customresourcedefinitions", NULL, NULL, NULL },
+		{ "create", "", "namespaces", NULL, NULL, NULL },
+		{ "create", "rbac.authorization.k8s.io", "clusterroles", NULL, NULL, NULL },
+		{ "create", "rbac.authorization.k8s.io", "clusterrolebindings", NULL, NULL, NULL },
+		{ "create", "rbac.authorization.k8s.io", "roles", NULL, ns, NULL },
+		{ "create", "rbac.authorization.k8s.io", "rolebindings", NULL, ns, NULL },
+		{ "create", "apps", "statefulsets", NULL, ns, NULL },
+		{ "create", "networking.k8s.io", "networkpolicies", NULL, ns, NULL },
+	};
+	CLEANUP(str_release) struct str missing = STR_INIT;
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < COUNT_OF(needed); i++) {
+		int allowed = ask_right(check, &needed[i], NULL, &err);
+
+		if (allowed < 0) {
+			tell(check, FAILED, "your-rights", "%s", err.text);
+			return;
+		}
+		if (!allowed)
+			name_right(&needed[i], &missing);
+	}
+	if (missing.length)
+		tell(check, FAILED, "your-rights", "to install you lack: %s", str_c(&missing));
+	else
+		tell(check, GOOD, "your-rights", "you may install into %s", ns);
+}
+
+/* Every right of the installation's own Role and ClusterRole, one question each. -1 when they cannot be asked. */
+static int each_right(struct check *check, const struct json *role, struct str *missing, unsigned *count, struct error *err)
+{
+	const struct json *rules = json_get(role, "rules");
+	const char *namespace = json_text(json_path(role, "metadata", "namespace", NULL));
+
+	for (size_t i = 0; i < json_count(rules); i++) {
+		const struct json *rule = json_at(rules, i), *resources = json_get(rule, "resources"), *verbs = json_get(rule, "verbs");
+
+		for (size_t k = 0; k < json_count(resources) * json_count(verbs); k++) {
+			struct span rest = json_text_span(json_at(resources, k / json_count(verbs))), resource = span_cut(&rest, '/');
+			struct right right = { json_text(json_at(verbs, k % json_count(verbs))), json_text(json_at(json_get(rule, "apiGroups"), 0)),
+					       arena_strndup(check->person->arena, resource),
+					       rest.data ? arena_strndup(check->person->arena, rest) : NULL, namespace, NULL };
+			int allowed = ask_right(check, &right, check->is_account ? NULL : check->account, err);
+
+			if (allowed < 0)
+				return -1;
+			if (!allowed)
+				name_right(&right, missing);
+			(*count)++;
+		}
+	}
+	return 0;
+}
+
+/* What would undo the whole of it, if somebody had granted it. */
+static int each_excess(struct check *check, struct str *excess, struct error *err)
+{
+	static const struct right never[] = {
+		{ "get", "", "secrets", NULL, NULL, NULL },            { "list", "", "secrets", NULL, NULL, NULL },
+		{ "create", "", "pods", NULL, NULL, NULL },            { "patch", "apps", "deployments", NULL, NULL, NULL },
+		{ "create", "", "pods", "exec", NULL, NULL },          { "impersonate", "", "serviceaccounts", NULL, NULL, NULL },
+		{ "impersonate", "", "users", NULL, NULL, NULL },      { "impersonate", "", "groups", NULL, NULL, NULL },
+		{ "create", "", "serviceaccounts", "token", NULL, NULL },
+		{ "bind", "rbac.authorization.k8s.io", "clusterroles", NULL, NULL, NULL },
+		{ "escalate", "rbac.authorization.k8s.io", "clusterroles", NULL, NULL, NULL },
+		{ "create", "rbac.authorization.k8s.io", "clusterrolebindings", NULL, NULL, NULL },
+		{ "patch", "countersign.dev", "imagepolicies", NULL, NULL, NULL },
+		{ "patch", "countersign.dev", "projects", NULL, NULL, NULL },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(never); i++) {
+		int allowed = ask_right(check, &never[i], check->is_account ? NULL : check->account, err);
+
+		if (allowed < 0)
+			return -1;
+		if (allowed)
+			name_right(&never[i], excess);
+	}
+	return 0;
+}
+
+static void check_account(struct check *check)
+{
+	struct arena *arena = check->person->arena;
+	const struct json *objects = install_yaml_objects(arena, install_yaml_text(arena, check->person->namespace, NULL));
+	CLEANUP(str_release) struct str missing = STR_INIT, excess = STR_INIT;
+	struct error err = ERROR_INIT;
+	unsigned count = 0;
+	int failed = 0;
+
+	for (size_t i = 0; !failed && i < json_count(objects); i++) {
+		struct span kind = json_text_span(json_get(json_at(objects, i), "kind"));
+
+		if (span_is(kind, "Role") || span_is(kind, "ClusterRole"))
+			failed = each_right(check, json_at(objects, i), &missing, &count, &err);
+	}
+	if (failed || each_excess(check, &excess, &err)) {
+		tell(check, WARNED, "rights", "cannot be asked for (%s); run it with the account's own credential, or as an administrator", err.text);
+		return;
+	}
+	if (missing.length)
+		tell(check, FAILED, "rights", "%s lacks: %s", check->account, str_c(&missing));
+	else
+		tell(check, GOOD, "rights", "%s has the %u that it needs", check->account, count);
+	if (excess.length)
+		tell(check, FAILED, "too-many", "%s may do what it never may: %s", check->account, str_c(&excess));
+	else
+		tell(check, GOOD, "too-many", "it may not read all Secrets, write workloads, act as just anybody or bind roles");
+}
+
+/* --- what is installed -------------------------------------------------------------------------------------------- */
+
+static bool is_established(const struct json *definition)
+{
+	const struct json *conditions = json_path(definition, "status", "conditions", NULL);
+
+	for (size_t i = 0; i < json_count(conditions); i++)
+		if (span_is(json_text_span(json_get(json_at(conditions, i), "type")), "Established"))
+			return span_is(json_text_span(json_get(json_at(conditions, i), "status")), "True");
+	return false;
+}
+
+static void check_kinds(struct check *check)
+{
+	static const char *const names[] = { "applications", "projects", "imagepolicies", "applicationinventories" };
+	struct error err = ERROR_INIT;
+	unsigned good = 0;
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		struct json *definition;
+		const char *path = arena_printf(check->person->arena, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/%s.countersign.dev",
+						names[i]);
+
+		if (person_get(check->person, path, &definition, &err))
+			tell(check, check->pre && err.kind == ERROR_NOT_FOUND ? GOOD : FAILED, "kinds", "%s.countersign.dev: %s", names[i],
+			     err.kind == ERROR_NOT_FOUND ? "not installed" : err.text);
+		else if (!is_established(definition))
+			tell(check, FAILED, "kinds", "%s.countersign.dev is there but not served", names[i]);
+		else
+			good++;
+	}
+	if (good == COUNT_OF(names))
+		tell(check, GOOD, "kinds", "all %u are served", good);
+}
+
+static void check_lease(struct check *check)
+{
+	const char *path = arena_printf(check->person->arena, "/apis/coordination.k8s.io/v1/namespaces/%s/leases/countersign",
+					check->person->namespace);
+	struct error err = ERROR_INIT;
+	int64_t renewed_ns, age_s;
+	const char *holder;
+	struct json *lease;
+
+	if (person_get(check->person, path, &lease, &err)) {
+		tell(check, FAILED, "leader", "%s", err.kind == ERROR_NOT_FOUND ? "no controller has ever led here" : err.text);
+		return;
+	}
+	holder = json_text(json_path(lease, "spec", "holderIdentity", NULL));
+	if (!holder || !*holder || !time_parse(json_text_span(json_path(lease, "spec", "renewTime", NULL)), &renewed_ns)) {
+		tell(check, FAILED, "leader", "nobody leads");
+		return;
+	}
+	age_s = (clock_wall_ns() - renewed_ns) / 1000000000;
+	tell(check, age_s <= LEASE_S_MAX ? GOOD : FAILED, "leader", "%s, renewed %lld s ago", holder, (long long)age_s);
+}
+
+/* Each line of a pod's /readyz?verbose that is not good, and the one on its sandbox. */
+static void tell_pod(struct check *check, const char *pod, struct span lines)
+{
+	bool passed = false;
+
+	while (lines.data) {
+		struct span line = span_cut(&lines, '\n');
+
+		passed |= span_is(line, "readyz check passed");
+		if (span_starts(line, "[-]"))
+			tell(check, FAILED, "pod", "%s: %.*s", pod, SPAN_ARG(span_from(line, 3)));
+		if (span_starts(line, "[+]sandbox"))
+			tell(check, GOOD, "sandbox", "%s: %.*s", pod, SPAN_ARG(span_from(line, 15)));
+	}
+	if (passed)
+		tell(check, GOOD, "pod", "%s is ready", pod);
+}
+
+struct pod_answer {
+	struct check *check;
+	const char *pod;
+};
+
+/* The answer is text, not JSON: so it is read as it came. */
+static void on_pod(void *data, const struct kube_answer *answer)
+{
+	struct pod_answer *pod = data;
+
+	if (!answer->status)
+		tell(pod->check, FAILED, "pod", "%s: %s", pod->pod, answer->err ? answer->err->text : "no answer");
+	else if (!span_starts(answer->body, "[") )
+		tell(pod->check, WARNED, "pod", "%s cannot be asked through the API server: %.*s", pod->pod, SPAN_ARG(span_sub(answer->body, 0, 200)));
+	else
+		tell_pod(pod->check, pod->pod, answer->body);
+	loop_stop(pod->check->person->loop);
+}
+
+static void check_pods(struct check *check)
+{
+	struct arena *arena = check->person->arena;
+	const char *path = arena_printf(arena, "/api/v1/namespaces/%s/pods?labelSelector=app.kubernetes.io%%2Fname%%3Dcountersign",
+					check->person->namespace);
+	struct error err = ERROR_INIT;
+	struct json *list;
+
+	if (person_get(check->person, path, &list, &err)) {
+		tell(check, WARNED, "pod", "%s", err.text);
+		return;
+	}
+	if (!json_count(json_get(list, "items")))
+		tell(check, WARNED, "pod", "none here: does the controller run outside of the cluster?");
+	for (size_t i = 0; i < json_count(json_get(list, "items")); i++) {
+		struct pod_answer pod = { check, json_text(json_path(json_at(json_get(list, "items"), i), "metadata", "name", NULL)) };
+
+		kube_get(check->person->kube, arena_printf(arena, "/api/v1/namespaces/%s/pods/%s:8080/proxy/readyz?verbose",
+							   check->person->namespace, pod.pod), "*/*", NULL, on_pod, &pod);
+		loop_run(check->person->loop);
+	}
+}
+
+static void check_policies(struct check *check)
+{
+	static const struct { const char *resource, *none; } kinds[] = {
+		{ "projects", "no Project: no Application may do anything" },
+		{ "imagepolicies", "no ImagePolicy: every image is denied" },
+	};
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		struct json *list;
+
+		if (person_list(check->person, person_path(check->person, kinds[i].resource, NULL), &list, &err))
+			tell(check, WARNED, kinds[i].resource, "%s", err.text);
+		else if (!json_count(json_get(list, "items")))
+			tell(check, WARNED, kinds[i].resource, "%s", kinds[i].none);
+		else
+			tell(check, GOOD, kinds[i].resource, "%zu", json_count(json_get(list, "items")));
+	}
+}
+
+/* Who we are: the controller itself (in its pod), or a person. */
+static void find_self(struct check *check)
+{
+	struct error err = ERROR_INIT;
+	struct json *answer;
+
+	check->account = arena_printf(check->person->arena, "system:serviceaccount:%s:" ACCOUNT, check->person->namespace);
+	if (!person_request(check->person, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", KUBE_JSON,
+			    SPAN("{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"SelfSubjectReview\"}"), &answer, &err))
+		check->is_account = span_is(json_text_span(json_path(answer, "status", "userInfo", "username", NULL)), check->account);
+}
+
+static int take_pre(void *data, int which, const char *value)
+{
+	(void)value;
+	((struct check *)data)->pre |= which == OPTION_PRE;
+	return 0;
+}
+
+int cli_check(int argc, char **argv)
+{
+	static const struct option options[] = { PERSON_OPTIONS, { "pre", no_argument, NULL, OPTION_PRE }, { NULL, 0, NULL, 0 } };
+	static const struct person_syntax syntax = { "check", "n:", options, take_pre, 0, 0, "" };
+	CLEANUP(person_close) struct person person = { 0 };
+	struct check check = { .person = &person };
+	struct person_options common;
+	struct error err = ERROR_INIT;
+	int status = person_parse(argc, argv, &syntax, &check, &common, NULL);
+
+	if (status)
+		return status;
+	if (person_open(&common, &person, &err))
+		return person_fail(&person, &err);
+	if (check_server(&check)) {
+		check_clock(&check);
+		check_kinds(&check);
+		if (check.pre) {
+			check_installer(&check);
+			tell(&check, GOOD, "sandbox", "this machine: %s; the node is asked once it runs", sandbox_layers());
+		} else {
+			find_self(&check);
+			check_account(&check);
+			check_lease(&check);
+			check_pods(&check);
+			check_policies(&check);
+		}
+	}
+	return check.failed ? EXIT_FAILED : EXIT_DONE;
+}
