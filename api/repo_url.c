@@ -62,6 +62,24 @@ static int check_path(struct span path, struct error *err)
 	return 0;
 }
 
+/* A name, or an address in brackets, and at most one port; a pattern may have more in its place. */
+static int check_host(struct span authority, struct error *err)
+{
+	bool brackets = span_starts(authority, "[");
+	ptrdiff_t end = span_index(authority, brackets ? ']' : ':');
+	struct span host = span_sub(authority, 0, end < 0 ? authority.length : (size_t)end), port;
+
+	for (size_t i = brackets; i < host.length; i++)
+		if (!isalnum((unsigned char)host.data[i]) && !strchr(brackets ? ":." : ".-_", host.data[i]))
+			return ambiguous(err, "a character in its host that no host has");
+	if (end < 0)
+		return brackets ? ambiguous(err, "a bracket in its host that is not closed") : 0;
+	port = span_from(authority, (size_t)end + brackets);
+	if (port.length && (port.data[0] != ':' || span_index(span_from(port, 1), ':') >= 0))
+		return ambiguous(err, "more behind its host than a port");
+	return 0;
+}
+
 /* "host", "host:8080", "[::1]:8080"; the port that the scheme implies is left out. */
 static int add_host(struct span authority, bool tls, struct str *out, struct error *err)
 {
@@ -125,12 +143,13 @@ int repo_url_canonical(const char *url, struct str *out, struct error *err)
 	if (!scheme)
 		return error_set(err, ERROR_DENIED, "RepositoryNotPermitted", "the URL does not begin with https:// or http://, and no other "
 				 "scheme is built");
-	rest = without_end(span_from(text, scheme));
+	rest = span_from(text, scheme);
 	authority = span_cut(&rest, '/');
+	rest = without_end(rest);
 	if (span_index(authority, '@') >= 0)
 		return ambiguous(err, "a user name or password");
 	str_adds(out, tls ? "https://" : "http://");
-	if (add_host(authority, tls, out, err) || check_path(rest, err))
+	if (check_host(authority, err) || add_host(authority, tls, out, err) || check_path(rest, err))
 		return -1;
 	if (ends_in_git(rest))
 		return ambiguous(err, "more than one \".git\" at its end, or one in other letters");
@@ -148,12 +167,13 @@ static void canonical_pattern(const char *pattern, struct str *out)
 	bool tls;
 
 	scheme = scheme_length(text, &tls);
-	rest = without_end(span_from(text, scheme));
+	rest = span_from(text, scheme);
 	if (!scheme) {
-		str_add(out, rest);
+		str_add(out, without_end(rest));
 		return;
 	}
 	authority = span_cut(&rest, '/');
+	rest = without_end(rest);
 	str_adds(out, tls ? "https://" : "http://");
 	before = out->length;
 	/* a host with stars or braces in its port is taken as it stands */
@@ -206,7 +226,7 @@ int repo_pattern_check(const char *rule, struct error *err)
 
 	if (!scheme && can_match(text))
 		return 0;
-	text = without_end(span_from(text, scheme));
+	text = span_from(text, scheme);
 	authority = span_cut(&text, '/');
 	if (scheme && span_index(authority, '@') < 0 && !check_escapes(text, err))
 		return 0;

@@ -249,18 +249,21 @@ static void take_look(struct app *app, const char *tip, bool failed, bool refuse
 void claims_declared(struct run *run)
 {
 	struct app *app = run->app;
+	CLEANUP(map_release) struct map had = MAP_INIT;
 	struct map before = app->wanted;
 
 	if (run->goal != GOAL_SYNC || run->operation_revision)
 		return;
 	app->wanted = (struct map)MAP_INIT;
+	for (size_t i = 0; i < app->inventory.count; i++)
+		if (*app->inventory.items[i].uid)
+			map_set(&had, span_of(item_key(run->arena, &app->inventory.items[i])), app);
 	for (size_t i = 0; i < run->desired_count; i++) {
-		const struct desired *one = &run->desired[i];
-		const struct inventory_item *item = inventory_find(&app->inventory, one->group, one->kind, one->namespace, one->name);
+		const char *key = run->desired[i].key;
 
 		/* one without a key is refused by the Project, and so will not be taken */
-		if (one->key && (!item || !*item->uid))
-			map_set(&app->wanted, span_of(one->key), app);
+		if (key && !map_has(&had, span_of(key)))
+			map_set(&app->wanted, span_of(key), app);
 	}
 	MAP_EACH(entry, &before)
 		if (!map_has(&app->wanted, span_of(entry->key)))

@@ -194,6 +194,26 @@ def test_object_that_moves_while_the_controller_is_down_is_not_deleted(new_site)
         assert uid_of(site, "ConfigMap", "x") == uid and deletes(site, "configmaps", "x") == []
 
 
+@pytest.mark.parametrize("moment", ["sync.intent", "sync.result"])
+def test_move_survives_a_kill_in_the_middle(new_site, moment):
+    """Killed when the taking over is written down, and when it is done but perhaps in no inventory yet."""
+    site = new_site().install()
+    site.controller.start()
+    repo = two_sides(site, "x")
+    site.settled("x-a", "x-b")
+    uid = uid_of(site, "ConfigMap", "x")
+    since = site.log.next_seq()
+    site.requests.mark()
+    commit = repo.push("move", {"a/x.yaml": None, "b/x.yaml": text(config_map("x", key="moved"))})
+    until("the moment", lambda: site.records(moment, since, "x-b"), seconds=20)
+    site.controller.kill()
+    site.controller.start()
+    site.synced_at(commit, "x-b")
+    site.synced_at(commit, "x-a")
+    assert site.find("v1", "ConfigMap", "x")["data"] == {"key": "moved"}
+    assert uid_of(site, "ConfigMap", "x") == uid and deletes(site, "configmaps", "x") == []
+
+
 def test_nothing_is_pruned_while_the_other_application_of_the_commit_cannot_be_read(place, name):
     repo = two_sides(place, name)
     place.settled(f"{name}-a", f"{name}-b")
