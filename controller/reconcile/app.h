@@ -58,6 +58,7 @@ struct app {
 	bool hard;                          /* and resolve tags anew */
 	bool dirty;                         /* an object of it is not as it was left */
 	struct digest status_written;       /* of the status last written */
+	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	struct book status_book, inventory_book;
 	struct report *report;              /* what is told of it; NULL before the first run */
 	bool unhealed;                      /* something that must not stay comes back with each write */
