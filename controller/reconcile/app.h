@@ -25,7 +25,6 @@ struct app {
 
 	struct arena *spec_arena;           /* of `spec` */
 	struct application spec;
-	struct error spec_error;            /* reason "" when the spec is good */
 	bool present;                       /* the Application exists */
 
 	struct arena *inventory_arena;
@@ -73,6 +72,8 @@ struct app *app_find(const struct core *core, struct span key);
 void app_enqueue(struct app *app, int64_t delay_ms);
 /* Takes a changed object in; NULL: it is gone. */
 void app_update(struct app *app, const struct json *object);
+/* The status that was read is not needed any more. What was borrowed of `spec` goes. */
+void app_drop_status(struct app *app);
 /* Takes an inventory read from the cluster in. */
 void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version);
 void app_free(struct app *app);

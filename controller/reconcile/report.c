@@ -337,6 +337,7 @@ void report_write(struct app *app)
 	CLEANUP(str_release) struct str body = STR_INIT;
 	struct json *patch = json_array(arena), *status;
 	struct digest digest;
+	bool same;
 
 	report_of(app);
 	if (!app->present || must_wait(&app->status_book))
@@ -346,10 +347,14 @@ void report_write(struct app *app)
 	patch_op(arena, patch, "add", "/status", status);
 	json_write(patch, JSON_SORTED, &body);
 	digest = digest_of(str_span(&body));
-	if (digest_equal(&digest, &app->status_written) || is_read_so(app, status, arena))
+	if (digest_equal(&digest, &app->status_written))
 		return;
+	same = is_read_so(app, status, arena);
 	app->status_written = digest;
 	app->status_sent = true;
+	app_drop_status(app);
+	if (same)
+		return;
 	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, "/status"), KUBE_JSON_PATCH, str_span(&body), on_written,
 		      writing_new(app, "status", &app->status_book));
 }
