@@ -116,9 +116,13 @@ def drift_at_once(world: World, count):
              "application/merge-patch+json", '{"spec":{"minReadySeconds":8}}') for i in range(count)]
     repairs = [(kind, 0, method, path.replace("force=false", "force=true"), content_type, body)
                for kind, _, method, path, content_type, body in world.recorded_writes(range(count), 1) if "/deployments/" in path]
-    world.controller_pause()
+    world.controller.stop()
     world.bare(plan, admin=True)
     bare = world.bare(repairs, impersonate=True)
+    world.controller.start()
+    wait_silent(world)
+    # for as long as the edits take, and no longer: it would lose its lease
+    world.controller_pause()
     edits = world.bare(plan, admin=True)
     tail, began = Tail(world), time.time()
     world.controller_continue()
@@ -135,12 +139,10 @@ def restart(world: World, limit=600):
     lists = bare_lists(world)
     tail, before = Tail(world), requests(world.kube)
     meter = Meter(world, world.controller)
-    log = world.controller.output
-    offset = log.stat().st_size
     began = time.time()
     world.controller.start(wait=False)
     meter.start()
-    compared = wait_compared(world, log, offset, limit) - began
+    compared = wait_silent(world, limit) - began
     quiet(tail, 3)
     cost = meter.stop()
     whole, core = memory(world)
@@ -148,8 +150,8 @@ def restart(world: World, limit=600):
             "pss_mib": round(whole / 2**20, 1), "core_pss_mib": round(core / 2**20, 1), **cost}
 
 
-def wait_compared(world, log, offset, limit):
-    """All is compared when the processes fall silent: no CPU for a second."""
+def wait_silent(world, limit=600):
+    """All is compared when the processes fall silent; returns when they did."""
     deadline, last, since = time.time() + limit, None, time.time()
     while time.time() < deadline:
         used = round(sum(cpu_of(p) for p in world.controller.pids()), 2)
