@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 #define BLOCK_FIRST ((size_t)4096)
+#define BLOCK_SMALL ((size_t)512)
 #define BLOCK_MOST ((size_t)256 << 10)
 #define ARENA_LIMIT_DEFAULT ((size_t)1 << 30)
 
@@ -38,13 +39,23 @@ static struct block *block_new(size_t size, struct block *older)
 	return block;
 }
 
-struct arena *arena_new(size_t limit)
+static struct arena *new_with(size_t limit, size_t first)
 {
 	struct arena *arena = mem_alloc(sizeof(*arena));
 
 	arena->limit = limit ? limit : ARENA_LIMIT_DEFAULT;
-	arena->block = block_new(BLOCK_FIRST - sizeof(struct block), NULL);
+	arena->block = block_new(first - sizeof(struct block), NULL);
 	return arena;
+}
+
+struct arena *arena_new(size_t limit)
+{
+	return new_with(limit, BLOCK_FIRST);
+}
+
+struct arena *arena_new_small(void)
+{
+	return new_with(0, BLOCK_SMALL);
 }
 
 static void run_deferred(struct arena *arena)

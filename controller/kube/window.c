@@ -5,8 +5,10 @@
 
 #define WIDTH_LEAST 4u
 #define NARROW_EVERY_MS 1000
-/* of so many turns one goes to the lowest lane that waits */
+/* of so many turns one goes to what only tells; of fewer when much of it waits, so that it is never far behind */
 #define LOW_SHARE 64u
+#define LAG_SHARE 4u
+#define LAG_MOST 512u
 
 void window_init(struct window *window)
 {
@@ -22,6 +24,7 @@ void window_queue(struct window *window, struct turn *turn, enum lane lane)
 	else
 		window->first[lane] = turn;
 	window->last[lane] = turn;
+	window->waiting[lane]++;
 	window->queued++;
 }
 
@@ -37,29 +40,32 @@ static void take_out(struct window *window, struct turn *turn)
 		window->last[turn->lane] = turn->before;
 	turn->next = turn->before = NULL;
 	turn->queued = false;
+	window->waiting[turn->lane]--;
 	window->queued--;
+}
+
+/* Whether it is this low lane's turn though higher ones wait. */
+static bool is_due(struct window *window, enum lane lane)
+{
+	if (!window->waiting[lane] || ++window->passed[lane] < (window->waiting[lane] > LAG_MOST ? LAG_SHARE : LOW_SHARE))
+		return false;
+	window->passed[lane] = 0;
+	return true;
 }
 
 static struct turn *choose(struct window *window)
 {
-	struct turn *high = NULL, *low = NULL;
-
 	if (window->first[LANE_URGENT])
 		return window->first[LANE_URGENT];
 	if (window->in_flight >= window->width)
 		return NULL;
-	for (enum lane lane = LANE_READ; lane < LANE_COUNT; lane++) {
-		if (!window->first[lane])
-			continue;
-		high = high ? high : window->first[lane];
-		low = window->first[lane];
-	}
-	if (low == high)
-		return high;
-	if (++window->passed < LOW_SHARE)
-		return high;
-	window->passed = 0;
-	return low;
+	for (enum lane lane = LANE_BOOK; lane < LANE_COUNT; lane++)
+		if (is_due(window, lane))
+			return window->first[lane];
+	for (enum lane lane = LANE_READ; lane < LANE_COUNT; lane++)
+		if (window->waiting[lane])
+			return window->first[lane];
+	return NULL;
 }
 
 struct turn *window_next(struct window *window)

@@ -18,8 +18,8 @@
 enum lane {
 	LANE_URGENT,     /* the lease: sent at once, not counted */
 	LANE_READ,       /* what a run waits for before it can plan */
-	LANE_WRITE,      /* governed writes */
-	LANE_BOOK,       /* status, inventory */
+	LANE_WRITE,      /* governed writes, and the inventories that remember them */
+	LANE_BOOK,       /* status */
 	LANE_EVENT,      /* events: best effort */
 	LANE_COUNT,
 };
@@ -34,8 +34,8 @@ struct window {
 	size_t width, in_flight, good;
 	int64_t narrowed_ms;                           /* when it was last halved; 0: never */
 	struct turn *first[LANE_COUNT], *last[LANE_COUNT];
-	size_t queued;
-	unsigned passed;                               /* turns given since a lower lane had one */
+	size_t queued, waiting[LANE_COUNT];
+	unsigned passed[LANE_COUNT];                   /* turns given since a low lane had one */
 };
 
 void window_init(struct window *window);

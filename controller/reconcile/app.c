@@ -71,10 +71,47 @@ static bool is_news(const struct app *app, const struct application *now)
 	       strcmp(app->spec.uid, now->uid) || now->refresh || now->operation || !!app->spec.finalizer != !!now->finalizer;
 }
 
+/* The object without what nobody here reads: who owns its fields, and the status once the report has it. */
+static struct json *keep(struct arena *arena, const struct json *object, bool with_status)
+{
+	struct json *out = json_object(arena), *metadata = json_object(arena);
+
+	JSON_EACH(member, object)
+		if (!span_is(member->key, "metadata") && (with_status || !span_is(member->key, "status")))
+			json_set_span(arena, out, arena_span(arena, member->key), json_copy(arena, member->value));
+	JSON_EACH(member, json_get(object, "metadata"))
+		if (!span_is(member->key, "managedFields"))
+			json_set_span(arena, metadata, arena_span(arena, member->key), json_copy(arena, member->value));
+	json_set(arena, out, "metadata", metadata);
+	return out;
+}
+
+void app_drop_status(struct app *app)
+{
+	struct arena *arena;
+	struct application spec;
+	struct error err = ERROR_INIT;
+	enum refresh refresh = app->spec.refresh;
+	bool operation = app->spec.operation != NULL;
+
+	if (!app->spec.status)
+		return;
+	arena = arena_new_small();
+	application_decode(keep(arena, app->spec.object, false), arena, &spec, &err);
+	arena_free(app->spec_arena);
+	app->spec_arena = arena;
+	app->spec = spec;
+	/* what was taken up stays so */
+	app->spec.refresh = refresh;
+	if (!operation)
+		app->spec.operation = NULL;
+}
+
 void app_update(struct app *app, const struct json *object)
 {
 	struct arena *arena;
 	struct application spec;
+	struct error err = ERROR_INIT;
 	bool news;
 
 	if (!object) {
@@ -85,9 +122,9 @@ void app_update(struct app *app, const struct json *object)
 		app_enqueue(app, 0);
 		return;
 	}
-	arena = arena_new(0);
-	app->spec_error = (struct error)ERROR_INIT;
-	application_decode(json_copy(arena, object), arena, &spec, &app->spec_error);
+	arena = arena_new_small();
+	/* a run tells what is wrong in it */
+	application_decode(keep(arena, object, !app->report), arena, &spec, &err);
 	news = is_news(app, &spec);
 	arena_free(app->spec_arena);
 	app->spec_arena = arena;
@@ -105,7 +142,7 @@ void app_update(struct app *app, const struct json *object)
 
 void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version)
 {
-	struct arena *arena = arena_new(0);
+	struct arena *arena = arena_new_small();
 	struct inventory copy;
 
 	inventory_copy(arena, inventory, &copy);

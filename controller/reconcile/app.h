@@ -25,7 +25,6 @@ struct app {
 
 	struct arena *spec_arena;           /* of `spec` */
 	struct application spec;
-	struct error spec_error;            /* reason "" when the spec is good */
 	bool present;                       /* the Application exists */
 
 	struct arena *inventory_arena;
@@ -59,6 +58,7 @@ struct app {
 	bool hard;                          /* and resolve tags anew */
 	bool dirty;                         /* an object of it is not as it was left */
 	struct digest status_written;       /* of the status last written */
+	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	struct book status_book, inventory_book;
 	struct report *report;              /* what is told of it; NULL before the first run */
 	bool unhealed;                      /* something that must not stay comes back with each write */
@@ -72,6 +72,7 @@ struct app {
 	bool looked_once;                   /* since the start */
 	bool look_failed;                   /* at looked_tip: what it declares there is not known */
 	bool look_refused;                  /* it does not come as far as its repository */
+	bool news;                          /* it was told of a commit and has not looked at it yet */
 	bool waits_for_looks;               /* it prunes nothing until others have looked */
 
 	struct map heals;                   /* object key -> struct heal: who takes fields back */
@@ -85,6 +86,8 @@ struct app *app_find(const struct core *core, struct span key);
 void app_enqueue(struct app *app, int64_t delay_ms);
 /* Takes a changed object in; NULL: it is gone. */
 void app_update(struct app *app, const struct json *object);
+/* The status that was read is not needed any more. What was borrowed of `spec` goes. */
+void app_drop_status(struct app *app);
 /* Takes an inventory read from the cluster in. */
 void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version);
 void app_free(struct app *app);

@@ -96,6 +96,7 @@ void claims_forget(struct app *app)
 		if (holder(app->core, entry->key) == app)
 			map_remove(&app->core->claims, span_of(entry->key));
 	wait_for(app, NULL);
+	claims_pruning_waits(app, false);
 	map_release(&app->claiming);
 	map_release(&app->wanted);
 	map_release(&app->offers);
@@ -221,9 +222,11 @@ int claims_check(struct run *run, struct desired *desired, struct error *err)
 }
 
 /* Those whose pruning waited for this look. */
-static void tell_pruning(struct app *looked)
+static void tell_pruning(struct core *core, const struct app *looked)
 {
-	MAP_EACH(entry, &looked->core->apps) {
+	if (!core->pruning_waits)
+		return;
+	MAP_EACH(entry, &core->apps) {
 		struct app *app = entry->value;
 
 		if (app != looked && app->waits_for_looks)
@@ -234,6 +237,7 @@ static void tell_pruning(struct app *looked)
 /* Tells of a look only if it tells something new: two that wait for a third must not wake each other for ever. */
 static void take_look(struct app *app, const char *tip, bool failed, bool refused)
 {
+	char known[65];
 	bool news = !app->looked_once || app->look_failed != failed || app->look_refused != refused ||
 		    (tip && (!app->looked_tip || strcmp(app->looked_tip, tip)));
 
@@ -242,8 +246,22 @@ static void take_look(struct app *app, const char *tip, bool failed, bool refuse
 	app->look_refused = refused;
 	if (tip)
 		report_text(&app->looked_tip, tip);
+	if (tip && repos_known(app->core->repos, app, known) && !strcmp(known, tip))
+		app->news = false;
 	if (news)
-		tell_pruning(app);
+		tell_pruning(app->core, app);
+}
+
+void claims_no_news(struct core *core)
+{
+	tell_pruning(core, NULL);
+}
+
+void claims_pruning_waits(struct app *app, bool waits)
+{
+	app->core->pruning_waits += waits;
+	app->core->pruning_waits -= app->waits_for_looks;
+	app->waits_for_looks = waits;
 }
 
 void claims_declared(struct run *run)
@@ -372,7 +390,7 @@ static const char *not_known_of(const struct run *run, const struct app *other)
 {
 	char tip[65];
 
-	if (other == run->app || !other->present || other->spec.deleting || other->spec_error.reason[0] ||
+	if (other == run->app || !other->present || other->spec.deleting ||
 	    strcmp(other->spec.repo_url, run->spec.repo_url))
 		return NULL;
 	if (other->look_refused)
@@ -381,7 +399,8 @@ static const char *not_known_of(const struct run *run, const struct app *other)
 		return "has not been looked at since the start";
 	if (!repos_known(run->core->repos, other, tip))
 		return NULL; /* its revision does not exist */
-	if (!other->looked_tip || strcmp(other->looked_tip, tip))
+	/* a commit that touches nothing it reads needs no look */
+	if ((!other->looked_tip || strcmp(other->looked_tip, tip)) && (!repos_told(run->core->repos, other) || other->news))
 		return "has not looked at the newest commit yet";
 	/* what is wrong in it came with the very commit that took the objects from here */
 	if (other->look_failed && other->tried_revision && run->revision && !strcmp(other->tried_revision, run->revision))
@@ -391,14 +410,14 @@ static const char *not_known_of(const struct run *run, const struct app *other)
 
 const char *claims_wait(struct run *run)
 {
-	run->app->waits_for_looks = false;
+	claims_pruning_waits(run->app, false);
 	MAP_EACH(entry, &run->core->apps) {
 		const struct app *other = entry->value;
 		const char *why = not_known_of(run, other);
 
 		if (!why)
 			continue;
-		run->app->waits_for_looks = true;
+		claims_pruning_waits(run->app, true);
 		return arena_printf(run->arena, "Application %s, of the same repository, %s", other->key, why);
 	}
 	return NULL;

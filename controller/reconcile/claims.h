@@ -50,6 +50,9 @@ const char *claims_mover(struct run *run, const struct inventory_item *item, con
 void claims_drop(struct app *app, const char *key);
 /* plan: what has to be known of others before anything is pruned, as text for a person; NULL: nothing. */
 const char *claims_wait(struct run *run);
+void claims_pruning_waits(struct app *app, bool waits);
+/* Nobody else is concerned by a new commit: those whose pruning waited go on. */
+void claims_no_news(struct core *core);
 /* Whether the item is the run's own Application or one of those above it: it is not for its children to delete. */
 bool claims_is_above(const struct run *run, const struct inventory_item *item);
 

@@ -76,6 +76,7 @@ struct core {
 	struct map apps;                  /* "namespace/name" -> struct app */
 	struct map claims;                /* object key -> struct app: who may write it (claims.h) */
 	size_t waiting;                   /* Applications that wait for an object of another's */
+	size_t pruning_waits;             /* Applications with waits_for_looks */
 	struct timer *audit_retry, *stop_timer;
 	int64_t stop_by_ms;
 	struct str last_checkpoint;       /* of the log that was closed at the end */

@@ -81,6 +81,7 @@ void interests_join(struct interests *interests, struct app *app, const char *pa
 
 void interests_wait(struct app *app)
 {
+	app->interest->of->waiting += !app->interest->waiting;
 	app->interest->waiting = true;
 }
 
@@ -98,13 +99,16 @@ void interests_leave(struct app *app)
 	else
 		interest->of->first = interest->next;
 	interest->of->count--;
+	interest->of->waiting -= interest->waiting;
 	free(interest->path);
 	free(interest);
 }
 
 static void tell(struct interest *interest)
 {
+	interest->of->waiting -= interest->waiting;
 	interest->waiting = false;
+	interest->app->news = true;
 	if (interest->app->run)
 		run_wake(interest->app->run);
 	app_enqueue(interest->app, 0);
@@ -112,7 +116,7 @@ static void tell(struct interest *interest)
 
 void interests_tell_waiting(struct interests *interests)
 {
-	for (struct interest *interest = interests->first; interest; interest = interest->next)
+	for (struct interest *interest = interests->first; interest && interests->waiting; interest = interest->next)
 		if (interest->waiting)
 			tell(interest);
 }

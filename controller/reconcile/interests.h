@@ -15,7 +15,7 @@ struct interest;
 struct interests {
 	struct map paths;             /* clean path -> the first struct interest of it */
 	struct interest *first;       /* of all */
-	size_t count;
+	size_t count, waiting;
 };
 
 /* The app reads this path from now on, and nothing of another revision any more. A path that is not clean is told everything. */

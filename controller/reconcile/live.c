@@ -20,8 +20,7 @@ struct kind_watch {
 	bool metadata;
 	char *account;              /* "system:serviceaccount:..." for Secrets, else NULL */
 	char *namespace;            /* likewise */
-	struct map keys;            /* keys of what it told, for what vanished between lists */
-	struct map seen;            /* keys told in the list under way */
+	uint32_t list;              /* counts lists: what was not told in the last one has vanished */
 	struct error err;           /* reason "" while it works */
 };
 
@@ -333,9 +332,10 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	if (!name)
 		return;
 	key = live_key(arena, watch->group, watch->kind, namespace, name);
-	map_set(&watch->seen, span_of(key), watch);
+	object = map_get(&live->objects, span_of(key));
 	if (event == WATCH_DELETED) {
-		map_remove(&watch->keys, span_of(key));
+		if (object)
+			object->watch = NULL;
 		/* our label may have been taken off, which looks the same */
 		if (map_has(&live->core->claims, span_of(key)))
 			fetch(watch, namespace, name, key);
@@ -343,7 +343,9 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 			gone(live, key);
 		return;
 	}
-	map_set(&watch->keys, span_of(key), watch);
+	object = object_get(live, key);
+	object->watch = watch;
+	object->list = watch->list;
 	if (!watch->metadata) {
 		/* items of a list carry neither */
 		if (!json_get_text(from, "kind")) {
@@ -356,7 +358,6 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 		take(live, from, watch->group, watch->kind, false);
 		return;
 	}
-	object = object_get(live, key);
 	if (object->resource_version && span_is(json_text_span(json_get(metadata, "resourceVersion")), object->resource_version))
 		return;
 	if (!object->resource_version) {
@@ -370,7 +371,7 @@ static void on_listing(void *data)
 {
 	struct kind_watch *watch = data;
 
-	map_release(&watch->seen);
+	watch->list++;
 }
 
 /* Runs that wait for a list look again. */
@@ -384,34 +385,43 @@ static void wake_all(struct live *live)
 	}
 }
 
-static const char *first_unseen(const struct kind_watch *watch)
+/* Told before, and not in the list that has just ended. */
+static void vanished(struct kind_watch *watch, const char *key)
 {
-	MAP_EACH(entry, &watch->keys)
-		if (!map_has(&watch->seen, span_make(entry->key, entry->length)))
-			return entry->key;
-	return NULL;
+	CLEANUP(mem_cleanup) char *copy = mem_strdup(key);
+	struct span rest = span_of(copy), namespace;
+
+	span_cut(&rest, '/');
+	span_cut(&rest, '/');
+	namespace = span_cut(&rest, '/');
+	if (map_has(&watch->live->core->claims, span_of(copy))) {
+		CLEANUP(mem_cleanup) char *ns = mem_strndup(namespace.data, namespace.length);
+
+		fetch(watch, ns, rest.data, copy);
+	} else {
+		gone(watch->live, copy);
+	}
 }
 
 static void on_listed(void *data)
 {
 	struct kind_watch *watch = data;
-	const char *key;
+	CLEANUP(str_release) struct str keys = STR_INIT;
+	struct span rest;
 
-	while ((key = first_unseen(watch)) != NULL) {
-		CLEANUP(mem_cleanup) char *copy = mem_strdup(key);
-		struct span rest = span_of(copy), namespace;
+	/* gathered first: what is gone is taken out of the map */
+	MAP_EACH(entry, &watch->live->objects) {
+		const struct live_object *object = entry->value;
 
-		map_remove(&watch->keys, span_of(copy));
-		span_cut(&rest, '/');
-		span_cut(&rest, '/');
-		namespace = span_cut(&rest, '/');
-		if (map_has(&watch->live->core->claims, span_of(copy))) {
-			CLEANUP(mem_cleanup) char *ns = mem_strndup(namespace.data, namespace.length);
+		if (object->watch == watch && object->list != watch->list)
+			str_add(&keys, span_make(entry->key, entry->length + 1));
+	}
+	for (rest = str_span(&keys); rest.length;) {
+		struct span key = span_cut(&rest, '\0');
+		struct live_object *object = map_get(&watch->live->objects, key);
 
-			fetch(watch, ns, rest.data, copy);
-		} else {
-			gone(watch->live, copy);
-		}
+		object->watch = NULL;
+		vanished(watch, key.data);
 	}
 	watch->err = (struct error)ERROR_INIT;
 	wake_all(watch->live);
@@ -444,8 +454,6 @@ void live_free(struct live *live)
 		struct kind_watch *watch = entry->value;
 
 		watch_free(watch->watch);
-		map_release(&watch->keys);
-		map_release(&watch->seen);
 		free(watch->group);
 		free(watch->kind);
 		free(watch->account);

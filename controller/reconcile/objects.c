@@ -136,7 +136,7 @@ static void inventory_changed(struct collection *collection, struct span name, c
 /* Same content as before: a status update or a relist. */
 static bool is_same(const struct object_copy *copy, const struct json *object)
 {
-	return copy && json_equal(json_get(copy->object, "spec"), json_get(object, "spec")) &&
+	return copy && copy->object && json_equal(json_get(copy->object, "spec"), json_get(object, "spec")) &&
 	       json_equal(json_get(copy->object, "data"), json_get(object, "data")) &&
 	       json_equal(json_path(copy->object, "metadata", "labels", NULL), json_path(object, "metadata", "labels", NULL));
 }
@@ -227,11 +227,16 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 		copy = mem_alloc(sizeof(*copy));
 		map_set(&collection->copies, name, copy);
 	}
+	copy->seen = true;
+	/* of these there are many, and whom they concern takes what it needs */
+	if (collection->kind == OWN_APPLICATION || collection->kind == OWN_INVENTORY) {
+		react(collection, name, object, same, "");
+		return;
+	}
 	arena_free(copy->arena);
 	copy->arena = arena_new(0);
 	copy->object = json_copy(copy->arena, object);
 	json_remove(json_get(copy->object, "metadata"), "managedFields");
-	copy->seen = true;
 	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
 }
 

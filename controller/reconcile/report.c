@@ -317,24 +317,44 @@ static struct json *patch_op(struct arena *arena, struct json *patch, const char
 	return json_set(arena, one, "value", value);
 }
 
+/* After a restart: the status that was read says this already. The API server drops members that are null. */
+static bool is_read_so(const struct app *app, const struct json *status, struct arena *arena)
+{
+	struct json *wanted;
+
+	if (app->status_sent || !app->spec.status)
+		return false;
+	wanted = json_copy(arena, status);
+	if (json_is(json_get(wanted, "operationState"), JSON_NULL))
+		json_remove(wanted, "operationState");
+	return json_equal(wanted, app->spec.status);
+}
+
 /* The whole status is replaced: a merge would keep what an earlier operation left in it. */
 void report_write(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str body = STR_INIT;
-	struct json *patch = json_array(arena);
+	struct json *patch = json_array(arena), *status;
 	struct digest digest;
+	bool same;
 
 	report_of(app);
 	if (!app->present || must_wait(&app->status_book))
 		return;
+	status = status_json(app, arena);
 	patch_op(arena, patch, "test", "/metadata/uid", json_string(arena, app->spec.uid));
-	patch_op(arena, patch, "add", "/status", status_json(app, arena));
+	patch_op(arena, patch, "add", "/status", status);
 	json_write(patch, JSON_SORTED, &body);
 	digest = digest_of(str_span(&body));
 	if (digest_equal(&digest, &app->status_written))
 		return;
+	same = is_read_so(app, status, arena);
 	app->status_written = digest;
+	app->status_sent = true;
+	app_drop_status(app);
+	if (same)
+		return;
 	/* rbac: own countersign.dev/applications/status patch */
 	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, "/status"), KUBE_JSON_PATCH, str_span(&body), on_written,
 		      writing_new(app, "status", &app->status_book));

@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "io/file.h"
+#include "reconcile/claims.h"
 #include "reconcile/interests.h"
 #include "reconcile/objects.h"
+#include "reconcile/repo_jobs.h"
 #include "reconcile/run.h"
 #include "source/git_url.h"
 #include "source/source_job.h"
@@ -27,6 +29,7 @@ struct want {                       /* one target revision of a repository */
 	int64_t checked_ms;         /* when the answer that stands here was asked for; 0: never */
 	struct error err;           /* reason "" while it resolves */
 	struct interests interests;
+	size_t telling;             /* new commits of which it is being found out whom they concern */
 };
 
 struct repo {
@@ -139,8 +142,7 @@ static void submit(struct job_call *call)
 	worker_submit(repo->pool, str_span(&call->request), -1, FETCH_TIMEOUT_MS, on_job, call);
 }
 
-/* Takes the content of *request. */
-static void send_job(struct repo *repo, struct str *request, worker_done *on_done, void *data)
+void repo_send(struct repo *repo, struct str *request, worker_done *on_done, void *data)
 {
 	struct job_call *call = mem_alloc(sizeof(*call));
 
@@ -187,6 +189,9 @@ static void on_changed(void *data, struct span answer, int fd, const struct erro
 		interests_tell_all(&want->interests);
 	else if (want)
 		interests_tell_changed(&want->interests, reply.paths, reply.count);
+	if (want)
+		want->telling--;
+	claims_no_news(call->repo->repos->core);
 	free(call->revision);
 	free(call);
 }
@@ -208,7 +213,8 @@ static void tell_commit(struct want *want, const char *before)
 	source_changed_encode(&changed, &request);
 	call = mem_alloc(sizeof(*call));
 	*call = (struct changed_call){ want->repo, mem_strdup(want->revision) };
-	send_job(want->repo, &request, on_changed, call);
+	want->telling++;
+	repo_send(want->repo, &request, on_changed, call);
 }
 
 struct fetch_call {
@@ -285,7 +291,7 @@ static void fetch(struct want *want, const struct source_ref *ref)
 	call->repo = want->repo;
 	memcpy(call->commit, ref->commit, sizeof(call->commit));
 	want->repo->fetching++;
-	send_job(want->repo, &request, on_fetched, call);
+	repo_send(want->repo, &request, on_fetched, call);
 }
 
 static void take_ref(struct want *want, const struct source_ref *ref)
@@ -352,7 +358,7 @@ static void start_poll(struct repo *repo)
 	refs.revisions = (const char **)repo->asked;
 	refs.count = repo->asked_count;
 	source_refs_encode(&refs, &request);
-	send_job(repo, &request, on_refs, repo);
+	repo_send(repo, &request, on_refs, repo);
 }
 
 static void want_free(struct want *want)
@@ -461,7 +467,7 @@ void repos_credentials_changed(struct repos *repos)
 	}
 }
 
-static struct repo *repo_get(struct repos *repos, const char *url)
+struct repo *repo_get(struct repos *repos, const char *url)
 {
 	struct repo *repo = map_get(&repos->repos, span_of(url));
 	struct digest digest;
@@ -539,59 +545,18 @@ bool repos_known(const struct repos *repos, const struct app *app, char commit[6
 	return true;
 }
 
+bool repos_told(const struct repos *repos, const struct app *app)
+{
+	const struct repo *repo = map_get(&repos->repos, span_of(app->spec.repo_url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(app->spec.target_revision)) : NULL;
+
+	return want && !want->coming[0] && !want->telling;
+}
+
 int64_t repos_found_ms(const struct repos *repos, const char *url, const char *revision)
 {
 	const struct repo *repo = map_get(&repos->repos, span_of(url));
 	const struct want *want = repo ? map_get(&repo->wants, span_of(revision)) : NULL;
 
 	return want ? want->found_ms : 0;
-}
-
-struct tree_call {
-	void (*on_done)(void *, const struct tree_answer *, const struct error *);
-	void *data;
-};
-
-static void on_tree(void *data, struct span answer, int fd, const struct error *err)
-{
-	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	struct tree_call *call = data;
-	struct source_tree_reply reply;
-	struct tree_answer out = { .fd = -1 };
-	struct error bad = ERROR_INIT;
-
-	if (!err && source_tree_reply_decode(answer, arena, &reply, &bad))
-		err = &bad;
-	if (!err && reply.changed != (fd >= 0)) {
-		error_set(&bad, ERROR_INTERNAL, "BadFrame", "the source worker sent no files");
-		err = &bad;
-	}
-	if (err) {
-		fd_cleanup(&fd);
-		call->on_done(call->data, NULL, err);
-	} else {
-		out.input = reply.input;
-		out.unchanged = !reply.changed;
-		out.fd = fd;
-		snprintf(out.revision, sizeof(out.revision), "%s", reply.revision);
-		out.author = arena_printf(arena, "%s <%s>", reply.author.name, reply.author.email);
-		out.subject = reply.subject;
-		out.committed_s = reply.committer.time_s;
-		call->on_done(call->data, &out, NULL);
-	}
-	free(call);
-}
-
-void repos_tree(struct repos *repos, const struct tree_request *request,
-		void (*on_done)(void *data, const struct tree_answer *answer, const struct error *err), void *data)
-{
-	CLEANUP(str_release) struct str bytes = STR_INIT;
-	struct source_tree_request tree = { .path = request->path, .recurse = request->recurse, .include = request->include,
-					    .exclude = request->exclude, .previous = request->previous };
-	struct tree_call *call = mem_alloc(sizeof(*call));
-
-	*call = (struct tree_call){ on_done, data };
-	snprintf(tree.commit, sizeof(tree.commit), "%s", request->commit);
-	source_tree_encode(&tree, &bytes);
-	send_job(repo_get(repos, request->url), &bytes, on_tree, call);
 }

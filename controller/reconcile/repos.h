@@ -23,6 +23,8 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 			      char commit[65], struct error *err);
 /* The newest commit that is known for the Application, fetched or being fetched; false: it asks for none, or it does not resolve. */
 bool repos_known(const struct repos *repos, const struct app *app, char commit[65]);
+/* Whether all that read something which the newest commit changes have been told of it. */
+bool repos_told(const struct repos *repos, const struct app *app);
 /* When the commit that repos_resolve gave was asked for and first seen (monotonic); 0: not known. */
 int64_t repos_found_ms(const struct repos *repos, const char *url, const char *revision);
 

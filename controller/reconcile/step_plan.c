@@ -15,6 +15,7 @@
 #include "diff/extras.h"
 #include "diff/order.h"
 #include "diff/patch.h"
+#include "reconcile/claims.h"
 #include "reconcile/live.h"
 #include "reconcile/permission.h"
 #include "reconcile/planning.h"
@@ -440,7 +441,7 @@ enum step_result step_plan(struct run *run)
 		number(run);
 		return STEP_NEXT;
 	}
-	run->app->waits_for_looks = false;
+	claims_pruning_waits(run->app, false);
 	if (plan_namespace(run, &err))
 		return run_fail(run, &err);
 	for (size_t i = 0; i < run->desired_count; i++)

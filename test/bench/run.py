@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import big  # noqa: E402
 import scenarios  # noqa: E402
 from world import ROOT, commit_of, world  # noqa: E402
 
@@ -88,6 +89,51 @@ def s1_s2(w, options, rows):
             rows.append(Row(f"{name} {count} applications: nothing more to write", [m["quiet_s"] for m in mine], [t["seconds"] for t in theirs]))
 
 
+def big_world(w, options, rows):
+    """S3 to S6 in one world of one repository: filling it takes longest."""
+    count = max(10, int(10000 * options.scale))
+    filled = big.start(w, count)
+    tell(f"filled with {count} applications in {filled['seconds']} s")
+    wanted = options.scenario or ["S3", "S4", "S5", "S6"]
+    rows.append(Row(f"a repository of {count} applications, {4 * count} files, applied for the first time", [filled["seconds"]], **cost_of([filled])))
+    if "S3" in wanted:
+        seen = big.idle(w, 600 * min(1, options.scale * 2))
+        rows.append(Row(f"S3 {count} applications, nothing changes, {seen['wall_s']:.0f} s: share of a core", [seen["share_of_core"]],
+                        target="≤ 0.003; ≤ 96 MiB; no request", cpu=seen["cpu_s"], requests={**seen["writes"], **seen["reads"]} or "0",
+                        memory=seen["pss_mib"], detail=seen))
+    if "S5" in wanted:
+        seen = [big.one_file(w, 7 * (i + 1) % count, 2) for i in range(options.turns)]
+        rows.append(Row(f"S5 one file of {4 * count} changes: seen → applied", [x["applied_s"] for x in seen], cpu=median([x["cpu_s"] for x in seen]),
+                        requests=seen[-1]["writes"], detail=seen))
+        rows.append(Row("S5 of that: the Git server's answers and the write", [x["git_s"] + x["write_s"] for x in seen]))
+        rows.append(Row("S5 of that: ours", [x["rest_s"] for x in seen], target="≤ 0.015"))
+    if "S4" in wanted:
+        edits = max(10, int(200 * min(1, options.scale * 10)))
+        seen = big.drift_one_by_one(w, edits)
+        rows.append(Row(f"S4 {edits} edits, one after the other: edit → repaired, p50", [seen["p50_ms"] / 1000], target="≤ 0.006 + fdatasync"))
+        rows.append(Row(f"S4 {edits} edits, one after the other: edit → repaired, p99", [seen["p99_ms"] / 1000], target="≤ 0.020 + fdatasync"))
+        seen = [big.drift_at_once(w, min(1000, count)) for _ in range(min(3, options.turns))]
+        rows.append(Row(f"S4 {min(1000, count)} edits at once: all repaired", [x["repaired_s"] for x in seen], [x["bare_s"] for x in seen], "≥ 0.85",
+                        requests=seen[-1]["writes"], detail=seen))
+    if "S6" in wanted:
+        restarts(w, options, rows, count)
+
+
+def restarts(w, options, rows, count):
+    """S6 at the size that is there, and at a quarter, a half and the whole of 25,000 applications."""
+    sizes, before = [int(25000 * options.scale * f) for f in (0.5, 1)], (None, None)
+    for size in [count, *[s for s in sizes if s > count]]:
+        if size > count:
+            big.more(w, range(count, size))
+            count = size
+        seen = big.restart(w)
+        slope = round((seen["pss_mib"] - before[1]) * 2**20 / (4 * (size - before[0]))) if before[0] else None
+        rows.append(Row(f"S6 restart with {size} applications, {4 * size} objects: all compared", [seen["compared_s"]], [seen["bare_lists_s"]],
+                        "≥ 0.50; ≤ 500 B an object" + (f"; slope {slope} B" if slope else ""), cpu=seen["cpu_s"]["controller"],
+                        api_cpu=seen["cpu_s"]["apiserver"], requests={**seen["writes"], **seen["requests"]}, memory=seen["pss_mib"], detail=seen))
+        before = (size, seen["pss_mib"])
+
+
 def s8(_, options, rows):
     """The audit log: test/unit/record/test_log_speed.c prints both sides."""
     subprocess.run(["make", "-s", "-j2", "build/release/test/test_log_speed"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -107,7 +153,8 @@ def s8(_, options, rows):
         rows.append(Row(f"S8 log of {records} records opened", reopen))
 
 
-SCENARIOS = {"S1": s1_s2, "S8": s8}
+SCENARIOS = {"S1": s1_s2, "S3": big_world, "S8": s8}
+MEANT = {"S2": "S1", "S4": "S3", "S5": "S3", "S6": "S3"}     # played in the world of another
 WITHOUT_WORLD = {"S8"}
 
 
@@ -138,7 +185,8 @@ def main():
     parse.add_argument("--growth", action="store_true", help="also twice and four times the size, once each")
     options = parse.parse_args()
     options.factors = (1, 2, 4) if options.growth else (1,)
-    names = [n for n in SCENARIOS if not options.scenario or n in options.scenario]
+    wanted = {MEANT.get(n, n) for n in options.scenario}
+    names = [n for n in SCENARIOS if not wanted or n in wanted]
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in names:
         rows = []

@@ -133,6 +133,14 @@ class World:
         self.token.write_text(self.kube.token_of(NAMESPACE, ACCOUNT))
         return self
 
+    def more_namespaces(self, count):
+        """For so many applications altogether; the team may use them."""
+        wanted = [f"bench-{i:03d}" for i in range((count + APPS_IN_NAMESPACE - 1) // APPS_IN_NAMESPACE)]
+        self.kube.apply(*[obj("v1", "Namespace", n) for n in wanted if n not in self.namespaces])
+        self.namespaces = wanted
+        self.team.namespaces = wanted
+        self.kube.apply(self.team.project)
+
     def namespace_of(self, number):
         return self.namespaces[number // APPS_IN_NAMESPACE]
 

@@ -86,6 +86,42 @@ static void what_only_tells_is_not_starved(void **state)
 	assert_in_range(given, 1, 80);
 }
 
+static void what_only_tells_does_not_lag_far_behind(void **state)
+{
+	size_t books = 0;
+
+	(void)state;
+	reset();
+	for (size_t i = 0; i < MANY; i++)
+		window_queue(&window, &turns[i], i < 20 ? LANE_WRITE : LANE_BOOK);
+	for (size_t i = 0; i < 16; i++) {
+		struct turn *turn = window_next(&window);
+
+		books += turn->lane == LANE_BOOK;
+		window_done(&window, turn, false, 1);
+	}
+	assert_int_equal(books, 4);
+}
+
+static void events_do_not_take_the_turns_of_books(void **state)
+{
+	size_t books = 0, events = 0;
+
+	(void)state;
+	reset();
+	for (size_t i = 0; i < MANY; i++)
+		window_queue(&window, &turns[i], i < 300 ? LANE_WRITE : i < 400 ? LANE_BOOK : LANE_EVENT);
+	for (size_t i = 0; i < 256; i++) {
+		struct turn *turn = window_next(&window);
+
+		books += turn->lane == LANE_BOOK;
+		events += turn->lane == LANE_EVENT;
+		window_done(&window, turn, false, 1);
+	}
+	assert_in_range(books, 3, 4);
+	assert_in_range(events, 3, 4);
+}
+
 static void pushed_back_it_narrows_once_a_second_and_widens_again(void **state)
 {
 	(void)state;
@@ -133,6 +169,8 @@ int main(void)
 		cmocka_unit_test(the_lease_never_waits),
 		cmocka_unit_test(reads_go_before_writes_before_books_before_events),
 		cmocka_unit_test(what_only_tells_is_not_starved),
+		cmocka_unit_test(what_only_tells_does_not_lag_far_behind),
+		cmocka_unit_test(events_do_not_take_the_turns_of_books),
 		cmocka_unit_test(pushed_back_it_narrows_once_a_second_and_widens_again),
 		cmocka_unit_test(one_that_waits_can_be_taken_out),
 	};
