@@ -20,6 +20,7 @@ COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
 BASE_CFLAGS := -std=gnu17 -g -fPIE -MMD -MP -Icontroller -I. -D_GNU_SOURCE $(WARN) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 CFLAGS_release := -O2 $(HARDEN)
+CFLAGS_image   := $(CFLAGS_release)
 CFLAGS_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DFAULTS
 LDFLAGS_asan   := -fsanitize=address,undefined
 CFLAGS   := $(BASE_CFLAGS) $(CFLAGS_$(V))
@@ -120,6 +121,13 @@ up: setup
 down:
 	$(Q)hack/stack/down $(STACK)
 
+## make image       the image as an OCI layout in build/oci; PUSH=HOST/REPO:TAG KEY=cosign.key pushes and signs it
+image: setup
+	$(Q)hack/image build/oci $(if $(PUSH),--push $(PUSH)) $(if $(KEY),--key $(KEY)) $(if $(REFRESH),--refresh)
+
+version:
+	@echo $(VERSION)
+
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
 ## make fuzz T=x    one fuzz target for S seconds (all without T)
@@ -143,6 +151,6 @@ clean:
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup format
+.PHONY: image version all unit unit-build fuzz fuzz-build check clean help demo test up down setup format
 .SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)
