@@ -20,6 +20,7 @@ COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
 BASE_CFLAGS := -std=gnu17 -g -fPIE -MMD -MP -Icontroller -I. -D_GNU_SOURCE $(WARN) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 CFLAGS_release := -O2 $(HARDEN)
+CFLAGS_image   := $(CFLAGS_release)
 CFLAGS_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DFAULTS
 LDFLAGS_asan   := -fsanitize=address,undefined
 CFLAGS   := $(BASE_CFLAGS) $(CFLAGS_$(V))
@@ -121,10 +122,17 @@ down:
 	$(Q)hack/stack/down $(STACK)
 
 ## make bench S=S1  how fast it is beside a client that only sends the same writes; SCALE=0.1 for a tenth, TURNS=1, GROWTH=1
-bench:
+bench: setup
 	$(Q)hack/stack/build
 	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)/usr/bin/python3 test/bench/run.py $(filter S%,$(S)) --scale $(or $(SCALE),1) --turns $(or $(TURNS),5) $(if $(GROWTH),--growth)
+
+## make image       the image as an OCI layout in build/oci; PUSH=HOST/REPO:TAG KEY=cosign.key pushes and signs it
+image: setup
+	$(Q)hack/image build/oci $(if $(PUSH),--push $(PUSH)) $(if $(KEY),--key $(KEY)) $(if $(REFRESH),--refresh)
+
+version:
+	@echo $(VERSION)
 
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
@@ -149,6 +157,6 @@ clean:
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup format bench
+.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup format bench image version
 .SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)

@@ -1,0 +1,231 @@
+"""The world of the cluster's story: Countersign in its pod, a team, its repository, and small images that really run."""
+
+import base64
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import time
+
+from harness.apps import Apps
+from harness.auditlog import ApiServerLog, CountersignLog
+from harness.controller import ACCOUNT, NAMESPACE, binary, cli
+from harness.gitrepo import Repo
+from harness.stack import ROOT, run
+from harness.tenant import WORKLOAD_RULES, Tenant, image_policy, obj, role_pair
+from harness.wait import until
+
+USER = "65532"
+POD = "countersign-controller-0"
+PROGRAM = r"""
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static void stop(int s) { (void)s; _exit(0); }
+int main(int count, char **words)
+{
+	signal(SIGTERM, stop);
+	printf("%s runs\n", count > 1 ? words[1] : "%NAME%");
+	fflush(stdout);
+	if (count > 2)
+		return 0; /* an init container */
+	for (;;)
+		pause();
+}
+"""
+
+
+class Image:
+    """An image that runs, by the name under which the cluster and Countersign know it."""
+
+    def __init__(self, stack, name, tag, digest):
+        self.stack, self.name, self.tag, self.digest = stack, name, tag, digest
+
+    @property
+    def ref(self):
+        return f"{self.stack.registry_name}/{self.name}:{self.tag}"
+
+    @property
+    def pinned(self):
+        return f"{self.stack.registry_name}/{self.name}@{self.digest}"
+
+    def sign(self, key):
+        run(self.stack.cosign, "sign", "--key", key.private, "--yes", "--tlog-upload=false", "--use-signing-config=false",
+            f"{self.stack.registry}/{self.name}@{self.digest}", env={"COSIGN_PASSWORD": ""})
+        return self
+
+
+class World(Apps):
+    system = NAMESPACE
+
+    def __init__(self, stack, kube, keys, folder):
+        self.stack, self.kube, self.folder = stack, kube, pathlib.Path(folder)
+        self.key = keys("release")
+        self.requests = ApiServerLog(stack)
+        self.repo = Repo(stack, self.folder / "shop", "ops/shop", tls=True)
+        self.own = Repo(stack, self.folder / "own", "ops/countersign", tls=True)
+        self.team = Tenant(kube, NAMESPACE, "shop", ["shop"], ["https://git.test/open/ops/*"], rules=WORKLOAD_RULES)
+        self.image_of_own = None
+
+    # --- images ---
+
+    def image(self, name, tag="1", signed=True):
+        """Builds and pushes shop/NAME:TAG: a static program that says its name and waits."""
+        work = self.folder / f"image-{name}-{tag}"
+        work.mkdir(exist_ok=True)
+        (work / "main.c").write_text(PROGRAM.replace("%NAME%", f"{name} {tag}"))
+        run("gcc", "-static", "-Os", "-s", "-o", work / "app", work / "main.c")
+        run("tar", "-C", work, "--owner=0", "--group=0", "-cf", work / "layer.tar", "app")
+        reference = f"{self.stack.registry}/shop/{name}:{tag}"
+        run(self.stack.crane, "append", "--oci-empty-base", "--new_layer", work / "layer.tar", "--new_tag", reference)
+        run(self.stack.crane, "mutate", "--entrypoint", "/app", "--user", USER, "--set-platform", "linux/amd64", "--tag", reference, reference)
+        image = Image(self.stack, f"shop/{name}", tag, run(self.stack.crane, "digest", reference).stdout.strip())
+        return image.sign(self.key) if signed else image
+
+    def build_own(self, epoch, signed=True):
+        """Makes, pushes and signs the image of Countersign itself; another epoch is another version."""
+        tag = str(epoch)
+        key = ["--key", self.key.private] if signed else []
+        done = run(ROOT / "hack/image", self.folder / f"own-{tag}", "--push", f"{self.stack.registry}/countersign:{tag}", *key, seconds=900,
+                   env={"SOURCE_DATE_EPOCH": tag, "COSIGN_PASSWORD": ""})
+        digest = re.search(r"@(sha256:[0-9a-f]{64})", done.stdout)[1]
+        return Image(self.stack, "countersign", tag, digest), done.stdout
+
+    # --- the installation ---
+
+    def manifests(self, image):
+        """install.yaml of this version, for that image; repositories are looked at every second, to wait less."""
+        text = cli("install", "--export", "--image", image.pinned, check=True).stdout
+        assert text.count('"--listen=:8080"]') == 1
+        return text.replace('"--listen=:8080"]', '"--listen=:8080", --poll=1s]')
+
+    def install(self, image):
+        file = self.folder / "install.yaml"
+        file.write_text(self.manifests(image))
+        self.kube.kubectl("apply", "--server-side", "-f", str(file))
+        return file
+
+    def connect(self):
+        """What an administrator does once for a team: authorities of Git and registry, project, right, policies."""
+        ca = pathlib.Path(self.stack.git_ca).read_text()
+        self.kube.apply(obj("v1", "ConfigMap", "countersign-tls-certs", NAMESPACE, data={"git.test": ca, "registry.test": ca}),
+                        obj("v1", "Namespace", "shop"))
+        self.team.create()
+        self.kube.apply(image_policy(NAMESPACE, "shop", ["registry.test/shop/**"], [self.key]))
+
+    # --- pods and their processes ---
+
+    def pod(self, name=POD, namespace=NAMESPACE):
+        return self.kube.find("v1", "Pod", namespace, name)
+
+    def ready(self, name=POD, after_uid=None, restarts=None, seconds=60):
+        """Waits until the pod is ready; another one than `after_uid`, with at least so many restarts."""
+        def look():
+            pod = self.pod(name) or {}
+            status = (pod.get("status", {}).get("containerStatuses") or [{}])[0]
+            return {"uid": pod.get("metadata", {}).get("uid"), "ready": status.get("ready", False), "restarts": status.get("restartCount", 0),
+                    "state": status.get("state"), "image": status.get("imageID", "")}
+
+        return until(f"pod {name} to be ready", look, lambda s: s["ready"] and s["uid"] != after_uid and (restarts is None or s["restarts"] >= restarts),
+                     seconds)
+
+    def processes(self, pod=POD):
+        """role → pids (of the machine) of that pod's processes."""
+        uid = self.pod(pod)["metadata"]["uid"]
+        out = {}
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                if not re.search(r"(^|/)countersign$", words[0]) or uid not in (entry / "cgroup").read_text().replace("_", "-"):
+                    continue
+                role = words[words.index("--role") + 1] if "--role" in words else "supervisor"
+                out.setdefault(role, []).append(int(entry.name))
+        return out
+
+    def kill(self, role, number=signal.SIGKILL, pod=POD):
+        (pid, *_) = self.processes(pod)[role]
+        os.kill(pid, number)
+        return pid
+
+    def run_out_of_memory(self, pid, work):
+        """The kernel's OOM killer takes this process: it is the first choice, and the container's limit is drawn in around what is used."""
+        pathlib.Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+        line = next(x for x in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines() if ":memory:" in x or x.startswith("0::/kubepods"))
+        if ":memory:" in line:
+            group = pathlib.Path("/sys/fs/cgroup/memory" + line.split(":", 2)[2])
+            limit, usage = group / "memory.limit_in_bytes", group / "memory.usage_in_bytes"
+        else:
+            group = pathlib.Path("/sys/fs/cgroup" + line.split(":", 2)[2])
+            limit, usage = group / "memory.max", group / "memory.current"
+        before, end = limit.read_text().strip(), time.monotonic() + 20
+        try:
+            while pathlib.Path(f"/proc/{pid}").exists():
+                assert time.monotonic() < end, "the OOM killer did not come"
+                # as far in as the kernel lets us (EBUSY: nothing more can be reclaimed); what is asked for next is then too much
+                for less in (2 << 20, 1 << 19, 1 << 17, 1 << 14, 0):
+                    with contextlib.suppress(OSError):
+                        limit.write_text(str(int(usage.read_text()) - less))
+                        break
+                work()
+        finally:
+            with contextlib.suppress(OSError):
+                limit.write_text(before)
+
+    def inside(self, *command):
+        """Runs a command among the node's own processes."""
+        return run(ROOT / "hack/stack/node/in", self.stack.folder, "--all", *command, seconds=120)
+
+    def part(self, verb, *names):
+        self.inside(ROOT / "hack/stack/part", self.stack.folder, verb, *names)
+
+    # --- the log on its volume ---
+
+    def log_of(self, number=0):
+        claim = self.kube.get("v1", "PersistentVolumeClaim", NAMESPACE, f"data-countersign-controller-{number}")
+        volume = self.kube.get("v1", "PersistentVolume", None, claim["spec"]["volumeName"])
+        return CountersignLog(binary(), volume["spec"]["local"]["path"])
+
+    @property
+    def log(self):
+        return self.log_of(0)
+
+    def whole(self, *numbers):
+        """Every log verifies, every write of the cluster's audit log is in one of them, and none was sent twice."""
+        for number in numbers or (0,):
+            done = self.log_of(number).verify()
+            assert done.returncode == 0, done.stdout + done.stderr
+        ids = {r["id"] if "id" in r else None for number in numbers or (0,) for r in self.log_of(number).records()}
+        sent = [e["auditID"] for e in self.requests.governed(user=f":{NAMESPACE}:{ACCOUNT}")]
+        assert len(sent) == len(set(sent)), "a write went out twice"
+        recorded = {a["audit_id"] for number in numbers or (0,) for r in self.log_of(number).records("sync.result")
+                    for o in r["objects"] for a in o["attempts"]}
+        assert ids and set(sent) <= recorded, f"writes without a record: {set(sent) - recorded}"
+        return len(sent)
+
+    def applier(self):
+        """The account with which Countersign manages itself: an administrator's choice, and an administrator's rights."""
+        rbac = "rbac.authorization.k8s.io"
+        return [obj("v1", "ServiceAccount", "platform-applier", NAMESPACE),
+                obj(f"{rbac}/v1", "ClusterRoleBinding", "platform-applier", roleRef={"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+                    subjects=[{"kind": "ServiceAccount", "name": "platform-applier", "namespace": NAMESPACE}]),
+                *role_pair("Role", "impersonate-platform-applier", NAMESPACE,
+                           [{"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["platform-applier"], "verbs": ["impersonate"]}],
+                           ACCOUNT, NAMESPACE)]
+
+    def flip_byte(self):
+        """Somebody on the node changes one byte of the log; returns what undoes it."""
+        tile = next(p for p in sorted((self.log.folder / "tile").rglob("*")) if p.is_file() and "entries" in str(p))
+        data = tile.read_bytes()
+        at = len(data) // 2
+        tile.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
+        return lambda: tile.write_bytes(data)
+
+    def token_of_pod(self, pod=POD):
+        """The projected token as the pod sees it."""
+        uid = self.pod(pod)["metadata"]["uid"]
+        (folder,) = pathlib.Path(self.stack.folder / "kubelet/pods" / uid / "volumes/kubernetes.io~projected").glob("kube-api-access-*")
+        text = self.inside("cat", f"/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~projected/{folder.name}/token").stdout
+        return base64.urlsafe_b64decode(text.split(".")[1] + "==")

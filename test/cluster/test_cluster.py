@@ -1,0 +1,398 @@
+"""The story in a cluster: a real kubelet and containerd, the image as it is shipped, Pod Security restricted. The rows build on each other."""
+
+import json
+import os
+import pathlib
+import re
+import time
+
+from cluster import NAMESPACE, POD, USER
+from harness.controller import ACCOUNT, cli, process_status
+from harness.kube import images
+from harness.manifests import config_map, deployment, text
+from harness.stack import ROOT
+from harness.tenant import API, SERVER, image_policy, obj
+from harness.wait import SCALE, until
+
+ROLES = {"supervisor", "core", "web", "source", "fetch", "render", "verify"}
+
+
+def closed_in(pid):
+    status = process_status(pid)
+    assert set(status["Uid"].split()) == {USER} and status["Seccomp"] == "2" and status["NoNewPrivs"] == "1", status
+    assert all(int(status[f"Cap{kind}"], 16) == 0 for kind in ("Eff", "Prm", "Inh", "Bnd", "Amb")), status
+
+
+def test_row1_image_is_built_signed_installed_and_closed_in(world, say):
+    say.row(1, "From sources to a pod in a namespace that enforces Pod Security restricted")
+    with say("image made, pushed, signed; cosign and Countersign accept it") as step:
+        world.first, said = world.build_own(1700000000)
+        assert cli("verify", f"{world.stack.registry}/countersign@{world.first.digest}", "--plain-http-registry", world.stack.registry,
+                   "--key", world.key.public).returncode == 0
+        step.answer = re.search(r"[\d.]+ MB packed", said)[0]
+    with say("kubectl apply --server-side -f install.yaml") as step:
+        world.file = world.install(world.first)
+        state = world.ready()
+        assert state["image"].endswith(world.first.digest), state
+        step.answer = "ready"
+    with say("the namespace enforces restricted") as step:
+        labels = world.kube.get("v1", "Namespace", None, NAMESPACE)["metadata"]["labels"]
+        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+        step.answer = "yes"
+    with say("countersign check") as step:
+        done = cli("check", kubeconfig=world.stack.kubeconfig)
+        assert done.returncode == 0, done.stdout
+        step.answer = re.search(r"(?m)^ok +sandbox .*: (.*)$", done.stdout)[1]
+
+
+def test_row2_push_is_applied_and_unsigned_is_refused(world, say):
+    say.row(2, "The main story, in the cluster: Git and registry by name, over TLS of a private authority")
+    world.connect()
+    web, job = world.image("web"), world.image("init")
+    seen = {}
+
+    def watch():
+        for role, pids in world.processes().items():
+            for pid in pids:
+                try:
+                    closed_in(pid)
+                except (FileNotFoundError, ProcessLookupError):
+                    continue
+                seen[role] = seen.get(role, 0) + 1
+        return seen
+
+    with say("pushed a Deployment with an init container, both signed; the pods run") as step:
+        web_object = deployment("web", web.ref)
+        pod = web_object["spec"]["template"]["spec"]
+        pod["initContainers"] = [{"name": "init", "image": job.ref, "args": ["init", "once"]}]
+        world.web_object = web_object
+        world.kube.apply(_application(world))
+        commit = world.repo.push("first", {"app/web.yaml": text(web_object), "app/c.yaml": text(config_map("c", color="blue"))})
+        began = time.monotonic()
+        until("all roles at work", watch, lambda s: {"supervisor", "core", "web", "source", "render"} <= set(s), seconds=20)
+        world.synced_at(commit, "shop", seconds=40)
+        pods = _pods(world)
+        assert pods and all(p["spec"]["nodeName"] == "node-0" for p in pods)
+        statuses = [s for p in pods for s in p["status"]["containerStatuses"] + p["status"]["initContainerStatuses"]]
+        assert {s["imageID"].rsplit("@", 1)[1] for s in statuses} == {web.digest, job.digest}
+        step.answer, step.seconds = f"{len(pods)} pods on node-0", time.monotonic() - began
+    with say("each process of Countersign: uid 65532, Seccomp 2, NoNewPrivs 1, no capability") as step:
+        step.answer = " ".join(sorted(seen))
+    with say("a revision with an unsigned init container is refused") as step:
+        evil = world.image("evil", signed=False)
+        bad = json.loads(json.dumps(web_object))
+        bad["spec"]["template"]["spec"]["initContainers"][0]["image"] = evil.ref
+        commit = world.repo.push("evil", {"app/web.yaml": text(bad)})
+        world.compared_at(commit, "shop", seconds=20)
+        told = world.wait_condition("Verified", "False", "shop", said="evil")
+        assert not any(evil.digest in i for i in images(world.kube.get("apps/v1", "Deployment", "shop", "web")))
+        step.answer = told["reason"]
+    with say("Git is mended; what somebody patches in the cluster is healed") as step:
+        world.synced_at(world.repo.push("mended", {"app/web.yaml": text(web_object)}), "shop", seconds=30)
+        world.kube.kubectl("-n", "shop", "patch", "deployment", "web", "--type=merge", "-p", '{"spec":{"replicas":3}}')
+        until("the drift to be healed", lambda: world.kube.get("apps/v1", "Deployment", "shop", "web")["spec"]["replicas"], lambda n: n == 1)
+        step.answer = "healed"
+    with say("a byte of the log flipped on the node is found; set right, the log verifies") as step:
+        undo = world.flip_byte()
+        done = world.log.verify()
+        undo()
+        assert done.returncode == 3, done.stdout + done.stderr
+        step.answer = f"{world.whole()} writes, all recorded"
+
+
+def _application(world):
+    made = world.team.application("shop", world.repo, "app")
+    made["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    return made
+
+
+def _pods(world):
+    def running():
+        return [p for p in world.kube.list("v1", "Pod", "shop") if p["status"].get("phase") == "Running" and not p["metadata"].get("deletionTimestamp")]
+    return until("running pods of the shop", running, seconds=30)
+
+
+def _make_work(world):
+    """A commit, which all of its processes have something to do with."""
+    world.repo.push("work", {"app/c.yaml": text(config_map("c", color=str(time.time())))})
+    time.sleep(0.3)
+
+
+def _push(world, color):
+    """A commit, and its outcome: what shows that all is well again."""
+    commit = world.repo.push(color, {"app/c.yaml": text(config_map("c", color=color))})
+    world.synced_at(commit, "shop", seconds=60)
+    assert world.kube.get("v1", "ConfigMap", "shop", "c")["data"]["color"] == color
+
+
+def test_row3_deaths_restarts_and_rotations(world, say):
+    say.row(3, "Pod deleted, out of memory, container killed, kubelet restarted, tokens invalid, authority rotated")
+    with say("pod deleted: the next goes on with the same log") as step:
+        uid, size = world.pod()["metadata"]["uid"], world.log.next_seq()
+        world.kube.kubectl("-n", NAMESPACE, "delete", "pod", POD, "--wait=false")
+        world.ready(after_uid=uid)
+        _push(world, "green")
+        assert {"log.stop", "log.start", "term.start"} <= {r["kind"] for r in world.log.records(since=size)}
+        step.answer = f"{world.whole()} writes"
+    with say("a worker runs out of memory: its job is lost and tried again, core stays") as step:
+        core = world.processes()["core"]
+        world.repo.push("red soon", {"app/c.yaml": text(config_map("c", color="red"))})
+        victim = until("a worker", lambda: world.processes().get("source"))[0]
+        world.run_out_of_memory(victim, lambda: _make_work(world))
+        if world.processes().get("core") == core:
+            step.answer = "core untouched"
+        else:
+            step.answer = "cgroup v2 took the container" # all of it goes together there
+            world.ready(restarts=1)
+        _push(world, "orange")
+    with say("core runs out of memory: the rest restarts it, or the container") as step:
+        (core,) = world.processes()["core"]
+        world.run_out_of_memory(core, lambda: _make_work(world))
+        until("another core", lambda: world.processes().get("core"), lambda pids: pids and pids != [core], seconds=30)
+        _push(world, "yellow")
+        step.answer = f"{world.whole()} writes"
+    with say("process 1 killed: the container restarts") as step:
+        restarts = world.ready()["restarts"]
+        world.kill("supervisor")
+        world.ready(restarts=restarts + 1, seconds=60)
+        _push(world, "white")
+        step.answer = "ready again"
+    with say("every token made invalid, kubelet restarted: the projected token is replaced in flight") as step:
+        core = world.processes()["core"]
+        before = world.token_of_pod()
+        _new_signing_key(world)
+        until("another token in the pod", world.token_of_pod, lambda t: t != before, seconds=90)
+        _push(world, "grey")
+        assert world.processes()["core"] == core, "core was started anew"
+        step.answer = "core untouched"
+    with say("the cluster's authority rotated: old and new trusted, then the server's certificate is the new one's") as step:
+        core = world.processes()["core"]
+        _rotate_authority(world)
+        _push(world, "black")
+        assert world.processes()["core"] == core, "core was started anew"
+        step.answer = f"{world.whole()} writes, log verifies"
+
+
+def _api(world):
+    return until("the API server", lambda: world.kube.kubectl("get", "--raw", "/readyz", check=False).stdout, lambda s: s == "ok", seconds=60)
+
+
+def _restart(world, *parts):
+    world.part("stop", *parts)
+    world.part("start", *parts)
+    _api(world)
+
+
+def _openssl(world, *words):
+    from harness.stack import run
+    return run("openssl", *words)
+
+
+def _new_signing_key(world):
+    """Tokens of before are worth nothing now, as if all had expired. kubelet asks for new ones when it starts."""
+    folder = world.stack.folder
+    _openssl(world, "genrsa", "-out", folder / "sa.key", "2048")
+    _openssl(world, "rsa", "-in", folder / "sa.key", "-pubout", "-out", folder / "sa.pub")
+    _restart(world, "apiserver", "kcm", "kubelet")
+
+
+def _rotate_authority(world):
+    folder = world.stack.folder
+    old = (folder / "cluster-ca.crt").read_text()
+    _openssl(world, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "new-ca.key",
+             "-out", folder / "new-ca.crt", "-days", "30", "-subj", "/CN=the next authority", "-addext", "basicConstraints=critical,CA:TRUE")
+    both = old + (folder / "new-ca.crt").read_text()
+    (folder / "trust.crt").write_text(both)
+    _restart(world, "kcm")
+    until("kube-root-ca.crt with both", lambda: world.kube.get("v1", "ConfigMap", NAMESPACE, "kube-root-ca.crt")["data"]["ca.crt"].strip(),
+          lambda t: t == both.strip(), seconds=30)
+    uid = world.pod()["metadata"]["uid"]
+    until("both in the pod", lambda: world.inside("sh", "-c", f"cat /var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~projected/*/ca.crt").stdout.strip(),
+          lambda t: t == both.strip(), seconds=90)
+    # core compares what it reads every 10 s
+    time.sleep(11)
+    _openssl(world, "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "apiserver.key", "-subj",
+             "/CN=kube-apiserver", "-out", folder / "apiserver.csr")
+    (folder / "ext").write_text("extendedKeyUsage=serverAuth\nsubjectAltName=DNS:kubernetes,DNS:kubernetes.default.svc,IP:10.96.0.1,IP:10.77.0.1\n")
+    _openssl(world, "x509", "-req", "-in", folder / "apiserver.csr", "-CA", folder / "new-ca.crt", "-CAkey", folder / "new-ca.key", "-CAcreateserial",
+             "-days", "30", "-out", folder / "apiserver.crt", "-extfile", folder / "ext")
+    world.kube._local.__dict__.clear()
+    _restart(world, "apiserver")
+
+
+def test_row4_upgrades_are_commits_and_an_unsigned_one_is_refused(world, say):
+    say.row(4, "It manages itself: a new version by commit, then one that is not signed")
+    with say("an Application of its own manifests, under a policy that demands its own signature; a replica stands by") as step:
+        _manage_itself(world)
+        world.ready("countersign-controller-1", seconds=90)
+        step.answer = f"{len(world.app('countersign')['status']['conditions'])} conditions good"
+    with say("a new version is a commit: the lease moves") as step:
+        second, _ = world.build_own(1700000001)
+        before = world.kube.get("coordination.k8s.io/v1", "Lease", NAMESPACE, "countersign")["spec"]
+        commit = world.own.push("version 2", {"app/install.yaml": _two(world.manifests(second))})
+        gap = _longest_without_leader(world, second)
+        world.synced_at(commit, "countersign", seconds=120)
+        after = world.kube.get("coordination.k8s.io/v1", "Lease", NAMESPACE, "countersign")["spec"]
+        assert after["leaseTransitions"] > before["leaseTransitions"]
+        assert gap <= 5 * SCALE, f"{gap:.1f} s without a leader"
+        step.answer = f"{gap:.1f} s without a leader"
+    with say("no run was lost; both logs verify, and each term names the checkpoint before it") as step:
+        _push(world, "violet")
+        terms = [r for n in (0, 1) for r in world.log_of(n).records("term.start")]
+        assert all(t["lease"].get("former_checkpoint") for t in terms[1:]), terms
+        step.answer = f"{world.whole(0, 1)} writes"
+    with say("a version that is not signed is refused, and the running one stays") as step:
+        third, _ = world.build_own(1700000002, signed=False)
+        commit = world.own.push("version 3", {"app/install.yaml": _two(world.manifests(third))})
+        world.compared_at(commit, "countersign", seconds=30)
+        told = world.wait_condition("Verified", "False", "countersign", said="countersign", seconds=30)
+        assert {i.rsplit("@", 1)[1] for n in (0, 1) for i in images(world.pod(f"countersign-controller-{n}"))} == {second.digest}
+        step.answer = told["reason"]
+    with say("the commit is taken back") as step:
+        world.synced_at(world.own.push("version 2 again", {"app/install.yaml": _two(world.manifests(second))}), "countersign", seconds=60)
+        world.second = second
+        step.answer = "synced"
+
+
+def _two(manifests):
+    assert manifests.count("  replicas: 1\n") == 1
+    return manifests.replace("  replicas: 1\n", "  replicas: 2\n")
+
+
+def _manage_itself(world):
+    world.kube.apply(*world.applier(), image_policy(NAMESPACE, "countersign", ["registry.test/countersign"], [world.key]), obj(
+        API, "Project", "platform", NAMESPACE, spec={
+            "sourceRepos": ["https://git.test/open/ops/countersign.git"], "destinations": [{"server": SERVER, "namespace": NAMESPACE}],
+            "clusterResourceWhitelist": [{"group": g, "kind": k} for g, k in (
+                ("", "Namespace"), ("apiextensions.k8s.io", "CustomResourceDefinition"), ("rbac.authorization.k8s.io", "ClusterRole"),
+                ("rbac.authorization.k8s.io", "ClusterRoleBinding"), ("scheduling.k8s.io", "PriorityClass"),
+                ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"), ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"))],
+            "destinationServiceAccounts": [{"server": SERVER, "namespace": NAMESPACE, "defaultServiceAccount": f"{NAMESPACE}:platform-applier"}]}))
+    commit = world.own.push("version 1", {"app/install.yaml": _two(world.manifests(world.first))})
+    world.kube.apply(obj(API, "Application", "countersign", NAMESPACE, spec={
+        "project": "platform", "source": {"repoURL": world.own.url, "targetRevision": "main", "path": "app"},
+        "destination": {"server": SERVER, "namespace": NAMESPACE}, "syncPolicy": {"automated": {"prune": False, "selfHeal": True}}}))
+    world.synced_at(commit, "countersign", seconds=120)
+
+
+def _longest_without_leader(world, image):
+    """Watches the lease until both pods run the image; the longest time in which nobody held it."""
+    longest, since, end = 0.0, None, time.monotonic() + 180
+
+    def upgraded():
+        pods = [world.pod(f"countersign-controller-{n}") for n in (0, 1)]
+        return all(p and image.digest in images(p)[0] and any(s["ready"] for s in p["status"].get("containerStatuses", [])) for p in pods)
+
+    while not upgraded():
+        assert time.monotonic() < end, "the new version was not rolled out"
+        spec = world.kube.get("coordination.k8s.io/v1", "Lease", NAMESPACE, "countersign")["spec"]
+        if spec.get("holderIdentity"):
+            since = None
+        else:
+            since = since or time.monotonic()
+            longest = max(longest, time.monotonic() - since)
+        time.sleep(0.05)
+    return longest
+
+
+def test_row5_rights_network_and_budget_are_what_the_readme_says(world, say):
+    say.row(5, "What its account may do is what the README says, and no more")
+    who = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+    with say("kubectl auth can-i --list equals the table in manifests/README.md") as step:
+        table = {}
+        for names, verbs in re.findall(r"(?m)^\| `countersign-system` \| (.*?) \| (.*?) \|", (ROOT / "manifests/README.md").read_text()):
+            for name in names.split(", "):
+                table[name.strip("`")] = set(verbs.split())
+        listed = _can_i(world, who, NAMESPACE)
+        elsewhere = _can_i(world, who, "shop")
+        # what teams granted: to act as their accounts, by name
+        grants = {r for r in listed if r.startswith("serviceaccounts[")}
+        assert grants == {"serviceaccounts[shop-applier]", "serviceaccounts[platform-applier]"}
+        own = {r: v - elsewhere.get(r, set()) for r, v in listed.items() if r not in grants}
+        expected = {r: v - elsewhere.get(r, set()) for r, v in table.items()}
+        assert {r: v for r, v in own.items() if v} == {r: v for r, v in expected.items() if v}
+        reader = {r for r, v in elsewhere.items() if v == {"get", "list", "watch"}}
+        assert {r: v for r, v in elsewhere.items() if r not in reader and "selfsubject" not in r} == {}, elsewhere
+        step.answer = f"{len(table)} at home, {len(reader)} to read"
+    with say("it reads no Secret elsewhere, makes no pod, binds no role, acts as nobody else") as step:
+        for words in (["get", "secrets", "-n", "shop"], ["list", "secrets", "-A"], ["create", "pods", "-n", NAMESPACE], ["create", "pods", "-n", "shop"],
+                      ["bind", "clusterroles"], ["create", "rolebindings", "-n", NAMESPACE], ["impersonate", "users"],
+                      ["impersonate", "serviceaccounts/default", "-n", NAMESPACE], ["patch", "imagepolicies", "-n", NAMESPACE]):
+            said = world.kube.kubectl("auth", "can-i", *words, "--as", who, check=False).stdout
+            assert said.startswith("no"), (words, said)
+        step.answer = "no to all"
+    with say("NetworkPolicy and PodDisruptionBudget fit the pod") as step:
+        pod = world.pod()
+        budget = world.kube.get("policy/v1", "PodDisruptionBudget", NAMESPACE, "countersign-controller")["status"]
+        assert budget["expectedPods"] == 2 and budget["disruptionsAllowed"] == 1, budget
+        policy = world.kube.get("networking.k8s.io/v1", "NetworkPolicy", NAMESPACE, "countersign-controller")["spec"]
+        assert set(policy["podSelector"]["matchLabels"].items()) <= set(pod["metadata"]["labels"].items())
+        ports = {p["containerPort"] for c in pod["spec"]["containers"] for p in c["ports"]}
+        assert {p["port"] for rule in policy["ingress"] for p in rule["ports"]} == ports == {8080}
+        # everything that it speaks to goes through what may go out: the API server, Git and the registry at 443, DNS
+        assert {p["port"] for rule in policy["egress"] for p in rule["ports"]} == {53, 443, 6443}
+        deny = world.kube.get("networking.k8s.io/v1", "NetworkPolicy", NAMESPACE, "countersign-default-deny")["spec"]
+        assert deny["podSelector"] == {} and set(deny["policyTypes"]) == {"Ingress", "Egress"}
+        step.answer = "they do"
+    with say("what it costs") as step:
+        step.answer = _cost(world)
+
+
+def _can_i(world, who, namespace):
+    """resource (with [name] where there are names) → verbs, as the real kubectl lists them."""
+    out = {}
+    lines = world.kube.kubectl("auth", "can-i", "--list", "--as", who, "-n", namespace).stdout.splitlines()[1:]
+    for line in lines:
+        match = re.match(r"(\S*)\s+\[(.*?)\]\s+\[(.*?)\]\s+\[(.*?)\]", line)
+        resource, _, names, verbs = match.groups() if match else ("", "", "", "")
+        if resource:
+            for name in names.split() or [""]:
+                out.setdefault(resource + (f"[{name}]" if name else ""), set()).update(verbs.split())
+    return out
+
+
+def _cost(world):
+    total = cpu = 0
+    for pids in world.processes().values():
+        for pid in pids:
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            pss = re.search(r"(?m)^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text())
+            total, cpu = total + int(pss[1]), cpu + int(fields[11]) + int(fields[12])
+    return f"{total / 1024:.0f} MiB, {cpu / os.sysconf('SC_CLK_TCK'):.1f} s of processor"
+
+
+def test_row6_deleting_the_installation_loses_nothing_in_silence(world, say):
+    say.row(6, "kubectl delete -f install.yaml with Applications in it")
+    file = world.folder / "installed.yaml"
+    file.write_text(_two(world.manifests(world.second)))
+    with say("refused, with the name of each Application that would be orphaned") as step:
+        done = world.kube.kubectl("delete", "-f", str(file), "--timeout=60s", check=False)
+        assert done.returncode != 0
+        for what in ("Application countersign-system/shop is still there", "Application countersign-system/countersign is still there",
+                     "would be orphaned", "Project countersign-system/shop would be lost"):
+            assert what in done.stderr or what.split()[1] in done.stderr, done.stderr
+        step.answer = f"{done.stderr.count('denied request')} refusals"
+    with say("what was deployed runs on, kinds and Applications are there") as step:
+        until("the controller to go", lambda: world.pod() is None, seconds=60)
+        assert _pods(world) and world.app("shop")["metadata"]["name"] == "shop"
+        assert world.kube.find("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "applications.countersign.dev")
+        step.answer = f"{len(_pods(world))} pods"
+    with say("applied again: the log goes on where it was") as step:
+        size = world.log.next_seq()
+        world.kube.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(file))
+        world.ready(seconds=90)
+        _push(world, "brown")
+        assert world.log.next_seq() > size or world.log_of(1).verify().returncode == 0
+        step.answer = f"{world.whole(0, 1)} writes"
+    with say("an Application without the finalizer leaves its objects; one with it takes them along") as step:
+        world.kube.kubectl("-n", NAMESPACE, "delete", "application.countersign.dev", "countersign", "--timeout=60s")
+        assert world.kube.find("apps/v1", "StatefulSet", NAMESPACE, "countersign-controller")
+        world.kube.kubectl("-n", NAMESPACE, "delete", "application.countersign.dev", "shop", "--timeout=60s")
+        assert world.kube.find("apps/v1", "Deployment", "shop", "web") is None
+        step.answer = "as asked"
+    with say("then the installation goes") as step:
+        for kind in ("projects", "imagepolicies"):
+            world.kube.kubectl("-n", NAMESPACE, "delete", f"{kind}.countersign.dev", "--all")
+        done = world.kube.kubectl("delete", "-f", str(file), "--timeout=120s", check=False)
+        assert done.returncode == 0, done.stderr
+        step.answer = "gone; the volumes stay"
