@@ -22,6 +22,7 @@ static const struct {
 	{ "Synced", " RepositoryAuth ", "", "Check the repository's credential: a Secret in namespace {ns} labelled countersign.dev/secret-type=repository, with url, username and password." },
 	{ "Synced", " RepositoryUnreachable RepositoryTimeout RepositoryNotFound CertificateError NotAGitRepository BadRedirect BadURL ", "", "Check spec.source.repoURL and the Git server. What runs stays and is kept as it is; it is tried again by itself." },
 	{ "Synced", " RevisionNotFound RevisionMoved PathNotFound PathIsFile ", "", "Check spec.source.targetRevision and spec.source.path against the repository." },
+	{ "Synced", " HistoryRewritten ", "", "Find out who rewrote the branch and why (git log of both commits). If it is meant: countersign sync {app} -n {ns} --revision COMMIT with the commit that the message names." },
 	{ "Synced", " InvalidSpec NotSupported ", "", "Correct the field that the message names: kubectl -n {ns} edit csapp {app}, or in the repository that declares this Application." },
 	{ "Synced", " YAMLError DuplicateKey UnknownTag BadKey BadAlias BadMerge BadNumber BadJSON AliasBomb TooDeep TooLarge NotAnObject MissingAPIVersion MissingKind MissingName BadMetadata BadSecret DuplicateObject BadSyncWave BadList UnknownKind NoNamespace ", "",
 	  "Repair the file at the line that the message names, try it with countersign build DIR, and push. Nothing of that commit was applied." },

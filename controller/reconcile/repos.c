@@ -25,6 +25,7 @@ struct want {                       /* one target revision of a repository */
 	char *revision;
 	char commit[COMMIT_HEX];    /* resolved and fetched; "" before */
 	char coming[COMMIT_HEX];    /* resolved, being fetched */
+	bool is_branch;             /* it names a branch, which may be rewritten; a tag or a range may go where it likes */
 	int64_t found_ms;           /* when the answer that first told of `commit` was asked for */
 	int64_t checked_ms;         /* when the answer that stands here was asked for; 0: never */
 	struct error err;           /* reason "" while it resolves */
@@ -302,6 +303,7 @@ static void take_ref(struct want *want, const struct source_ref *ref)
 		set_error(want, &ref->error);
 		return;
 	}
+	want->is_branch = span_starts(span_of(ref->ref), "refs/heads/") || !strcmp(ref->ref, "HEAD");
 	if (strcmp(want->commit, ref->commit)) {
 		fetch(want, ref);
 		return;
@@ -543,6 +545,14 @@ bool repos_known(const struct repos *repos, const struct app *app, char commit[6
 		return false;
 	snprintf(commit, 65, "%s", want->coming[0] ? want->coming : want->commit);
 	return true;
+}
+
+bool repos_is_branch(const struct repos *repos, const char *url, const char *revision)
+{
+	const struct repo *repo = map_get(&repos->repos, span_of(url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(revision)) : NULL;
+
+	return want && want->is_branch;
 }
 
 bool repos_told(const struct repos *repos, const struct app *app)

@@ -23,6 +23,8 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 			      char commit[65], struct error *err);
 /* The newest commit that is known for the Application, fetched or being fetched; false: it asks for none, or it does not resolve. */
 bool repos_known(const struct repos *repos, const struct app *app, char commit[65]);
+/* Whether the revision names a branch (or HEAD). */
+bool repos_is_branch(const struct repos *repos, const char *url, const char *revision);
 /* Whether all that read something which the newest commit changes have been told of it. */
 bool repos_told(const struct repos *repos, const struct app *app);
 /* When the commit that repos_resolve gave was asked for and first seen (monotonic); 0: not known. */
@@ -34,6 +36,7 @@ struct tree_answer {
 	const char *author, *subject;          /* of that commit; borrowed for the callback */
 	int64_t committed_s;                   /* since 1970, as the committer says */
 	bool unchanged;              /* input equals `previous`: no files */
+	bool rewritten;              /* the commit does not descend from `base` */
 	int fd;                      /* sealed memfd, the callee's; -1 when unchanged */
 };
 
@@ -42,6 +45,7 @@ struct tree_request {
 	bool recurse;
 	const char *include, *exclude;
 	struct digest previous;      /* zero: none */
+	const char *base;            /* a commit that it should descend from; NULL or "": none is asked about */
 };
 
 /* Reads what an Application reads at a commit. on_done comes once: answer or err. */

@@ -31,6 +31,7 @@ static void on_tree(void *data, struct span answer, int fd, const struct error *
 	} else {
 		out.input = reply.input;
 		out.unchanged = !reply.changed;
+		out.rewritten = reply.rewritten;
 		out.fd = fd;
 		snprintf(out.revision, sizeof(out.revision), "%s", reply.revision);
 		out.author = arena_printf(arena, "%s <%s>", reply.author.name, reply.author.email);
@@ -51,6 +52,7 @@ void repos_tree(struct repos *repos, const struct tree_request *request,
 
 	*call = (struct tree_call){ on_done, data };
 	snprintf(tree.commit, sizeof(tree.commit), "%s", request->commit);
+	snprintf(tree.base, sizeof(tree.base), "%s", request->base ? request->base : "");
 	source_tree_encode(&tree, &bytes);
 	repo_send(repo_get(repos, request->url), &bytes, on_tree, call);
 }

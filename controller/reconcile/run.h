@@ -68,6 +68,7 @@ struct run {
 
 	/* load, permit */
 	struct application spec;     /* copied: the app's may change meanwhile */
+	bool rewritten;              /* the commit does not descend from the one that was applied, and nobody has allowed that */
 	const char *repo_shown;      /* its repository without secrets: what is told, recorded and remembered */
 	struct project project;
 	const char *account;         /* "namespace:name" for the destination namespace */

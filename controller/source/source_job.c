@@ -85,6 +85,7 @@ void source_tree_encode(const struct source_tree_request *request, struct str *o
 	pack_text(out, request->include);
 	pack_text(out, request->exclude);
 	pack_digest(out, &request->previous);
+	pack_text(out, request->base);
 }
 
 static void tree_decode(struct unpack *in, struct arena *arena, struct source_tree_request *out)
@@ -95,6 +96,7 @@ static void tree_decode(struct unpack *in, struct arena *arena, struct source_tr
 	out->include = unpack_text(in, arena);
 	out->exclude = unpack_text(in, arena);
 	out->previous = unpack_digest(in);
+	take_commit(in, true, out->base);
 }
 
 void source_changed_encode(const struct source_changed_request *request, struct str *out)
@@ -222,6 +224,7 @@ void source_tree_reply_encode(const struct source_tree_reply *reply, struct str 
 {
 	pack_digest(out, &reply->input);
 	pack_u8(out, reply->changed);
+	pack_u8(out, reply->rewritten);
 	pack_u32(out, reply->files);
 	pack_text(out, reply->revision);
 	person_encode(&reply->author, out);
@@ -235,6 +238,7 @@ int source_tree_reply_decode(struct span reply, struct arena *arena, struct sour
 	struct source_tree_reply decoded = { .input = unpack_digest(&in) };
 
 	decoded.changed = unpack_bool(&in);
+	decoded.rewritten = unpack_bool(&in);
 	decoded.files = unpack_u32(&in);
 	take_commit(&in, false, decoded.revision);
 	person_decode(&in, arena, &decoded.author);

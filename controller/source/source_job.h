@@ -66,6 +66,7 @@ struct source_tree_request {
 	bool recurse;
 	const char *include, *exclude;
 	struct digest previous;         /* zero: none */
+	char base[COMMIT_HEX];          /* a commit that `commit` should descend from; "": none is asked about */
 };
 
 /* What differs between two commits that were fetched. */
@@ -88,6 +89,7 @@ struct source_person {
 struct source_tree_reply {
 	struct digest input;            /* SHA-256 over the (path, mode, blob) of what is read */
 	bool changed;                   /* false: input is `previous`, and no descriptor comes along */
+	bool rewritten;                 /* `commit` does not descend from `base` */
 	uint32_t files;
 	char revision[COMMIT_HEX];      /* the newest commit that changed what is read */
 	struct source_person author, committer;

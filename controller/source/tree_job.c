@@ -15,6 +15,14 @@ static int seal_files(struct tree_stream *files, int *fd, struct error *err)
 	return sealed_new(str_span(&bytes), fd, err);
 }
 
+/* A base that is not there any more is not in this history either. */
+static bool descends(git_repository *repository, const git_oid *commit, const char *base)
+{
+	git_oid from;
+
+	return !git_oid_fromstr(&from, base) && (git_oid_equal(commit, &from) || git_graph_descendant_of(repository, commit, &from) == 1);
+}
+
 int tree_job(git_repository *repository, struct history_memo *memo, const struct source_tree_request *request,
 	     struct arena *arena, struct source_tree_reply *reply, int *fd, struct error *err)
 {
@@ -32,6 +40,7 @@ int tree_job(git_repository *repository, struct history_memo *memo, const struct
 	answer.input = tree_input_digest(&files);
 	answer.changed = digest_is_zero(&request->previous) || !digest_equal(&answer.input, &request->previous);
 	answer.files = (uint32_t)files.count;
+	answer.rewritten = request->base[0] && !descends(repository, &commit, request->base);
 	history_revision(repository, memo, &commit, tree, &options, &revision);
 	if (commit_describe(repository, &revision, arena, &answer, err))
 		return -1;

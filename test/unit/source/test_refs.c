@@ -394,7 +394,8 @@ static void jobs_read_back_as_they_were_written(void **state)
 	const char *revisions[] = { "main", "" };
 	struct source_refs_request refs = { revisions, 2 };
 	struct source_fetch_request fetch = { A, "refs/heads/main" };
-	struct source_tree_request tree = { .commit = B, .path = "shop", .recurse = true, .include = "*.yaml", .previous = { { 1, 2 } } };
+	struct source_tree_request tree = { .commit = B, .path = "shop", .recurse = true, .include = "*.yaml", .previous = { { 1, 2 } },
+					     .base = A };
 	CLEANUP(str_release) struct str bytes = STR_INIT;
 	struct source_job job;
 
@@ -421,6 +422,7 @@ static void jobs_read_back_as_they_were_written(void **state)
 	assert_string_equal(job.as.tree.include, "*.yaml");
 	assert_string_equal(job.as.tree.exclude, "");
 	assert_true(job.as.tree.recurse && digest_equal(&job.as.tree.previous, &tree.previous));
+	assert_string_equal(job.as.tree.base, A);
 }
 
 static void answers_read_back_as_they_were_written(void **state)

@@ -256,6 +256,28 @@ static void tree_job_sends_nothing_when_the_input_is_known(void **state)
 	assert_false(digest_equal(&first, &reply.input));
 }
 
+static void tree_job_says_when_a_commit_does_not_descend_from_the_base(void **state)
+{
+	struct source_tree_request request = { .path = ".", .include = "", .exclude = "" };
+	char one[256], two[256], other[256];
+
+	(void)state;
+	shell(one, "cd r; echo 1 > x.yaml; git add .; git commit -qm one; git rev-parse HEAD");
+	shell(two, "cd r; echo 2 > x.yaml; git commit -qam two; git rev-parse HEAD");
+	shell(other, "cd r; git reset -q --hard HEAD~1; echo 3 > x.yaml; git commit -qam other; git rev-parse HEAD");
+	const struct { const char *commit, *base; bool rewritten; } cases[] = {
+		{ two, one, false }, { two, two, false }, { two, "", false }, { other, one, false }, { other, two, true }, { one, two, true },
+		{ two, "1234567890123456789012345678901234567890", true },
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		set_commit(&request, cases[i].commit);
+		snprintf(request.base, sizeof(request.base), "%.40s", cases[i].base);
+		assert_int_equal(job_with(&request), 0);
+		if (reply.rewritten != cases[i].rewritten)
+			fail_msg("case %zu: %d", i, reply.rewritten);
+	}
+}
+
 /* --- paths and hostile trees (PATH-1) ---------------------------------------------------------------------------- */
 
 static void tree_refuses_paths_that_lead_elsewhere(void **state)
@@ -567,6 +589,7 @@ int main(void)
 		TEST(tree_of_5000_files_is_read_quickly),
 		TEST(tree_that_is_too_large_is_refused_before_it_is_read),
 		TEST(tree_job_sends_nothing_when_the_input_is_known),
+		TEST(tree_job_says_when_a_commit_does_not_descend_from_the_base),
 		TEST(tree_refuses_paths_that_lead_elsewhere),
 		TEST(tree_refuses_links_and_submodules_in_the_way),
 		TEST(tree_refuses_trees_that_git_would_not_write),
