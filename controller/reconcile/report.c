@@ -139,21 +139,34 @@ static struct health_sum sum_health(struct app *app)
 	return sum;
 }
 
+/* The condition that keeps it from being ready: the first that is False, else the first that is not known; CONDITION_READY: none. */
+static enum condition what_is_amiss(const struct condition_line *lines, bool warned)
+{
+	enum condition found = CONDITION_READY;
+
+	for (enum condition which = 0; which < CONDITION_READY; which++) {
+		if (lines[which].truth == TRUTH_TRUE || (which == CONDITION_VERIFIED && warned))
+			continue;
+		if (lines[which].truth == TRUTH_FALSE)
+			return which;
+		if (found == CONDITION_READY)
+			found = which;
+	}
+	return found;
+}
+
 static void set_ready(struct app *app)
 {
 	const struct condition_line *lines = report_of(app)->conditions;
 	bool warned = lines[CONDITION_VERIFIED].truth == TRUTH_FALSE && !strcmp(lines[CONDITION_VERIFIED].reason, "PolicyWarning");
 
-	for (enum condition which = 0; which < CONDITION_READY; which++) {
-		const struct condition_line *line = &lines[which];
+	enum condition amiss = what_is_amiss(lines, warned);
+	const struct condition_line *line = &lines[amiss];
 
-		if (line->truth == TRUTH_TRUE || (which == CONDITION_VERIFIED && warned))
-			continue;
-		report_condition(app, CONDITION_READY, line->truth, line->reason, "%s is %s: %s", condition_names[which],
+	if (amiss != CONDITION_READY)
+		report_condition(app, CONDITION_READY, line->truth, line->reason, "%s is %s: %s", condition_names[amiss],
 				 truth_names[line->truth], line->message ? line->message : line->reason);
-		return;
-	}
-	if (warned)
+	else if (warned)
 		report_condition(app, CONDITION_READY, TRUTH_TRUE, "PolicyWarning", "runs, but a policy in warn mode was not met: %s",
 				 lines[CONDITION_VERIFIED].message ? lines[CONDITION_VERIFIED].message : "");
 	else
