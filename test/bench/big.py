@@ -6,11 +6,12 @@ import statistics
 import threading
 import time
 
-from harness.gitrepo import parse_time
-from measure import Meter, Tail, counted, cpu_of, pss_of, quiet, requests, reads, wait_for
+from measure import Meter, Tail, counted, cpu_of, pss_of, quiet, reads, requests, wait_for
 from scenarios import noticed
-from world import World
 from workload import KINDS
+from world import World
+
+from harness.gitrepo import parse_time
 
 
 def fill(world: World, numbers, seconds=3000):
