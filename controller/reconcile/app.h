@@ -34,7 +34,7 @@ struct app {
 
 	struct interest *interest;          /* in a repository's target revision, or NULL: see interests.h */
 	struct run *run;                    /* under way, or NULL */
-	bool ready;                         /* its time has come, but it waits for a place: see turns.h */
+	bool ready, ready_late;             /* its time has come, but it waits for a place; behind all that drifted: see turns.h */
 	struct app *ready_next, *ready_before;
 	bool again;                         /* something happened during the run: look again after it */
 	struct timer *timer;                /* when to look again without an event */
