@@ -57,6 +57,7 @@ struct app {
 	bool hard;                          /* and resolve tags anew */
 	bool dirty;                         /* an object of it is not as it was left */
 	struct digest status_written;       /* of the status last written */
+	struct digest inventory_written;    /* of the packed inventory last read or written; zero: not known, or gone */
 	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	struct book status_book, inventory_book;
 	struct report *report;              /* what is told of it; NULL before the first run */
