@@ -34,7 +34,7 @@ struct app {
 
 	struct interest *interest;          /* in a repository's target revision, or NULL: see interests.h */
 	struct run *run;                    /* under way, or NULL */
-	bool ready;                         /* its time has come, but it waits for a place: see turns.h */
+	bool ready, ready_late;             /* its time has come, but it waits for a place; behind all that drifted: see turns.h */
 	struct app *ready_next, *ready_before;
 	bool again;                         /* something happened during the run: look again after it */
 	struct timer *timer;                /* when to look again without an event */
@@ -58,6 +58,7 @@ struct app {
 	bool hard;                          /* and resolve tags anew */
 	bool dirty;                         /* an object of it is not as it was left */
 	struct digest status_written;       /* of the status last written */
+	struct digest inventory_written;    /* of the packed inventory last read or written; zero: not known, or gone */
 	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	struct book status_book, inventory_book;
 	struct report *report;              /* what is told of it; NULL before the first run */

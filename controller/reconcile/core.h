@@ -48,7 +48,7 @@ struct reload;
 
 /* See turns.h. */
 struct turns {
-	struct app *first, *last;         /* due, and waiting for a place */
+	struct app *first[2], *last[2];   /* due, and waiting for a place: what drifted, and the rest */
 	struct run *runs;                 /* that have one */
 	size_t at_work;
 	struct timer *timer;

@@ -112,6 +112,17 @@ static void app_changed(struct collection *collection, struct span name, const s
 	app_update(app_get(core, str_span(&key)), object);
 }
 
+/* The next sync writes it again, also if it says the same. */
+static void inventory_gone(struct core *core, struct span name)
+{
+	MAP_EACH(entry, &core->apps) {
+		struct app *app = entry->value;
+
+		if (span_is(name, app->label))
+			app->inventory_written = (struct digest){ { 0 } };
+	}
+}
+
 static void inventory_changed(struct collection *collection, struct span name, const struct json *object)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -120,8 +131,10 @@ static void inventory_changed(struct collection *collection, struct span name, c
 	struct error err = ERROR_INIT;
 	struct app *app;
 
-	if (!object)
+	if (!object) {
+		inventory_gone(core, name);
 		return;
+	}
 	if (inventory_decode(json_text_span(json_path(object, "data", NULL)), arena, &inventory, &err)) {
 		log_error(LOG_ERROR, "inventory does not read; its Application will adopt by label", &err, "inventory",
 			  arena_strndup(arena, name), NULL);
@@ -129,8 +142,10 @@ static void inventory_changed(struct collection *collection, struct span name, c
 	}
 	app = app_get(core, span_of(inventory.app));
 	/* what we wrote ourselves is known; only what was there before us is taken in */
-	if (!app->inventory_read)
-		app_set_inventory(app, &inventory, json_text(json_path(object, "metadata", "resourceVersion", NULL)));
+	if (app->inventory_read)
+		return;
+	app->inventory_written = digest_of(json_text_span(json_path(object, "data", NULL)));
+	app_set_inventory(app, &inventory, json_text(json_path(object, "metadata", "resourceVersion", NULL)));
 }
 
 /* Same content as before: a status update or a relist. */

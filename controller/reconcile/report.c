@@ -287,7 +287,7 @@ static void on_written(void *data, const struct kube_answer *answer)
 	struct app *app = app_find(writing->core, span_of(writing->key));
 
 	if (answer->err && app && answer->err->kind != ERROR_NOT_FOUND) {
-		app->status_written = (struct digest){ { 0 } };
+		app->status_written = app->inventory_written = (struct digest){ { 0 } };
 		log_error(LOG_WARN, "could not write", answer->err, "what", writing->what, "app", writing->key, NULL);
 		app_enqueue(app, 1000);
 	}
@@ -381,10 +381,16 @@ void report_inventory(struct app *app)
 	CLEANUP(str_release) struct str body = STR_INIT, packed = STR_INIT;
 	struct json *object = json_object(arena), *metadata = json_object(arena);
 	const char *namespace = app->core->options->namespace;
+	struct digest digest;
 
 	if (must_wait(&app->inventory_book))
 		return;
 	inventory_encode(&app->inventory, arena, &packed);
+	/* what was changed by hand and taken back is as it was */
+	digest = digest_of(str_span(&packed));
+	if (digest_equal(&digest, &app->inventory_written))
+		return;
+	app->inventory_written = digest;
 	json_set_string(arena, object, "apiVersion", API_VERSION);
 	json_set_string(arena, object, "kind", "ApplicationInventory");
 	json_set_string(arena, metadata, "name", app->label);

@@ -12,16 +12,14 @@
 static void put(struct turns *turns, struct app *app)
 {
 	app->ready = true;
-	app->ready_next = app->dirty ? turns->first : NULL;
-	app->ready_before = app->dirty ? NULL : turns->last;
-	if (app->ready_next)
-		app->ready_next->ready_before = app;
-	else
-		turns->last = app;
+	app->ready_late = !app->dirty;
+	app->ready_next = NULL;
+	app->ready_before = turns->last[app->ready_late];
 	if (app->ready_before)
 		app->ready_before->ready_next = app;
 	else
-		turns->first = app;
+		turns->first[app->ready_late] = app;
+	turns->last[app->ready_late] = app;
 }
 
 void turns_drop(struct app *app)
@@ -33,13 +31,18 @@ void turns_drop(struct app *app)
 	if (app->ready_next)
 		app->ready_next->ready_before = app->ready_before;
 	else
-		turns->last = app->ready_before;
+		turns->last[app->ready_late] = app->ready_before;
 	if (app->ready_before)
 		app->ready_before->ready_next = app->ready_next;
 	else
-		turns->first = app->ready_next;
+		turns->first[app->ready_late] = app->ready_next;
 	app->ready = false;
 	app->ready_next = app->ready_before = NULL;
+}
+
+static struct app *first_ready(const struct turns *turns)
+{
+	return turns->first[0] ? turns->first[0] : turns->first[1];
 }
 
 static void leave(struct run *run)
@@ -64,8 +67,8 @@ static void fill(void *data)
 	struct turns *turns = &core->turns;
 
 	turns->filling = false;
-	while (turns->first && turns->at_work < RUNS_AT_WORK) {
-		struct app *app = turns->first;
+	while (first_ready(turns) && turns->at_work < RUNS_AT_WORK) {
+		struct app *app = first_ready(turns);
 
 		turns_drop(app);
 		if (app->run)
@@ -73,13 +76,13 @@ static void fill(void *data)
 		else if (core->leading && !core->stopping)
 			run_start(app);
 	}
-	if (turns->first)
+	if (first_ready(turns))
 		timer_start(turns->timer, LOOK_EVERY_MS);
 }
 
 static void fill_soon(struct core *core)
 {
-	if (core->turns.filling || !core->turns.first)
+	if (core->turns.filling || !first_ready(&core->turns))
 		return;
 	core->turns.filling = true;
 	loop_defer(core->loop, fill, core);
@@ -106,6 +109,9 @@ static void look(void *data)
 
 void turns_ask(struct app *app)
 {
+	/* it drifted meanwhile: not behind the rest any more */
+	if (app->ready && app->ready_late && app->dirty)
+		turns_drop(app);
 	if (app->ready)
 		return;
 	put(&app->core->turns, app);

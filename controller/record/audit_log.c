@@ -16,8 +16,8 @@
 #include "record/log_recover.h"
 
 /*
- * At most so much of the time goes to the disk: a commit is followed by a pause of this many times its length, in which the
- * records of other runs join the next one. One that comes alone does not wait.
+ * While there is other work, at most so much of the time goes to the disk: a commit is followed by a pause of this many times its
+ * length, in which the records of other runs join the next one. When there is nothing else to do, no record waits.
  */
 #define COMMIT_PAUSE 4
 #define COMMIT_PAUSE_MOST_MS 20
@@ -39,7 +39,7 @@ struct audit_log {
 	struct log_recovered on_disk;
 	char *version, *journal_path, *id;
 	char boot[33];
-	struct timer *timer;            /* runs while something waits for the next commit */
+	struct lull *lull;              /* runs while something waits for the next commit */
 	int64_t next_commit_ns;         /* monotonic: not before */
 	struct arena *arena;            /* of one record while it is encoded */
 	struct str line;                /* that record */
@@ -273,8 +273,8 @@ static void commit_soon(struct audit_log *log)
 {
 	int64_t wait_ms = (log->next_commit_ns - clock_mono_ns()) / 1000000;
 
-	if (!timer_running(log->timer))
-		timer_start(log->timer, wait_ms < 0 ? 0 : wait_ms > COMMIT_PAUSE_MOST_MS ? COMMIT_PAUSE_MOST_MS : wait_ms);
+	if (!lull_running(log->lull))
+		lull_start(log->lull, wait_ms > COMMIT_PAUSE_MOST_MS ? COMMIT_PAUSE_MOST_MS : wait_ms);
 }
 
 uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_durable)(void *data, uint64_t seq, const struct error *err),
@@ -401,7 +401,7 @@ static int append_now(struct audit_log *log, struct json *fields, struct error *
 	audit_log_append(log, fields, NULL, NULL);
 	flush(log);
 	tell(log);
-	timer_stop(log->timer);
+	lull_stop(log->lull);
 	return audit_log_ok(log, err) ? 0 : -1;
 }
 
@@ -434,7 +434,7 @@ static void free_log(struct audit_log *log)
 		free(entry->value);
 	}
 	map_release(&log->open_intents);
-	timer_free(log->timer);
+	lull_free(log->lull);
 	log_recovered_release(&log->on_disk);
 	arena_free(log->arena);
 	str_release(&log->line);
@@ -475,7 +475,7 @@ int audit_log_open(struct loop *loop, const char *dir, const struct audit_log_co
 	log->version = mem_strdup(config->version && *config->version ? config->version : "unknown");
 	log->arena = arena_new(0);
 	log->line.limit = LIMIT_AUDIT_BODY_BYTES;
-	log->timer = timer_new(loop, on_commit_time, log);
+	log->lull = lull_new(loop, on_commit_time, log);
 	if (log_recover(dir, &log->on_disk, err))
 		return -1;
 	if (!strchr(note_signer_key(log->on_disk.signer)->name, '/'))

@@ -6,11 +6,12 @@ import statistics
 import threading
 import time
 
-from harness.gitrepo import parse_time
-from measure import Meter, Tail, counted, cpu_of, pss_of, quiet, requests, reads, wait_for
+from measure import Meter, Tail, counted, cpu_of, fine_cpu_of, pss_of, quiet, reads, requests, wait_for
 from scenarios import noticed
-from world import World
 from workload import KINDS
+from world import World
+
+from harness.gitrepo import parse_time
 
 
 def fill(world: World, numbers, seconds=3000):
@@ -47,9 +48,9 @@ def idle(world: World, seconds):
     """S3: nothing changes."""
     time.sleep(3)
     tail, before, began = Tail(world), requests(world.kube), time.time()
-    cpu = sum(cpu_of(p) for p in world.controller.pids())
+    cpu = sum(fine_cpu_of(p) for p in world.controller.pids())
     time.sleep(seconds)
-    used, wall = sum(cpu_of(p) for p in world.controller.pids()) - cpu, time.time() - began
+    used, wall = sum(fine_cpu_of(p) for p in world.controller.pids()) - cpu, time.time() - began
     return {"share_of_core": round(used / wall, 4), "cpu_s": round(used, 2), "wall_s": round(wall, 1), "writes": counted_all(tail),
             "reads": reads(before, requests(world.kube)), "pss_mib": round(memory(world)[0] / 2**20, 1)}
 
@@ -69,7 +70,7 @@ def one_file(world: World, number, revision):
     assert changed != text
     (world.repo.work / file).write_text(changed)
     world.repo.git("commit", "-q", "-m", f"revision {revision}", file)
-    cpu, core, source = (sum(cpu_of(p) for p in world.controller.pids(role)) for role in (None, "core", "source"))
+    used = {p: (role, fine_cpu_of(p)) for p, role in world.controller.roles().items()}
     world.repo.git("push", "-q", str(world.repo.bare), "HEAD:refs/heads/main")
     wait_for(tail, 60, object=1, status=1)
     quiet(tail, 1.0)
@@ -77,10 +78,11 @@ def one_file(world: World, number, revision):
     write = next(w for w in tail.seen if w[0] == "object")
     git = [float(line.rsplit(" ", 1)[1].rstrip("ms")) / 1000 for line in world.repo.requests()
            if began <= parse_time(line.split(" ", 1)[0]) < write[4]]
+    by_role = {}
+    for pid, role in world.controller.roles().items():
+        by_role[role] = by_role.get(role, 0) + fine_cpu_of(pid) - used.get(pid, (role, 0.0))[1]
     return {"git_s": round(sum(git), 3), "rest_s": round(write[4] - began - sum(git), 4), "applied_s": round(write[5] - began, 4), "write_s": round(write[5] - write[4], 4), "before_write_s": round(write[4] - began, 4),
-            "cpu_s": round(sum(cpu_of(p) for p in world.controller.pids()) - cpu, 3),
-            "core_cpu_s": round(sum(cpu_of(p) for p in world.controller.pids("core")) - core, 3),
-            "source_cpu_s": round(sum(cpu_of(p) for p in world.controller.pids("source")) - source, 3),
+            "cpu_s": round(sum(by_role.values()), 4), "cpu_by_role": {k: round(v, 4) for k, v in by_role.items() if v > 0.0005},
             "writes": counted_all(tail), "git_requests": len(git)}
 
 
