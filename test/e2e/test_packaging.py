@@ -180,9 +180,7 @@ def test_deleting_the_installation_with_applications_in_it_is_refused_by_name(si
     crd = (ROOT / "crds/application.yaml").read_text()
     moved = documents(site.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=yaml).stdout.replace(
         "countersign.dev/v1alpha1", f"{group}/v1alpha1").replace("applications.countersign.dev", f"applications.{group}").replace(
-        '"countersign-keeps', f'"{site.name}-keeps'))
-    for o in moved:
-        o["spec"].get("paramRef", {})["namespace"] = f"{site.namespace}-home"
+        '"countersign-keeps', f'"{site.name}-keeps').replace('"countersign-system"', f'"{site.namespace}-home"'))
     policies = [o for o in moved if o["metadata"]["name"].endswith("-applications")]
     definition = documents(site.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=crd).stdout.replace(
         "countersign.dev", group).replace('"csapp"', f'"x{site.name}"').replace('"countersign"', '"all"'))[0]
@@ -200,6 +198,7 @@ def test_deleting_the_installation_with_applications_in_it_is_refused_by_name(si
 
         for what in (("crd", name), ("namespace", home)):
             done = until(f"{what} to be refused", lambda: delete(*what), lambda d: d.returncode != 0, seconds=20)
+            done = until("the kind to be known to the policy", lambda: delete(*what), lambda d: "failed to find" not in d.stderr, seconds=40)
             assert f"Application {home}/shop is still there" in done.stderr and "would be orphaned" in done.stderr, done.stderr
             assert "countersign.dev/delete=really" in done.stderr
         assert delete("namespace", site.system).returncode == 0, "a namespace without Applications of this kind"
