@@ -221,7 +221,7 @@ static bool may_heal(const struct run *run)
 /* Whether the live object holds images or rights that must go. */
 static bool is_grave(struct run *run, const struct desired *desired, const struct json *live)
 {
-	return live && patch_strip(live, desired->object, desired->allowed, false, run->arena);
+	return live && patch_strip(live, desired->object, desired->full, desired->allowed, false, run->arena);
 }
 
 static void contest(struct run *run, struct action *action, const struct extra *who, bool grave)
@@ -260,7 +260,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 		live_declared(run->core->live, desired->key, object, desired->object);
 	/* images that came in from elsewhere and were judged as any other: they may stay */
 	if (object && digest_equal(&live->owned, &item->owned) &&
-	    !patch_strip(object, desired->object, desired->allowed, desired->options.exact, run->arena))
+	    !patch_strip(object, desired->object, desired->full, desired->allowed, desired->options.exact, run->arena))
 		return;
 	action = plan_add(run, ACT_HEAL, desired, why);
 	action->live = object;
