@@ -7,7 +7,6 @@
 #include "base/error.h"
 
 #define BLOCK_FIRST ((size_t)4096)
-#define BLOCK_SMALL ((size_t)512)
 #define BLOCK_MOST ((size_t)256 << 10)
 #define ARENA_LIMIT_DEFAULT ((size_t)1 << 30)
 
@@ -53,9 +52,9 @@ struct arena *arena_new(size_t limit)
 	return new_with(limit, BLOCK_FIRST);
 }
 
-struct arena *arena_new_small(void)
+struct arena *arena_new_like(const struct arena *other)
 {
-	return new_with(0, BLOCK_SMALL);
+	return new_with(0, other->used + sizeof(struct block));
 }
 
 static void run_deferred(struct arena *arena)

@@ -86,6 +86,18 @@ static struct json *keep(struct arena *arena, const struct json *object, bool wi
 	return out;
 }
 
+/* Decoded twice: to know what it takes, and into just that. */
+static struct arena *decode_fitting(const struct json *object, bool with_status, struct application *spec, struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *scratch = arena_new(0);
+	struct arena *arena;
+
+	application_decode(keep(scratch, object, with_status), scratch, spec, err);
+	arena = arena_new_like(scratch);
+	application_decode(keep(arena, object, with_status), arena, spec, err);
+	return arena;
+}
+
 void app_drop_status(struct app *app)
 {
 	struct arena *arena;
@@ -96,8 +108,7 @@ void app_drop_status(struct app *app)
 
 	if (!app->spec.status)
 		return;
-	arena = arena_new_small();
-	application_decode(keep(arena, app->spec.object, false), arena, &spec, &err);
+	arena = decode_fitting(app->spec.object, false, &spec, &err);
 	arena_free(app->spec_arena);
 	app->spec_arena = arena;
 	app->spec = spec;
@@ -122,9 +133,8 @@ void app_update(struct app *app, const struct json *object)
 		app_enqueue(app, 0);
 		return;
 	}
-	arena = arena_new_small();
 	/* a run tells what is wrong in it */
-	application_decode(keep(arena, object, !app->report), arena, &spec, &err);
+	arena = decode_fitting(object, !app->report, &spec, &err);
 	news = is_news(app, &spec);
 	arena_free(app->spec_arena);
 	app->spec_arena = arena;
@@ -142,9 +152,13 @@ void app_update(struct app *app, const struct json *object)
 
 void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version)
 {
-	struct arena *arena = arena_new_small();
+	CLEANUP(arena_cleanup) struct arena *scratch = arena_new(0);
+	struct arena *arena;
 	struct inventory copy;
 
+	/* twice: to know what it takes, and into just that */
+	inventory_copy(scratch, inventory, &copy);
+	arena = arena_new_like(scratch);
 	inventory_copy(arena, inventory, &copy);
 	claims_release(app);
 	arena_free(app->inventory_arena);
