@@ -276,7 +276,8 @@ static bool is_still_there(struct app *app)
 		if (!item->keep && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
 			return true;
 	}
-	return false;
+	/* what was deleted in the foreground goes after its own objects */
+	return live_leaving(app->core->live, app);
 }
 
 static enum step_result record_delete(struct run *run)
