@@ -102,6 +102,12 @@ demo: setup
 	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)test/story/demo
 
+## make demo-cluster as root: the image in a real cluster (kubelet, containerd), six rows, stop it
+demo-cluster: setup
+	$(Q)hack/stack/build
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)/usr/bin/python3 -m pytest -q -x -s -p no:cacheprovider test/cluster
+
 ## make test        install what is missing, run every test; the last line is "N passed, N failed"
 test: setup
 	$(Q)hack/stack/build
@@ -110,7 +116,7 @@ test: setup
 	$(Q)$(MAKE) --no-print-directory -j2 all fuzz-build
 	$(Q)cd test/tlogcheck && PATH="$$PATH:/usr/local/go/bin" go build -o ../../build/tlogcheck .
 	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 COUNTERSIGN_TLOGCHECK=$(CURDIR)/build/tlogcheck test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
-		test/tlogcheck test/fuzz test/e2e test/story
+		test/tlogcheck test/fuzz test/e2e test/story test/cluster
 
 ## make up, down    keep the stack and the controller running in STACK to play by hand; stop them
 STACK ?= /tmp/countersign
@@ -151,6 +157,6 @@ clean:
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: image version all unit unit-build fuzz fuzz-build check clean help demo test up down setup format
+.PHONY: demo-cluster image version all unit unit-build fuzz fuzz-build check clean help demo test up down setup format
 .SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)
