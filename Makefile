@@ -102,6 +102,12 @@ demo: setup
 	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)test/story/demo
 
+## make demo-cluster as root: the image in a real cluster (kubelet, containerd), six rows, stop it
+demo-cluster: setup
+	$(Q)hack/stack/build
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)/usr/bin/python3 -m pytest -q -x -s -p no:cacheprovider test/cluster
+
 ## make test        install what is missing, run every test; the last line is "N passed, N failed"
 test: setup
 	$(Q)hack/stack/build
@@ -157,6 +163,6 @@ clean:
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup format bench image version
+.PHONY: demo-cluster all unit unit-build fuzz fuzz-build check clean help demo test up down setup format bench image version
 .SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)

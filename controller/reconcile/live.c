@@ -545,6 +545,25 @@ void live_drop(struct live *live, const char *key)
 	object_free(map_remove(&live->objects, span_of(key)));
 }
 
+void live_deleted(struct live *live, const char *key)
+{
+	struct live_object *object = map_get(&live->objects, span_of(key));
+
+	if (object)
+		object->leaving = true;
+}
+
+bool live_leaving(const struct live *live, const struct app *app)
+{
+	MAP_EACH(entry, &live->objects) {
+		const struct live_object *object = entry->value;
+
+		if (object->leaving && object->app && !strcmp(object->app, app->key))
+			return true;
+	}
+	return false;
+}
+
 bool live_drifted(const struct live *live, const struct app *app)
 {
 	for (size_t i = 0; i < app->inventory.count; i++) {

@@ -27,6 +27,7 @@ struct live_object {
 	struct digest extras;        /* zero: none */
 	enum health health;
 	bool deleting, ours, metadata_only;
+	bool leaving;                /* we deleted it, and it is not gone yet: its own objects go first */
 	char *health_message;        /* NULL when empty */
 	char *posture;               /* JSON of what weakens pod security or RBAC in it (diff/posture.h), or NULL */
 	char *extras_text;           /* JSON array of {path, manager, time}, or NULL */
@@ -63,6 +64,10 @@ void live_take(struct live *live, const struct json *object, const char *group, 
 void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired);
 /* Forgets one that a run deleted or found missing. */
 void live_drop(struct live *live, const char *key);
+/* A run's deletion of it was accepted; it may take its time to go. */
+void live_deleted(struct live *live, const char *key);
+/* Whether something of the app that we deleted is still there. */
+bool live_leaving(const struct live *live, const struct app *app);
 /* Whether an object of the app that is known to exist is not as its inventory says. */
 bool live_drifted(const struct live *live, const struct app *app);
 #endif

@@ -45,6 +45,8 @@ static void on_done(struct action *action, void *data)
 		run->apply_failed = true;
 		run_fail(run, &action->err);
 	}
+	if (action->act == ACT_DELETE && !action->err.reason[0])
+		live_deleted(run->core->live, live_key(run->arena, action->group, action->kind, action->namespace, action->name));
 	if (action->after)
 		live_take(run->core->live, action->after, action->group, action->kind);
 	if (!strcmp(action->kind, "CustomResourceDefinition") && action->after)

@@ -303,7 +303,8 @@ static bool is_still_there(const struct run *run)
 		if (is_in_the_way(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
 			return true;
 	}
-	return false;
+	/* what was deleted in the foreground goes after its own objects */
+	return live_leaving(app->core->live, app);
 }
 
 static enum step_result record_delete(struct run *run)

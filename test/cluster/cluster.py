@@ -66,7 +66,7 @@ class World(Apps):
         self.repo = Repo(stack, self.folder / "shop", "ops/shop", tls=True)
         self.own = Repo(stack, self.folder / "own", "ops/countersign", tls=True)
         self.team = Tenant(kube, NAMESPACE, "shop", ["shop"], ["https://git.test/open/ops/*"], rules=WORKLOAD_RULES)
-        self.image_of_own = None
+        self.played = []
 
     # --- images ---
 
@@ -144,6 +144,21 @@ class World(Apps):
                 role = words[words.index("--role") + 1] if "--role" in words else "supervisor"
                 out.setdefault(role, []).append(int(entry.name))
         return out
+
+    def leader(self):
+        lease = self.kube.get("coordination.k8s.io/v1", "Lease", NAMESPACE, "countersign")
+        return lease["spec"]["holderIdentity"].split("_")[0]
+
+    def cost(self):
+        """Memory of all processes of the pod that leads (each shared page by its share), and their processor time."""
+        kib = ticks = count = 0
+        for pids in self.processes(self.leader()).values():
+            for pid in pids:
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    kib += int(re.search(r"(?m)^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text())[1])
+                    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                    ticks, count = ticks + int(fields[11]) + int(fields[12]), count + 1
+        return f"{kib / 1024:.0f} MiB in {count} processes, {ticks / os.sysconf('SC_CLK_TCK'):.2f} s"
 
     def kill(self, role, number=signal.SIGKILL, pod=POD):
         (pid, *_) = self.processes(pod)[role]
