@@ -105,12 +105,14 @@ demo: setup
 ## make demo-cluster as root: the image in a real cluster (kubelet, containerd), six rows, stop it
 demo-cluster: setup
 	$(Q)hack/stack/build
+	$(Q)hack/stack/build containerd shim ctr coredns
 	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)/usr/bin/python3 -m pytest -q -x -s -p no:cacheprovider test/cluster
 
 ## make test        install what is missing, run every test; the last line is "N passed, N failed"
 test: setup
 	$(Q)hack/stack/build
+	$(Q)hack/stack/build kustomize helm
 	$(Q)$(MAKE) --no-print-directory check
 	$(Q)$(MAKE) --no-print-directory -j2 V=asan all unit-build
 	$(Q)$(MAKE) --no-print-directory -j2 all fuzz-build

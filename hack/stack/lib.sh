@@ -7,8 +7,9 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/countersign
 
 fail() { printf 'stack: error: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf 'stack: hint: %s\n' "$2" >&2; exit 1; }
 
-# One line a tool: name, version as shown, module folder, package, and link flags. The demo needs them all.
-# tlogcheck is the tests' second verifier of the audit log; containerd to helm are for the real node and the manifests.
+# One line a tool: name, version as shown, module folder, package, and link flags. The demo needs those that SPECIAL does not name;
+# tlogcheck is the tests' second verifier of the audit log.
+SPECIAL="containerd shim ctr coredns kustomize helm" # for the real node, and for the checks of the manifests
 tools() {
 	local k=v1.36.3 x
 	x="-X k8s.io/component-base/version.gitVersion=$k -X k8s.io/component-base/version.gitMajor=1"
