@@ -109,7 +109,7 @@ test: setup
 	$(Q)$(MAKE) --no-print-directory -j2 all fuzz-build
 	$(Q)cd test/tlogcheck && PATH="$$PATH:/usr/local/go/bin" go build -o ../../build/tlogcheck .
 	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 COUNTERSIGN_TLOGCHECK=$(CURDIR)/build/tlogcheck test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
-		test/tlogcheck test/fuzz test/mutants test/e2e test/story
+		test/tlogcheck test/fuzz test/mutants test/e2e test/torture test/story
 
 ## make up, down    keep the stack and the controller running in STACK to play by hand; stop them
 STACK ?= /tmp/countersign
@@ -125,6 +125,12 @@ bench:
 	$(Q)hack/stack/build
 	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)/usr/bin/python3 test/bench/run.py $(filter S%,$(S)) --scale $(or $(SCALE),1) --turns $(or $(TURNS),5) $(if $(GROWTH),--growth)
+
+## make torture     every fault of the rig against the program with sanitizers, compared with a run without; ONLY=word, the last line counts
+torture:
+	$(Q)hack/stack/build
+	$(Q)$(MAKE) --no-print-directory -j2 V=asan all
+	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 /usr/bin/python3 test/torture/run.py $(if $(ONLY),--only '$(ONLY)')
 
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
@@ -149,6 +155,6 @@ clean:
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup format bench
+.PHONY: all unit unit-build fuzz fuzz-build check clean help demo test up down setup format bench torture
 .SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)
