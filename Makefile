@@ -118,7 +118,7 @@ test: setup
 	$(Q)$(MAKE) --no-print-directory -j2 all fuzz-build
 	$(Q)cd test/tlogcheck && PATH="$$PATH:/usr/local/go/bin" go build -o ../../build/tlogcheck .
 	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 COUNTERSIGN_TLOGCHECK=$(CURDIR)/build/tlogcheck test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
-		test/tlogcheck test/fuzz test/mutants test/e2e test/story
+		test/tlogcheck test/fuzz test/mutants test/e2e test/torture test/story
 
 ## make up, down    keep the stack and the controller running in STACK to play by hand; stop them
 STACK ?= /tmp/countersign
@@ -141,6 +141,12 @@ image: setup
 
 version:
 	@echo $(VERSION)
+
+## make torture     every fault of the rig against the program with sanitizers, compared with a run without; ONLY=word, the last line counts
+torture: setup
+	$(Q)hack/stack/build
+	$(Q)$(MAKE) --no-print-directory -j2 V=asan all
+	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 /usr/bin/python3 test/torture/run.py $(if $(ONLY),--only '$(ONLY)')
 
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
@@ -165,6 +171,6 @@ clean:
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: demo-cluster all unit unit-build fuzz fuzz-build check clean help demo test up down setup format bench image version
+.PHONY: demo-cluster all unit unit-build fuzz fuzz-build check clean help demo test up down setup format bench image version torture
 .SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)

@@ -1,0 +1,7 @@
+"""The torture rig: one workload, run without and with a fault, and a comparison of what came of it.
+
+proxy      stands before the real API server, numbers every request and does to some what a plan says
+workload   what is done in every run: six phases, each from rest to rest
+oracle     what a run left behind, and the first difference between two runs
+plans      the faults: a name, and what the proxy does
+"""

@@ -1,0 +1,203 @@
+"""What a run left behind, and the first difference between two of them.
+
+Compared are, exactly:
+- the objects at the end of each phase, and the Application's conditions (without uid, resourceVersion, times; names of the run put aside);
+- the history of each object: every state that a watch saw, so every create, change and delete that took place. A server-side apply that is
+  repeated changes no object and is not in it; one that changes anything is;
+- the creates (201) and the deletes (200) that the API server answered, per object.
+Of the requests that changed or removed an object again, per object at most one more is accepted for each crash, or each lost answer. Our log must
+verify and match the API server's both ways, every intent must have a result, and at rest nothing is sent.
+"""
+
+import collections
+import json
+import re
+import threading
+import urllib.parse
+
+from harness.kube import conditions, ref
+from harness.wait import SCALE, stays
+
+KINDS = [("v1", "ConfigMap"), ("v1", "Secret"), ("v1", "Service"), ("v1", "ServiceAccount"), ("apps/v1", "Deployment")]
+OWN = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
+VOLATILE = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")
+QUIET_SECONDS = 1.5
+
+
+def normal(obj):
+    """An object without what differs from run to run. Who manages which fields stays; when he did so does not."""
+    meta = {k: v for k, v in obj["metadata"].items() if k not in VOLATILE}
+    # The deployment controller writes the revision; the rest of its work is in status.
+    meta["annotations"] = {k: v for k, v in meta.get("annotations", {}).items() if not k.startswith("deployment.kubernetes.io/")}
+    managers = {f"{m['manager']}:{m['operation']}": m.get("fieldsV1") for m in obj["metadata"].get("managedFields", [])
+                if m["manager"] != "kube-controller-manager"}
+    out = {k: v for k, v in obj.items() if k not in ("status", "metadata")}
+    out["metadata"], out["managers"] = meta, managers
+    if "spec" in out:
+        out["spec"] = {k: v for k, v in out["spec"].items() if k not in ("clusterIP", "clusterIPs")}
+    return out
+
+
+def key_of(obj):
+    return f"{obj['kind']}/{obj['metadata']['name']}"
+
+
+class Watcher:
+    """Sees every state of every object in one namespace, by connections of its own to the real server."""
+
+    def __init__(self, kube, namespace):
+        self.kube, self.namespace, self.stopping = kube, namespace, threading.Event()
+        self.history, self.lock, self.threads = collections.defaultdict(list), threading.Lock(), []
+
+    def __enter__(self):
+        for kind in KINDS:
+            path = self.kube.path(*kind, self.namespace)
+            start = self.kube.request("GET", path)["metadata"]["resourceVersion"]
+            thread = threading.Thread(target=self._follow, args=(path, start), daemon=True)
+            thread.start()
+            self.threads.append(thread)
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(5)
+
+    def _follow(self, path, version):
+        from harness.kube import Kube
+        kube = Kube(self.kube.server, self.kube.ca, self.kube.token)
+        while not self.stopping.is_set():
+            connection = kube._connection()
+            query = urllib.parse.urlencode({"watch": "1", "resourceVersion": version, "timeoutSeconds": "2"})
+            connection.request("GET", f"{path}?{query}", headers={"Authorization": f"Bearer {kube.token}"})
+            answer = connection.getresponse()
+            for line in answer:
+                event = json.loads(line)
+                assert event["type"] in ("ADDED", "MODIFIED", "DELETED"), line
+                version = event["object"]["metadata"]["resourceVersion"]
+                self._note(event)
+
+    def _note(self, event):
+        obj = event["object"]
+        if key_of(obj) in OWN:
+            return
+        state = (event["type"], json.dumps(normal(obj), sort_keys=True) if event["type"] != "DELETED" else "")
+        with self.lock:
+            states = self.history[key_of(obj)]
+            # MODIFIED without a change of what is compared is a status, or the garbage collector's work
+            if not (event["type"] == "MODIFIED" and states and states[-1][1] == state[1]):
+                states.append(state)
+
+    def told(self):
+        with self.lock:
+            return {key: list(states) for key, states in self.history.items()}
+
+
+class Outcome:
+    """What a run left behind: `facts` are compared for equality, `requests` with the allowance of the plan."""
+
+    def __init__(self, site, proxy, watcher):
+        self.site, self.proxy, self.watcher, self.facts, self.requests, self.wrong = site, proxy, watcher, {}, {}, []
+        self.unrecorded = 0
+
+    def plain(self, value):
+        """Text of a value with the names of this run put aside."""
+        text = json.dumps(value, sort_keys=True) if not isinstance(value, str) else value
+        return re.sub(r"\b(?:[0-9a-f]{40}|[0-9a-f]{32})\b", "HASH", text.replace(self.site.name, "SITE"))  # a commit; the label of an Application
+
+    def snapshot(self, phase):
+        site = self.site
+        for kind in KINDS:
+            for obj in site.kube.list(*kind, site.namespace):
+                if key_of(obj) not in OWN:
+                    self.facts[f"{phase}: {key_of(obj)}"] = self.plain(normal(obj))
+        app = site.kube.find_application(site.system, "app")
+        self.facts[f"{phase}: conditions"] = app and self.plain(conditions(app))
+        self.facts[f"{phase}: resources"] = app and self.plain(sorted(f"{r['kind']}/{r['name']} {r['status']}" for r in app["status"]["resources"]))
+
+    def finish(self):
+        site = self.site
+        mark = site.requests.offset
+        site.requests.mark()
+        stays("nothing is sent at rest", lambda: [f"{e['verb']} {ref_of(e)}" for e in site.governed()], lambda sent: sent == [], QUIET_SECONDS)
+        site.requests.offset = mark
+        site.controller.stop()
+        for key, states in self.watcher.told().items():
+            self.facts[f"history of {key}"] = [self.plain(f"{kind} {state}") for kind, state in states]
+        self.count(site.governed())
+        self.judge_log()
+
+    def count(self, events):
+        counts = collections.Counter()
+        for event in events:
+            code, verb = event["responseStatus"]["code"], event["verb"]
+            done = "create" if code == 201 else "delete" if verb == "delete" and code in (200, 202) else "update" if code == 200 else None
+            if done:
+                counts[ref_of(event), done] += 1
+            else:
+                counts[ref_of(event), f"{verb} answered {code}"] += 1
+        self.requests = dict(counts)
+        for (name, done), number in counts.items():
+            if done in ("create", "delete"):
+                self.facts[f"{done}s of {name}"] = number
+
+    def judge_log(self):
+        site = self.site
+        verified = site.log.verify()
+        if verified.returncode:
+            self.wrong.append(f"audit verify ended in {verified.returncode}: {verified.stdout[-300:]}{verified.stderr[-300:]}")
+        done, counts = site.log.join(site.stack.audit_log)
+        self.unrecorded = counts["unrecorded"]
+        # An answer that the proxy gave in the server's place is in our log, rightly, and not in the server's; see `difference`.
+        invented = done.stdout.count("an answer is recorded that the API server never gave")
+        if self.unrecorded != invented or counts["foreign"] or counts["writes"] != counts["matched"]:
+            self.wrong.append(f"audit join: {counts}\n{done.stdout[-600:]}")
+        records = site.log.records()
+        results = {r["intent"]: r for r in records if r["kind"] == "sync.result"}
+        for intent in (r for r in records if r["kind"] == "sync.intent"):
+            result = results.get(intent["seq"])
+            if result is None:
+                self.wrong.append(f"intent {intent['seq']} has no result")
+            elif any(o["outcome"] == "unknown" for o in result["objects"]):
+                self.wrong.append(f"result of intent {intent['seq']} leaves an object unknown: {json.dumps(result['objects'])[:400]}")
+        if any(r["kind"] == "log.lost" for r in records):
+            self.wrong.append("the log says that its predecessor is lost")
+        self.unresolved = sum(r.get("outcome") == "unknown" for r in results.values())
+
+
+def ref_of(event):
+    target = event["objectRef"]
+    return f"{target['resource']}/{target['name']}"
+
+
+def difference(reference, seen, again=0, invented=0):
+    """The first difference as text, or "" when both runs are identical; `again` more requests per object are accepted, and in our log so many
+    answers to writes as the proxy invented."""
+    if seen.wrong:
+        return seen.wrong[0]
+    if seen.unrecorded > invented:
+        return f"{seen.unrecorded} answers are in our log that the API server never gave; the proxy gave {invented} in its place"
+    for key in sorted(reference.facts.keys() | seen.facts.keys()):
+        one, two = reference.facts.get(key, "nothing"), seen.facts.get(key, "nothing")
+        if one != two:
+            return f"{key}\n   without: {first_apart(one, two)[0]}\n   with:    {first_apart(one, two)[1]}"
+    for (name, done), number in sorted(seen.requests.items()):
+        usual = reference.requests.get((name, done), 0)
+        if number > usual + again:
+            return f"{name}: {number} times '{done}', without the fault {usual}, accepted are {again} more"
+    return ""
+
+
+def first_apart(one, two, width=160):
+    """The places where two values part."""
+    if isinstance(one, list) and isinstance(two, list):
+        for number, (a, b) in enumerate(zip(one, two)):
+            if a != b:
+                return tuple(f"state {number}: {t}" for t in first_apart(a, b))
+        return tuple(f"{len(x)} states: {[s[:9] for s in x]}" for x in (one, two))
+    one, two = str(one), str(two)
+    at = next((i for i, (a, b) in enumerate(zip(one, two)) if a != b), min(len(one), len(two)))
+    return tuple(t[max(0, at - 60):at + width] for t in (one, two))
+
+
+__all__ = ["Outcome", "Watcher", "difference", "normal", "SCALE", "ref"]

@@ -1,0 +1,231 @@
+"""The faults. A plan is asked about every request and answers None, or a function of the exchange that does the damage (see proxy.py).
+
+To add a fault: write the function (`damage`), name what it falls on (`which`, a function of the request) and how often, and put a line into
+FAULTS. The oracle does the rest.
+"""
+
+import json
+import random
+import threading
+import time
+
+from harness.wait import until
+
+
+class Plan:
+    """The base: no fault. `again`: how many requests more than usual are accepted per object."""
+
+    again = 0
+
+    def begin(self, run):
+        self.run, self.fired = run, []
+
+    def end(self):
+        pass
+
+    def phase(self, name):
+        pass
+
+    def settle(self):
+        pass
+
+    def __call__(self, request):
+        return None
+
+    def invented(self):
+        """How many answers to governed writes were not the API server's own."""
+        return 0
+
+    def judge(self, reference, seen):
+        """What this plan demands beyond the comparison: the text of what is wrong, or ""."""
+        return "" if self.fired else "the fault never took place"
+
+
+class Crash(Plan):
+    """SIGKILL at the n-th mutating request of every phase: before it reaches the server, or when its answer is about to come back.
+
+    who: "core", which the supervisor starts again, or "all": every process at once, started again by us.
+    """
+
+    again = 1
+
+    def __init__(self, n, when, who):
+        self.n, self.when, self.who, self.name = n, when, who, f"crash {when} request {n} of each phase, {who}"
+        self.seen, self.busy, self.lock = 0, None, threading.Lock()
+
+    def phase(self, name):
+        with self.lock:
+            self.seen, self.current = 0, name
+
+    def __call__(self, request):
+        if not request.mutating or self.current is None:
+            return None
+        with self.lock:
+            self.seen += 1
+            if self.seen != self.n:
+                return None
+            self.fired.append(f"{self.current}: {request}")
+            self.busy = threading.Event()
+            return self.crash
+
+    def crash(self, exchange):
+        controller = self.run.site.controller
+        try:
+            if self.when == "after":
+                exchange.forward().read()
+            if self.who == "core":
+                controller.kill_role("core")
+            else:
+                controller.kill()
+                controller.start(wait=False)
+        finally:
+            exchange.handler.close_connection = True
+            self.busy.set()
+
+    def settle(self):
+        busy = self.busy
+        if busy:
+            assert busy.wait(60), "the crash did not end"
+        until("the controller to run", self.run.site.controller.running, seconds=20)
+
+
+class Fault(Plan):
+    """`damage` to every request of `which`, from the `first` such on, every `every`-th, at most `times` times in the run."""
+
+    def __init__(self, name, which, damage, first=1, every=1, times=None, again=0, more=2.0):
+        self.name, self.which, self.damage, self.first, self.every, self.times, self.again = name, which, damage, first, every, times, again
+        self.more, self.seen, self.to_writes, self.lock = more, 0, 0, threading.Lock()
+
+    def __call__(self, request):
+        if not self.which(request):
+            return None
+        with self.lock:
+            self.seen += 1
+            if self.seen < self.first or (self.seen - self.first) % self.every or (self.times is not None and len(self.fired) >= self.times):
+                return None
+            self.fired.append(str(request))
+            self.to_writes += request.governed
+        return self.damage
+
+    def invented(self):
+        return self.to_writes
+
+    def judge(self, reference, seen):
+        if not self.fired:
+            return "the fault never took place"
+        usual, asked = len(reference.proxy.ledger), len(seen.proxy.ledger)
+        limit = usual * self.more + 10 * len(self.fired)
+        return f"a storm: {asked} requests, without the fault {usual}, accepted {limit:g}" if asked > limit else ""
+
+
+# --- which requests ---
+
+def governed(request):
+    return request.governed
+
+
+def own_books(request):
+    return request.mutating and not request.governed
+
+
+def reads(request):
+    return request.method == "GET" and not request.watch
+
+
+def lists(request):
+    return request.list
+
+
+def watches(request):
+    return request.watch
+
+
+def ordinary(request):
+    return not request.watch and "/leases/" not in request.path
+
+
+# --- what is done to them ---
+
+def cut_after(size):
+    """The connection ends in the middle: after so many bytes of the body."""
+    return lambda exchange: exchange.deliver(exchange.forward(), limit=size)
+
+
+def half(exchange):
+    """The first half of the body, and the length of the whole."""
+    answer = exchange.forward()
+    body = answer.read()
+    handler = exchange.handler
+    handler.send_response_only(answer.status)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body[:len(body) // 2])
+    handler.wfile.flush()
+    handler.close_connection = True
+    handler.connection.shutdown(2)
+
+
+def broken_json(exchange):
+    """A body that ends early, with a length that says so is right."""
+    exchange.deliver(exchange.forward(), edit=lambda body: body[:len(body) * 2 // 3])
+
+
+def lost_answer(exchange):
+    """It was done, and nobody says so."""
+    exchange.forward().read()
+    exchange.reset()
+
+
+def status(code, reason, *headers):
+    return lambda exchange: exchange.fail(code, reason, f"{reason}, by the torture rig", headers)
+
+
+def expired_in_stream(exchange):
+    """410 inside a watch that began well, as the API server sends it: HTTP 200 and an event ERROR."""
+    event = {"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
+                                         "message": "too old resource version, by the torture rig"}}
+    exchange.say(200, json.dumps(event).encode() + b"\n")
+
+
+def slow(exchange):
+    """An answer after two seconds."""
+    time.sleep(2)
+    exchange.deliver(exchange.forward())
+
+
+def faults():
+    """A new set: a plan is used once."""
+    return [
+        Fault("watches cut after 1 KB (FIN), each second one", watches, cut_after(1024), every=2, times=40, more=4),
+        Fault("watches reset at once", watches, lambda e: e.reset(), every=2, times=40, more=4),
+        Fault("410 to watches", watches, status(410, "Expired"), first=3, every=3, times=20, more=4),
+        Fault("410 inside watches", watches, expired_in_stream, first=3, every=3, times=20, more=4),
+        Fault("429 with Retry-After 1", ordinary, status(429, "TooManyRequests", ("Retry-After", "1")), first=20, every=8, times=25),
+        Fault("429 with Retry-After 1 to writes", governed, status(429, "TooManyRequests", ("Retry-After", "1")), every=3, times=15),
+        Fault("a run of 503 to everything but watches", ordinary, status(503, "ServiceUnavailable"), first=40, times=12),
+        Fault("a run of 500 to writes", governed, status(500, "InternalError"), first=5, times=4),
+        Fault("504 to reads", reads, status(504, "Timeout"), first=20, every=10, times=12),
+        Fault("409 to writes", governed, status(409, "Conflict"), first=4, every=6, times=6),
+        Fault("writes done, answer lost", governed, lost_answer, first=2, every=4, times=12, again=1),
+        Fault("our books written, answer lost", own_books, lost_answer, first=2, every=4, times=12),
+        Fault("writes reset before they arrive", governed, lambda e: e.reset(), first=2, every=4, times=12),
+        Fault("lists cut in half", lists, half, every=2, times=15),
+        Fault("reads cut in half", reads, half, first=10, every=6, times=15),
+        Fault("reads with broken JSON", reads, broken_json, first=10, every=6, times=15),
+        Fault("answers to writes with broken JSON", governed, broken_json, first=3, every=5, times=8, again=1),
+        Fault("401 once", ordinary, status(401, "Unauthorized"), first=60, times=1),
+        Fault("401 to a write once", governed, status(401, "Unauthorized"), first=8, times=1),
+        Fault("slow answers to writes", governed, slow, every=6, times=6),
+        Fault("a write hangs", governed, lambda e: e.hang(), first=6, times=1, again=1),
+        Fault("a read hangs", reads, lambda e: e.hang(), first=60, times=1),
+    ]
+
+
+def crashes(most):
+    """All n up to the most mutating requests that a phase has, before and after, of core and of the whole."""
+    return [Crash(n, when, who) for n in range(1, most + 1) for when in ("before", "after") for who in ("core", "all")]
+
+
+def sample(plans, count, seed):
+    return random.Random(seed).sample(plans, min(count, len(plans)))

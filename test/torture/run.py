@@ -1,0 +1,46 @@
+#!/usr/bin/python3
+"""test/torture/run.py [--only WORD] [--sample N --seed S]: every fault of the rig, each compared with a run without. See test/README.md."""
+
+import argparse
+import pathlib
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+
+from harness.images import Key, open_registry  # noqa: E402
+from harness.kube import Kube  # noqa: E402
+from harness.stack import Stack  # noqa: E402
+from rig.campaign import Campaign  # noqa: E402
+from rig.plans import crashes, faults, sample  # noqa: E402
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--only", default="", help="plans whose name has this word in it")
+    options.add_argument("--sample", type=int, help="so many of them, by --seed")
+    options.add_argument("--seed", type=int, default=int(time.time()))
+    options = options.parse_args()
+    stack = Stack.start()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            folder, made = pathlib.Path(folder), {}
+            (folder / "keys").mkdir()
+            keys = lambda name: made.setdefault(name, Key(stack.cosign, folder / "keys", name)) if name not in made else made[name]  # noqa: E731
+            campaign = Campaign(stack, Kube.admin(stack), open_registry(stack, folder), keys)
+            print(f"without a fault: {len(campaign.reference.facts)} facts; mutating requests by phase: {dict(campaign.points)}", flush=True)
+            if campaign.reference.wrong:
+                sys.exit(f"the run without a fault is wrong itself: {campaign.reference.wrong}")
+            plans = [p for p in crashes(max(campaign.points.values())) + faults() if options.only in p.name]
+            if options.sample:
+                plans = sample(plans, options.sample, options.seed)
+                print(f"a sample by seed {options.seed}", flush=True)
+            return 0 if campaign.all(plans) == len(plans) else 1
+    finally:
+        stack.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""A sample of the torture rig that fits into CI; `make torture` runs all of it.
+
+TORTURE_SEED=N repeats a sample: the seed is printed with every failure.
+"""
+
+import os
+import time
+
+import pytest
+
+from rig.campaign import Campaign
+from rig.plans import crashes, faults, sample
+
+SEED = int(os.environ.get("TORTURE_SEED", time.time()))
+# What takes longer than a sample may: it waits for a timeout, or for a backoff.
+SLOW = ("hang", "504", "409", "broken", "cut in half")
+QUICK_FAULTS = [f for f in faults() if not any(word in f.name for word in SLOW)]
+PLANS = sample(crashes(20), 3, SEED) + sample(QUICK_FAULTS, 3, SEED)
+
+
+@pytest.fixture(scope="module")
+def campaign(stack, kube, registry, keys):
+    made = Campaign(stack, kube, registry, keys)
+    assert made.reference.wrong == [], made.reference.wrong
+    return made
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=[p.name for p in PLANS])
+def test_outcome_is_that_of_a_run_without_the_fault(campaign, plan):
+    print(f"TORTURE_SEED={SEED}")
+    wrong = campaign.check(plan)
+    assert not wrong, f"TORTURE_SEED={SEED} {plan.name} ({', '.join(plan.fired[:6])}): {wrong}"
