@@ -116,7 +116,7 @@ test: setup
 	$(Q)$(MAKE) --no-print-directory -j2 all fuzz-build
 	$(Q)cd test/tlogcheck && PATH="$$PATH:/usr/local/go/bin" go build -o ../../build/tlogcheck .
 	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 COUNTERSIGN_TLOGCHECK=$(CURDIR)/build/tlogcheck test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
-		test/tlogcheck test/fuzz test/e2e test/story test/cluster
+		test/tlogcheck test/fuzz test/mutants test/e2e test/story test/cluster
 
 ## make up, down    keep the stack and the controller running in STACK to play by hand; stop them
 STACK ?= /tmp/countersign
@@ -126,6 +126,12 @@ up: setup
 	$(Q)test/story/demo --keep $(STACK)
 down:
 	$(Q)hack/stack/down $(STACK)
+
+## make bench S=S1  how fast it is beside a client that only sends the same writes; SCALE=0.1 for a tenth, TURNS=1, GROWTH=1
+bench: setup
+	$(Q)hack/stack/build
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)/usr/bin/python3 test/bench/run.py $(filter S%,$(S)) --scale $(or $(SCALE),1) --turns $(or $(TURNS),5) $(if $(GROWTH),--growth)
 
 ## make image       the image as an OCI layout in build/oci; PUSH=HOST/REPO:TAG KEY=cosign.key pushes and signs it
 image: setup
@@ -157,6 +163,6 @@ clean:
 help:
 	@awk -F': ' '/^## /{print substr($$0, 4)}' Makefile
 
-.PHONY: demo-cluster image version all unit unit-build fuzz fuzz-build check clean help demo test up down setup format
+.PHONY: all unit unit-build fuzz fuzz-build check clean help demo demo-cluster test up down setup format bench image version
 .SECONDARY: $(foreach t,$(TESTS),$(B)/test/$(basename $(notdir $(t))).o)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d build/fuzz/*/*/*.d)

@@ -83,5 +83,6 @@ int sync_option_read(struct span option, struct sync_options *options, struct er
 
 /* The one cluster that is built today. */
 #define IN_CLUSTER_SERVER "https://kubernetes.default.svc"
+#define IN_CLUSTER_NAME "in-cluster"
 
 #endif

@@ -1,8 +1,10 @@
 /* Projects: reading, and what they allow. See project.h. */
 #include "api/project.h"
 
-#include <ctype.h>
+#include <stdarg.h>
 
+#include "api/application.h"
+#include "api/repo_url.h"
 #include "base/glob.h"
 #include "base/limits.h"
 
@@ -27,6 +29,16 @@ static int want_list(const struct json *spec, const char *field, const struct js
 	if (!*out || json_is(*out, JSON_NULL) || json_is(*out, JSON_ARRAY))
 		return 0;
 	return error_set(err, ERROR_INVALID, "InvalidProject", "spec.%s is a %s, not a list", field, json_type_name(*out));
+}
+
+/* A leading '!' means something only where a rule may deny: elsewhere it would quietly match nothing. */
+static int refuse_deny(const char *field, const char *pattern, struct error *err)
+{
+	if (!pattern || *pattern != '!')
+		return 0;
+	return error_set(err, ERROR_INVALID, "InvalidProject",
+			 "spec.%s has the entry \"%s\": '!' denies in sourceRepos and destinations only; to forbid kinds there are "
+			 "clusterResourceBlacklist and namespaceResourceBlacklist", field, pattern);
 }
 
 /* A pattern that could not be understood must not quietly match nothing when it was meant to deny. */
@@ -56,7 +68,8 @@ static int read_repos(const struct json *spec, struct arena *arena, struct proje
 		return -1;
 	out->source_repos = arena_calloc(arena, json_count(list) + 1, sizeof(char *));
 	for (size_t i = 0; i < json_count(list); i++)
-		if (want_glob(json_at(list, i), "sourceRepos", false, &out->source_repos[i], err))
+		if (want_glob(json_at(list, i), "sourceRepos", false, &out->source_repos[i], err) ||
+		    repo_pattern_check(out->source_repos[i], err))
 			return -1;
 	return 0;
 }
@@ -73,14 +86,12 @@ static int read_destinations(const struct json *spec, struct arena *arena, struc
 	for (size_t i = 0; i < out->destination_count; i++) {
 		const struct json *from = json_at(list, i);
 		struct destination_rule *rule = &out->destinations[i];
-		const char *name = json_get_text(from, "name");
 
 		if (unknown_field(from, "spec.destinations[]", known, err) ||
+		    want_glob(json_get(from, "name"), "destinations[].name", true, &rule->name, err) ||
 		    want_glob(json_get(from, "server"), "destinations[].server", true, &rule->server, err) ||
 		    want_glob(json_get(from, "namespace"), "destinations[].namespace", true, &rule->namespace, err))
 			return -1;
-		if (!rule->server && name && !strcmp(name, "in-cluster"))
-			rule->server = "https://kubernetes.default.svc";
 	}
 	return 0;
 }
@@ -102,7 +113,8 @@ static int read_kinds(const struct json *spec, const char *field, struct arena *
 
 		if (unknown_field(from, field, known, err) || want_glob(json_get(from, "group"), field, false, &rule->group, err) ||
 		    want_glob(json_get(from, "kind"), field, false, &rule->kind, err) ||
-		    want_glob(json_get(from, "name"), field, true, &rule->name, err))
+		    want_glob(json_get(from, "name"), field, true, &rule->name, err) || refuse_deny(field, rule->group, err) ||
+		    refuse_deny(field, rule->kind, err) || refuse_deny(field, rule->name, err))
 			return -1;
 	}
 	return 0;
@@ -124,7 +136,9 @@ static int read_accounts(const struct json *spec, struct arena *arena, struct pr
 		rule->account = json_get_text(from, "defaultServiceAccount");
 		if (unknown_field(from, "spec.destinationServiceAccounts[]", known, err) ||
 		    want_glob(json_get(from, "server"), "destinationServiceAccounts[].server", true, &rule->server, err) ||
-		    want_glob(json_get(from, "namespace"), "destinationServiceAccounts[].namespace", true, &rule->namespace, err))
+		    want_glob(json_get(from, "namespace"), "destinationServiceAccounts[].namespace", true, &rule->namespace, err) ||
+		    refuse_deny("destinationServiceAccounts[].server", rule->server, err) ||
+		    refuse_deny("destinationServiceAccounts[].namespace", rule->namespace, err))
 			return -1;
 		if (!rule->account || !*rule->account || strpbrk(rule->account, "*?[]{}!/ "))
 			return error_set(err, ERROR_INVALID, "InvalidProject",
@@ -161,40 +175,44 @@ int project_decode(const struct json *object, struct arena *arena, struct projec
 	return read_accounts(spec, arena, out, err);
 }
 
-/* Scheme and host in lower case, without ".git" and trailing slashes, as Argo CD compares repository URLs. */
-static void normalise_url(const char *url, struct str *out)
-{
-	struct span text = span_trim(span_of(url));
-	size_t slashes = 0;
+static void say(struct str *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-	while (span_ends(text, "/"))
-		text.length--;
-	if (span_ends(text, ".git"))
-		text.length -= 4;
-	for (size_t i = 0; i < text.length; i++) {
-		slashes += text.data[i] == '/';
-		str_addc(out, slashes < 3 ? (char)tolower((unsigned char)text.data[i]) : text.data[i]);
-	}
+static void say(struct str *why, const char *format, ...)
+{
+	va_list list;
+
+	if (!why)
+		return;
+	str_reset(why);
+	va_start(list, format);
+	str_vaddf(why, format, list);
+	va_end(list);
 }
 
-bool project_allows_repo(const struct project *project, const char *repo_url)
+bool project_allows_repo(const struct project *project, const char *repo_url, struct str *why)
 {
 	CLEANUP(str_release) struct str url = STR_INIT;
+	struct error err = ERROR_INIT;
 	bool allowed = false;
 
-	normalise_url(repo_url, &url);
-	for (const char **rule = project->source_repos; *rule; rule++) {
-		CLEANUP(str_release) struct str pattern = STR_INIT;
-		bool deny = **rule == '!';
+	if (repo_url_canonical(repo_url, &url, &err)) {
+		say(why, "%s", err.text);
+		return false;
+	}
+	for (size_t i = 0; project->source_repos[i]; i++) {
+		const char *rule = project->source_repos[i];
+		bool deny = *rule == '!';
 
-		normalise_url(*rule + deny, &pattern);
-		/* a lone star is everything; any other star stays within a segment, "**" does not */
-		if (!span_is(str_span(&pattern), "*") && !glob_match(str_span(&pattern), str_span(&url), GLOB_PATH))
+		if (!repo_url_matches(rule + deny, str_span(&url), deny))
 			continue;
-		if (deny)
+		if (deny) {
+			say(why, "spec.sourceRepos[%zu] \"%s\" denies it: take that entry out if it is meant to be allowed", i, rule);
 			return false;
+		}
 		allowed = true;
 	}
+	if (!allowed)
+		say(why, "no entry of spec.sourceRepos matches it: add it there, or correct spec.source.repoURL");
 	return allowed;
 }
 
@@ -204,46 +222,86 @@ static bool matches(const char *pattern, const char *text)
 			   !strcmp(pattern, text));
 }
 
-bool project_allows_destination(const struct project *project, const char *server, const char *namespace)
+/* One field of a destination rule: whether it matches, '!' aside; a deny is noted. */
+static bool field_hits(const char *pattern, const char *text, bool *deny)
+{
+	bool denies = pattern && *pattern == '!';
+
+	*deny |= denies;
+	return pattern && matches(pattern + denies, text);
+}
+
+/* Whether the rule speaks of this destination. By server, by name or by both; what it does not give is of no matter. */
+static bool destination_hits(const struct destination_rule *rule, const char *server, const char *namespace, bool *deny)
+{
+	bool by_server = field_hits(rule->server, server, deny);
+	bool by_name = field_hits(rule->name, !strcmp(server, IN_CLUSTER_SERVER) ? IN_CLUSTER_NAME : "", deny);
+	bool by_namespace = field_hits(rule->namespace ? rule->namespace : "", namespace, deny);
+
+	return (by_server || by_name) && by_namespace;
+}
+
+bool project_allows_destination(const struct project *project, const char *server, const char *namespace, struct str *why)
 {
 	bool allowed = false;
 
 	for (size_t i = 0; i < project->destination_count; i++) {
 		const struct destination_rule *rule = &project->destinations[i];
-		const char *rule_server = rule->server ? rule->server : "", *rule_namespace = rule->namespace ? rule->namespace : "";
-		bool deny_server = *rule_server == '!', deny_namespace = *rule_namespace == '!';
-		bool server_hit = matches(rule_server + deny_server, server);
-		bool namespace_hit = matches(rule_namespace + deny_namespace, namespace);
+		bool deny = false;
 
-		if ((deny_server && server_hit && !deny_namespace && namespace_hit) || (deny_server && deny_namespace && server_hit && namespace_hit) ||
-		    (deny_namespace && namespace_hit && !deny_server && server_hit))
+		if (!destination_hits(rule, server, namespace, &deny))
+			continue;
+		if (deny) {
+			say(why, "spec.destinations[%zu] {server: \"%s\", name: \"%s\", namespace: \"%s\"} denies it", i,
+			    rule->server ? rule->server : "", rule->name ? rule->name : "", rule->namespace ? rule->namespace : "");
 			return false;
-		if (!deny_server && !deny_namespace && server_hit && namespace_hit)
-			allowed = true;
+		}
+		allowed = true;
 	}
+	if (!allowed)
+		say(why, "no entry of spec.destinations matches it");
 	return allowed;
 }
 
-static bool listed(const struct kind_rules *rules, const char *group, const char *kind, const char *name)
+/* The index of the first rule that names it; -1: none. */
+static ptrdiff_t listed(const struct kind_rules *rules, const char *group, const char *kind, const char *name)
 {
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct kind_rule *rule = &rules->rules[i];
 
 		/* group "" is the core group; its glob is the empty text, which glob_match never matches */
 		if (matches(rule->group, group) && matches(rule->kind, kind) && (!rule->name || !*rule->name || matches(rule->name, name)))
-			return true;
+			return (ptrdiff_t)i;
 	}
-	return false;
+	return -1;
 }
 
-bool project_allows_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced)
+bool project_denies_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,
+			 struct str *why)
 {
-	if (!namespaced)
-		return listed(&project->cluster_whitelist, group, kind, name) &&
-		       !listed(&project->cluster_blacklist, group, kind, name);
-	if (listed(&project->namespace_blacklist, group, kind, name))
+	const struct kind_rules *black = namespaced ? &project->namespace_blacklist : &project->cluster_blacklist;
+	ptrdiff_t denied = listed(black, group, kind, name);
+
+	if (denied < 0)
 		return false;
-	return !project->namespace_whitelist.given || listed(&project->namespace_whitelist, group, kind, name);
+	say(why, "spec.%sResourceBlacklist[%td] {group: \"%s\", kind: \"%s\"} denies it: take that entry out if it is meant to be allowed",
+	    namespaced ? "namespace" : "cluster", denied, black->rules[denied].group, black->rules[denied].kind);
+	return true;
+}
+
+bool project_allows_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,
+			 struct str *why)
+{
+	const struct kind_rules *white = namespaced ? &project->namespace_whitelist : &project->cluster_whitelist;
+
+	if (project_denies_kind(project, group, kind, name, namespaced, why))
+		return false;
+	/* cluster-scoped kinds need an entry; namespaced ones where there is a list at all */
+	if ((namespaced && !white->given) || listed(white, group, kind, name) >= 0)
+		return true;
+	say(why, "no entry of spec.%sResourceWhitelist names it: add {group: \"%s\", kind: %s} there", namespaced ? "namespace" : "cluster",
+	    group, kind);
+	return false;
 }
 
 const char *project_account(const struct project *project, const char *server, const char *namespace, struct arena *arena)

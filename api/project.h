@@ -23,7 +23,7 @@ struct kind_rules {
 };
 
 struct destination_rule {
-	const char *server, *namespace;    /* globs; a leading '!' denies */
+	const char *server, *name, *namespace;   /* globs, NULL: not given; a leading '!' in any makes it a rule that denies */
 };
 
 struct account_rule {
@@ -46,11 +46,18 @@ struct project {
 /* ERROR_INVALID "InvalidProject" names the field. namespace and name are set even then. */
 int project_decode(const struct json *object, struct arena *arena, struct project *out, struct error *err);
 
-/* Whether the repository is allowed. URLs are compared as Argo CD normalises them (case of host, .git, trailing slash). */
-bool project_allows_repo(const struct project *project, const char *repo_url);
-bool project_allows_destination(const struct project *project, const char *server, const char *namespace);
-/* Whether the kind is allowed: cluster-scoped kinds need a whitelist entry, namespaced ones are allowed unless listed otherwise. */
-bool project_allows_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced);
+/*
+ * Whether it is allowed: by at least one entry, and denied by none. `why` (NULL: nobody asks) gets the entry that says no,
+ * or that there is none, and what to do about it. URLs are compared as api/repo_url.h says.
+ */
+bool project_allows_repo(const struct project *project, const char *repo_url, struct str *why);
+bool project_allows_destination(const struct project *project, const char *server, const char *namespace, struct str *why);
+/* Whether a blacklist names the kind, whatever else allows it. */
+bool project_denies_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,
+			 struct str *why);
+/* Cluster-scoped kinds need a whitelist entry; namespaced ones are allowed unless listed otherwise. */
+bool project_allows_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,
+			 struct str *why);
 /* "namespace:name" of the account that writes there; NULL when none is named. `arena` for the result. */
 const char *project_account(const struct project *project, const char *server, const char *namespace, struct arena *arena);
 

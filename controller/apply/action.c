@@ -53,6 +53,10 @@ static void add_hint(struct action *action, struct error *err)
 			  "countersign may not write as %.*s: grant it in namespace %.*s by a Role {apiGroups: [\"\"], resources: [serviceaccounts], "
 			  "verbs: [impersonate], resourceNames: [%.*s]} bound to its service account (%s)", SPAN_ARG(account), SPAN_ARG(namespace),
 			  SPAN_ARG(rest), plain.text);
+	else if (strstr(err->text, "not currently held"))
+		error_set(err, err->kind, "EscalationForbidden",
+			  "%s; the API server lets nobody grant what they have not: let an administrator make this object, or give %.*s these "
+			  "rights itself", plain.text, SPAN_ARG(account));
 	else
 		error_set(err, err->kind, err->reason, "%s; the rule to add for %.*s: {apiGroups: [\"%s\"], resources: [%s], verbs: [get, create, "
 			  "patch, delete]}", plain.text, SPAN_ARG(account), action->group, action->resource->resource);
@@ -110,7 +114,7 @@ static const struct json *stage_body(struct action *action, struct write_request
 	case STAGE_STRIP:
 		request->path = patch_path(action);
 		request->content_type = KUBE_JSON_PATCH;
-		return action->live ? patch_strip(action->live, action->object, action->allowed, action->strip_all, arena) : NULL;
+		return action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->strip_all, arena) : NULL;
 	default:
 		request->method = "DELETE";
 		request->content_type = KUBE_JSON;
@@ -120,7 +124,9 @@ static const struct json *stage_body(struct action *action, struct write_request
 		json_set_string(arena, options, "kind", "DeleteOptions");
 		json_set_string(arena, options, "propagationPolicy", "Foreground");
 		preconditions = json_set(arena, options, "preconditions", json_object(arena));
+		/* another Application that takes it over in this very moment changes the version */
 		json_set_string(arena, preconditions, "uid", action->uid);
+		json_set_string(arena, preconditions, "resourceVersion", json_text(json_path(action->live, "metadata", "resourceVersion", NULL)));
 		return options;
 	}
 }
@@ -135,6 +141,7 @@ static enum stage next_stage(const struct action *action)
 	case STAGE_FULL: return STAGE_RELEASE;
 	case STAGE_RELEASE: return STAGE_APPLY;
 	case STAGE_APPLY: return STAGE_STRIP;
+	case STAGE_LOOK: return STAGE_DELETE;
 	default: return STAGE_DONE;
 	}
 }
@@ -233,6 +240,38 @@ static bool rests_on_version(const struct action *action)
 	return action->stage == STAGE_OWN || action->stage == STAGE_STRIP;
 }
 
+/* The object as it is now: gone, another one of that name, taken over by another Application, or to be deleted in this version. */
+static void on_looked(void *data, const struct kube_answer *answer)
+{
+	struct action *action = data;
+	const char *uid = json_text(json_path(answer->object, "metadata", "uid", NULL));
+
+	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
+		if (answer->err->kind == ERROR_TRANSIENT && action->failures++ < FAILURES_MAX)
+			again(action, RETRY_FIRST_MS << action->failures);
+		else
+			fail(action, answer->err);
+		return;
+	}
+	if (answer->err || !uid || strcmp(uid, action->uid) || action->rules->is_others(action, answer->object, action->data)) {
+		finish(action);
+		return;
+	}
+	action->live = json_copy(action->arena, answer->object);
+	action->stage = STAGE_DELETE;
+	send(action);
+}
+
+/* As the account only what the controller may not read itself. */
+static void look(struct action *action)
+{
+	bool secret = !*action->group && !strcmp(action->kind, "Secret");
+
+	/* rbac: reader get (Secrets: as the project's account) */
+	kube_get(action->kube, kube_path(action->arena, action->resource, action->namespace, action->name), KUBE_JSON,
+		 secret ? action->permit.account : NULL, on_looked, action);
+}
+
 static void on_refused(struct action *action, const struct kube_answer *answer)
 {
 	struct error err = *answer->err;
@@ -247,6 +286,11 @@ static void on_refused(struct action *action, const struct kube_answer *answer)
 	}
 	if (action->stage == STAGE_DELETE && err.kind == ERROR_NOT_FOUND) {
 		advance(action);
+		return;
+	}
+	if (action->stage == STAGE_DELETE && answer->status == 409 && action->failures++ < FAILURES_MAX) {
+		action->stage = STAGE_LOOK;
+		send(action);
 		return;
 	}
 	/* a failed test of a JSON patch is 422 */
@@ -290,19 +334,33 @@ static void send(struct action *action)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
 	struct write_request request = { .ordinal = action->ordinal, .on_done = on_answer, .data = action };
-	const struct json *body = stage_body(action, &request);
+	struct error err = ERROR_INIT;
+	const struct json *body;
 	size_t slot;
+
+	if (action->stage == STAGE_LOOK) {
+		look(action);
+		return;
+	}
+	body = stage_body(action, &request);
 
 	if (!body) {
 		advance(action);
 		return;
 	}
+	if (action->rules->may_send(action, action->data, &err)) {
+		fail(action, &err);
+		return;
+	}
+	action->permit.project_allows = true;
 	json_write(body, JSON_PLAIN, &text);
 	slot = action->attempt_count < ATTEMPTS_MAX ? action->attempt_count++ : ATTEMPTS_MAX - 1;
 	action->attempts[slot] = (struct attempt){ (uint32_t)slot + 1, 0 };
 	request.attempt = (uint32_t)slot + 1;
 	request.body = str_span(&text);
 	kube_write(action->kube, &action->permit, &request);
+	/* for this one write */
+	action->permit.project_allows = false;
 }
 
 static void begin(void *data)
@@ -310,12 +368,13 @@ static void begin(void *data)
 	send(data);
 }
 
-void action_start(struct action *action, struct kube *kube, struct loop *loop, struct arena *arena,
+void action_start(struct action *action, struct kube *kube, struct loop *loop, struct arena *arena, const struct action_rules *rules,
 		  void (*on_done)(struct action *action, void *data), void *data)
 {
 	action->kube = kube;
 	action->loop = loop;
 	action->arena = arena;
+	action->rules = rules;
 	action->on_done = on_done;
 	action->data = data;
 	action->in_flight = true;

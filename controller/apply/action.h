@@ -29,6 +29,7 @@ enum stage {
 	STAGE_RELEASE,    /* ignored fields: their live value is handed to a manager of its own */
 	STAGE_APPLY,      /* the server-side apply */
 	STAGE_STRIP,      /* foreign images and other weakening extras are taken out again */
+	STAGE_LOOK,       /* deletion: is it the object we made, and still ours? */
 	STAGE_DELETE,
 	STAGE_DONE,
 };
@@ -40,6 +41,16 @@ struct attempt {
 
 #define ATTEMPTS_MAX 16
 
+struct action;
+
+/* What only the caller knows, asked while an action is under way; `data` is action_start's. */
+struct action_rules {
+	/* Before each single write: does the Project, as it is now, permit it? Nothing is sent without. */
+	int (*may_send)(const struct action *action, void *data, struct error *err);
+	/* Of an object that is about to be deleted, as it is now: has another Application taken it over? */
+	bool (*is_others)(const struct action *action, const struct json *live, void *data);
+};
+
 struct action {
 	/* the plan */
 	enum act act;
@@ -48,6 +59,9 @@ struct action {
 	const char *group, *version, *kind, *namespace, *name, *key, *uid;
 	const char *why;             /* one line for people */
 	const char *title;           /* "Deployment shop/web (shop/web.yaml:12)" */
+	const char *file;            /* NULL for deletes */
+	uint32_t line;
+	bool destination;            /* the Namespace that CreateNamespace makes */
 	const struct json *object;   /* what is applied; NULL for deletes */
 	const struct json *full;     /* with ignored fields; NULL when there are none */
 	const char *released;        /* pointers of ignored fields, one a line */
@@ -72,6 +86,7 @@ struct action {
 	struct loop *loop;
 	struct arena *arena;
 	struct timer *retry;
+	const struct action_rules *rules;
 	unsigned failures;           /* of this stage, in a row */
 	void (*on_done)(struct action *action, void *data);
 	void *data;
@@ -79,9 +94,10 @@ struct action {
 
 /*
  * Starts it; on_done comes once, never from inside. Everything is taken from `arena`, which must live until then.
- * ASSERTs that the permit is whole: without a durable intent and an allowing verdict nothing is sent.
+ * ASSERTs that the permit is whole: without a durable intent and an allowing verdict nothing is sent; and rules->may_send is
+ * asked before each write.
  */
-void action_start(struct action *action, struct kube *kube, struct loop *loop, struct arena *arena,
+void action_start(struct action *action, struct kube *kube, struct loop *loop, struct arena *arena, const struct action_rules *rules,
 		  void (*on_done)(struct action *action, void *data), void *data);
 void action_release(struct action *action);
 

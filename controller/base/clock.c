@@ -26,6 +26,11 @@ int64_t clock_mono_ms(void)
 	return now(CLOCK_MONOTONIC) / 1000000;
 }
 
+int64_t clock_mono_ns(void)
+{
+	return now(CLOCK_MONOTONIC);
+}
+
 static void format_utc(int64_t wall_ns, bool fraction, char out[TIME_TEXT])
 {
 	time_t seconds = (time_t)(wall_ns / NS);

@@ -13,6 +13,7 @@
 
 int64_t clock_wall_ns(void);       /* nanoseconds since 1970-01-01T00:00:00Z */
 int64_t clock_mono_ms(void);       /* milliseconds, never goes back */
+int64_t clock_mono_ns(void);       /* the same clock in nanoseconds */
 
 #define TIME_TEXT 40
 /* RFC 3339 in UTC: with nanoseconds, or whole seconds as Kubernetes writes metav1.Time. */

@@ -62,6 +62,7 @@
 #define LIMIT_GIT_PATH_BYTES 4096u
 #define LIMIT_GIT_TREE_ENTRIES 1000000u          /* looked at while selecting the files of one revision */
 #define LIMIT_GIT_HISTORY_ENTRIES 20000000u      /* compared while walking the history of one path */
+#define LIMIT_GIT_CHANGED 20000u                 /* paths told of one new commit; past it all Applications of the repository look */
 #define LIMIT_GIT_MEMO 20000u                    /* (path, options) pairs whose newest revision is remembered */
 #define LIMIT_GIT_PACK_BYTES (2ull << 30)        /* received in one fetch */
 #define LIMIT_GIT_PACK_OBJECTS 20000000u

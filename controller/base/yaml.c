@@ -201,14 +201,16 @@ static int add_anchor(struct builder *b, const yaml_char_t *name, struct json *v
 	return 0;
 }
 
+/* The name is not told: it may be a password that somebody forgot to quote. */
 static int find_anchor(struct builder *b, const yaml_event_t *event, struct anchor **out)
 {
 	const char *name = (const char *)event->data.alias.anchor;
 	struct anchor *anchor = map_get(&b->anchors, span_of(name));
 
 	if (!anchor || anchor->open)
-		return error_set(b->err, ERROR_INVALID, "BadAlias", "%s:%u: alias *%.80s %s", b->name, line_of(event), name,
-				 anchor ? "stands inside the value it names" : "names no anchor before it");
+		return error_set(b->err, ERROR_INVALID, "BadAlias", "%s:%u: an alias (*) %s", b->name, line_of(event),
+				 anchor ? "stands inside the value it names"
+					: "names no anchor before it; a text that begins with * needs quotes");
 	*out = anchor;
 	return 0;
 }

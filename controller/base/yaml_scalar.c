@@ -371,9 +371,10 @@ static int understand(const struct yaml_scalar *scalar, struct meaning *meaning,
 		return 0;
 	}
 	tag = core_tag(scalar->tag);
+	/* which is not told: it may be a password that somebody forgot to quote */
 	if (!tag)
 		return error_set(err, ERROR_INVALID, "UnknownTag",
-				 "tag %.80s is not one of !!str !!int !!float !!bool !!null !!binary", scalar->tag);
+				 "a tag that is not one of !!str !!int !!float !!bool !!null !!binary; a text that begins with ! needs quotes");
 	if (strcmp(tag, "str") == 0)
 		return 0;
 	if (strcmp(tag, "binary") == 0) {

@@ -11,6 +11,7 @@
 #include "cli/person.h"
 #include "cli/person_kube.h"
 #include "cli/text.h"
+#include "source/git_url.h"
 
 #define EVENTS_SHOWN 12
 #define WIDTH_DEFAULT 100
@@ -88,7 +89,7 @@ static void add_summary(struct page *page)
 
 	line(page, "Application", arena_printf(page->arena, "%s/%s", at(metadata, "namespace"), at(metadata, "name")));
 	line(page, "Project", *project ? project : "default");
-	line(page, "Source", at(source, "repoURL"));
+	line(page, "Source", git_url_redact(at(source, "repoURL"), page->arena));
 	line(page, "", arena_printf(page->arena, "folder %s at %s", *path ? path : ".", *revision ? revision : "HEAD"));
 	line(page, "Destination", arena_printf(page->arena, "%s, namespace %s", *server ? server : at(destination, "name"),
 					      *at(destination, "namespace") ? at(destination, "namespace") : "of each object"));

@@ -18,6 +18,7 @@
 #include "diff/ignore.h"
 #include "diff/patch.h"
 #include "kube/client.h"
+#include "source/git_url.h"
 
 #define EXIT_ERROR 2            /* of diff, as of diff(1) */
 
@@ -229,7 +230,8 @@ static int read_files(struct diff *diff, struct tree_stream *files, struct error
 	if (checkout_files(&diff->person, &diff->app, &checkout, err)) {
 		if (checkout.warning)
 			fprintf(stderr, "warning: %s\n", checkout.warning);
-		return error_wrap(err, "%s (--local DIR compares with a folder instead)", diff->app.repo_url);
+		return error_wrap(err, "%s (--local DIR compares with a folder instead)",
+				  git_url_redact(diff->app.repo_url, diff->person.arena));
 	}
 	diff->revision = checkout.revision;
 	diff->side = arena_printf(diff->person.arena, "Git %.10s", checkout.revision);

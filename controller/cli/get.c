@@ -9,6 +9,7 @@
 #include "cli/person.h"
 #include "cli/person_kube.h"
 #include "cli/text.h"
+#include "source/git_url.h"
 
 enum format { FORMAT_TABLE, FORMAT_WIDE, FORMAT_JSON, FORMAT_YAML, FORMAT_NAME };
 
@@ -66,6 +67,7 @@ static const struct json *condition(const struct json *object, const char *type)
 static void application_row(struct view *view, const struct json *object)
 {
 	const struct json *status = json_get(object, "status");
+	const char *repo_url = json_text(json_path(object, "spec", "source", "repoURL", NULL));
 
 	cell(view, json_path(object, "metadata", "name", NULL));
 	cell(view, json_path(object, "spec", "project", NULL));
@@ -77,7 +79,7 @@ static void application_row(struct view *view, const struct json *object)
 	if (view->format != FORMAT_WIDE)
 		return;
 	table_add(&view->table, text_revision(view->arena, json_get_text(status, "appliedRevision")));
-	cell(view, json_path(object, "spec", "source", "repoURL", NULL));
+	table_add(&view->table, git_url_redact(repo_url ? repo_url : "", view->arena));
 	cell(view, json_path(object, "spec", "source", "path", NULL));
 	cell(view, json_get(condition(object, "Ready"), "message"));
 }

@@ -171,6 +171,9 @@ bool extras_who(const struct json *live, const char *pointer, struct arena *aren
 
 		if (!manager || !strcmp(manager, FIELD_MANAGER) || !time || strcmp(time, newest) < 0)
 			continue;
+		/* whoever notes the status last changed nothing that is declared */
+		if (!*pointer && json_text_span(json_get(entry, "subresource")).length)
+			continue;
 		if (*pointer && !holds(json_get(entry, "fieldsV1"), live, span_of(pointer)))
 			continue;
 		newest = time;

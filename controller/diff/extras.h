@@ -26,8 +26,8 @@ void extras_find(const struct json *live, struct arena *arena, struct extra **ou
 /* Digest over (path, manager): whether the set of extras changed. Zero when there are none. */
 struct digest extras_digest(const struct extra *extras, size_t count);
 
-/* Who wrote the path (JSON pointer; "": any) last: the manager other than ours whose entry holds it, and when; as managedFields
- * say, which can be forged. false, and "", when nobody is named. */
+/* Who wrote the path (JSON pointer; "": any outside the subresources) last: the manager other than ours whose entry holds it, and
+ * when; as managedFields say, which can be forged. false, and "", when nobody is named. */
 bool extras_who(const struct json *live, const char *pointer, struct arena *arena, struct extra *out);
 
 /* Who last changed a field that we own: the manager other than ours whose entry holds the path (JSON pointer), and when.

@@ -85,16 +85,40 @@ static void add(struct pointers *pointers, const char *pointer)
 	*slot = pointer;
 }
 
-static void add_images(struct pointers *pointers, const struct json *live, const struct json *desired, const struct json *allowed)
+/* The image that Git names for the container of `like`, or NULL. */
+static const char *image_of(const struct image_use *uses, size_t count, const struct image_use *like)
 {
-	struct image_use *there, *wanted;
-	size_t there_count, wanted_count;
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(uses[i].position, like->position) && !strcmp(uses[i].container, like->container))
+			return uses[i].image;
+	return NULL;
+}
 
-	gate_find_images((struct json *)(uintptr_t)live, NULL, pointers->arena, &there, &there_count);
-	gate_find_images((struct json *)(uintptr_t)desired, NULL, pointers->arena, &wanted, &wanted_count);
-	for (size_t i = 0; i < there_count; i++)
-		if (!find_use(wanted, wanted_count, &there[i]) && !is_allowed(allowed, there[i].image))
-			add(pointers, arena_strndup(pointers->arena, item_pointer(&there[i])));
+/* Foreign images: their list items are to be removed (*pointers), or they are put back in *patch where Git leaves the image to others. */
+static void add_images(struct pointers *pointers, const struct json *live, const struct json *desired, const struct json *full,
+		       const struct json *allowed, struct json *patch)
+{
+	struct arena *arena = pointers->arena;
+	struct image_use *there, *wanted, *named;
+	size_t there_count, wanted_count, named_count;
+
+	gate_find_images((struct json *)(uintptr_t)live, NULL, arena, &there, &there_count);
+	gate_find_images((struct json *)(uintptr_t)desired, NULL, arena, &wanted, &wanted_count);
+	gate_find_images((struct json *)(uintptr_t)(full ? full : desired), NULL, arena, &named, &named_count);
+	for (size_t i = 0; i < there_count; i++) {
+		const char *image = full ? image_of(named, named_count, &there[i]) : NULL;
+		struct json *put_back;
+
+		if (find_use(wanted, wanted_count, &there[i]) || is_allowed(allowed, there[i].image) || (image && !strcmp(image, there[i].image)))
+			continue;
+		if (!image) {
+			add(pointers, arena_strndup(arena, item_pointer(&there[i])));
+			continue;
+		}
+		put_back = operation(arena, "replace", span_of(there[i].pointer));
+		json_set(arena, put_back, "value", json_span(arena, span_of(image)));
+		json_append(arena, patch, put_back);
+	}
 }
 
 /* By content, so that no forged or wiped managedFields hide it; by manager only where everything foreign goes. */
@@ -177,12 +201,13 @@ bool patch_has_extras(const struct json *live, const struct json *desired, bool 
 	return pointers.count;
 }
 
-struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, bool all, struct arena *arena)
+struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *full, const struct json *allowed, bool all,
+			 struct arena *arena)
 {
 	struct json *patch = begin_patch(live, arena);
 	struct pointers pointers = { .arena = arena };
 
-	add_images(&pointers, live, desired, allowed);
+	add_images(&pointers, live, desired, full, allowed, patch);
 	add_extras(&pointers, live, desired, all);
 	add_mounts(&pointers, live);
 	if (pointers.count)

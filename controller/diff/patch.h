@@ -21,9 +21,11 @@ struct foreign_image patch_foreign(const struct json *live, const struct json *d
 /*
  * A JSON patch (with a resourceVersion test) that takes out of `live` what must not stay: every foreign container or image volume
  * (with the mounts of a volume that goes), other extras that weaken security (below), and with `all` every extra. NULL if there is
- * nothing. An image that was judged and allowed (`allowed`: array of image texts, or NULL) stays.
+ * nothing. An image that was judged and allowed (`allowed`: array of image texts, or NULL) stays. `full` (NULL: nothing is ignored) is
+ * `desired` with its ignored fields: a container whose ignored image may not stay gets the image that Git names.
  */
-struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *allowed, bool all, struct arena *arena);
+struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *full, const struct json *allowed, bool all,
+			 struct arena *arena);
 
 /*
  * Whether there are such extras besides images; *who says the first of them and who added it, by managedFields ("" where these do

@@ -8,6 +8,16 @@
 
 struct loop {
 	uv_loop_t uv;
+	uint64_t calls;         /* of timers, pollers and what was deferred */
+};
+
+struct lull {
+	uv_idle_t uv;
+	void (*fn)(void *);
+	void *data;
+	uint64_t calls;         /* at the turn before */
+	bool turned;
+	uint64_t latest_ms;
 };
 
 struct timer {
@@ -80,10 +90,16 @@ struct uv_loop_s *loop_uv(struct loop *loop)
 	return &loop->uv;
 }
 
+static void count_call(uv_loop_t *uv)
+{
+	CONTAINER_OF(uv, struct loop, uv)->calls++;
+}
+
 static void on_timer(uv_timer_t *uv)
 {
 	struct timer *timer = CONTAINER_OF(uv, struct timer, uv);
 
+	count_call(uv->loop);
 	timer->fn(timer->data);
 }
 
@@ -120,6 +136,56 @@ void timer_free(struct timer *timer)
 		uv_close((uv_handle_t *)&timer->uv, on_free);
 }
 
+/* Once a turn, before the loop looks whether something is ready; while it is armed that look does not wait. */
+static void on_turn(uv_idle_t *uv)
+{
+	struct lull *lull = CONTAINER_OF(uv, struct lull, uv);
+	const struct loop *loop = CONTAINER_OF(uv->loop, struct loop, uv);
+	bool quiet = lull->turned && lull->calls == loop->calls;
+
+	lull->turned = true;
+	lull->calls = loop->calls;
+	if (!quiet && uv_now(uv->loop) < lull->latest_ms)
+		return;
+	uv_idle_stop(uv);
+	lull->fn(lull->data);
+}
+
+struct lull *lull_new(struct loop *loop, void (*fn)(void *), void *data)
+{
+	struct lull *lull = mem_alloc(sizeof(*lull));
+
+	check(uv_idle_init(&loop->uv, &lull->uv));
+	lull->fn = fn;
+	lull->data = data;
+	lull->uv.data = lull;
+	return lull;
+}
+
+void lull_start(struct lull *lull, int64_t most_ms)
+{
+	uv_update_time(lull->uv.loop);
+	lull->turned = false;
+	lull->latest_ms = uv_now(lull->uv.loop) + (most_ms > 0 ? (uint64_t)most_ms : 0);
+	check(uv_idle_start(&lull->uv, on_turn));
+}
+
+void lull_stop(struct lull *lull)
+{
+	uv_idle_stop(&lull->uv);
+}
+
+bool lull_running(const struct lull *lull)
+{
+	return uv_is_active((const uv_handle_t *)&lull->uv);
+}
+
+void lull_free(struct lull *lull)
+{
+	if (lull)
+		uv_close((uv_handle_t *)&lull->uv, on_free);
+}
+
 struct deferred {
 	uv_timer_t uv;
 	void (*fn)(void *);
@@ -132,6 +198,7 @@ static void on_deferred(uv_timer_t *uv)
 	void (*fn)(void *) = deferred->fn;
 	void *data = deferred->data;
 
+	count_call(uv->loop);
 	uv_close((uv_handle_t *)uv, on_free);
 	fn(data);
 }
@@ -174,6 +241,7 @@ static void on_poll(uv_poll_t *uv, int status, int events)
 
 	if (poller->closing)
 		return;
+	count_call(uv->loop);
 	poller->fn(poller->data, status < 0 ? out | POLL_FAILED : out);
 }
 

@@ -32,6 +32,14 @@ void timer_stop(struct timer *timer);
 bool timer_running(const struct timer *timer);
 void timer_free(struct timer *timer);          /* NULL is fine */
 
+/* Calls fn once in the next turn in which nothing else is to be done, and after `most_ms` at the latest. */
+struct lull;
+struct lull *lull_new(struct loop *loop, void (*fn)(void *), void *data);
+void lull_start(struct lull *lull, int64_t most_ms);
+void lull_stop(struct lull *lull);
+bool lull_running(const struct lull *lull);
+void lull_free(struct lull *lull);             /* NULL is fine */
+
 enum { POLL_READ = 1, POLL_WRITE = 2, POLL_FAILED = 4 };
 /* Watches a descriptor that stays the caller's; events is a set of POLL_*. */
 struct poller *poller_new(struct loop *loop, int fd, void (*fn)(void *data, int events), void *data);

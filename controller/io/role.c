@@ -31,18 +31,23 @@ enum role role_of_name(const char *name)
 	return ROLE_NONE;
 }
 
-/* An answer is one byte, 1 for done or 0 for failed, then the handler's bytes or the error. */
-static void serve_one(const struct worker_handler *handler, void *session, struct span request, int request_fd)
+/* A job is its number and the handler's bytes; an answer the same number, 1 for done or 0 for failed, and the handler's bytes or
+ * the error. */
+static void serve_one(const struct worker_handler *handler, void *session, struct span frame, int request_fd)
 {
+	struct unpack in = unpack_begin(frame);
+	uint64_t job = unpack_u64(&in);
 	CLEANUP(str_release) struct str reply = STR_LIMIT(LIMIT_FRAME_BYTES);
 	CLEANUP(fd_cleanup) int reply_fd = -1;
 	struct error err = ERROR_INIT;
 
+	pack_u64(&reply, job);
 	pack_u8(&reply, 1);
-	if (handler->serve(session, request, request_fd, &reply, &reply_fd, &err) == 0 && reply.overflow)
+	if (handler->serve(session, in.rest, request_fd, &reply, &reply_fd, &err) == 0 && reply.overflow)
 		error_set(&err, ERROR_LIMIT, "TooLarge", "the result is larger than %u bytes", LIMIT_FRAME_BYTES);
 	if (err.reason[0]) {
 		str_reset(&reply);
+		pack_u64(&reply, job);
 		pack_u8(&reply, 0);
 		pack_error(&reply, &err);
 		fd_cleanup(&reply_fd);

@@ -126,7 +126,9 @@ static void on_answer(void *data, struct span frame, int fd)
 	struct worker_pool *pool = worker->pool;
 	struct job *job = TAKE(worker->job);
 	struct unpack in = unpack_begin(frame);
-	bool done = unpack_bool(&in), lied = in.bad || !job;
+	uint64_t id = unpack_u64(&in);
+	/* what was not asked for is nobody's, and least of all the next job's */
+	bool done = unpack_bool(&in), lied = in.bad || !job || job->id != id;
 	struct error err = ERROR_INIT;
 
 	timer_stop(worker->deadline);
@@ -425,6 +427,7 @@ uint64_t worker_submit(struct worker_pool *pool, struct span request, int fd, in
 
 	job->id = ++pool->workers->next_id;
 	job->request.limit = LIMIT_FRAME_BYTES;
+	pack_u64(&job->request, job->id);
 	str_add(&job->request, request);
 	job->fd = fd >= 0 ? dup(fd) : -1;
 	job->timeout_ms = timeout_ms ? timeout_ms : LIMIT_JOB_MS;

@@ -6,9 +6,11 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/metric.h"
 #include "io/file.h"
 #include "kube/status.h"
+#include "kube/window.h"
 #include "kube/write.h"
 
 #define REQUEST_TIMEOUT_MS 30000
@@ -26,11 +28,32 @@ struct kube {
 	struct loop *loop;
 	bool (*is_leading)(const void *);
 	const void *lease;
+	struct window window;
+	struct map requests;           /* id bytes -> struct request: waiting and under way */
+	uint64_t next_id;
+	bool pumping;
 };
 
+/* One request as it is asked for. */
+struct kube_request {
+	const char *method, *path, *accept, *content_type, *as, *audit_id;
+	struct span body;
+	kube_done *on_done;
+	void *data;
+};
+
+/* Ids of streams are those of http.h; ours have this bit. */
+#define OWN_ID (1ull << 63)
+
 struct request {
+	struct turn turn;              /* the first: a turn is its request */
 	struct kube *kube;
-	const char *method;
+	uint64_t id, http_id;
+	const char *method;            /* literals of the callers, as are the media types */
+	const char *accept, *content_type;
+	char *path, *as, *audit_id;
+	struct str body;
+	bool governed;
 	int64_t sent_ms;
 	kube_done *on_done;
 	void *data;
@@ -82,10 +105,25 @@ struct kube *kube_new(struct loop *loop, const struct kube_config *config, const
 
 	kube->http = http_new(loop, &http);
 	kube->loop = loop;
+	window_init(&kube->window);
 	kube->server = mem_strdup(config->server);
 	kube->impersonate = config->impersonate ? mem_strdup(config->impersonate) : NULL;
 	set_authorization(kube, config);
 	return kube;
+}
+
+static struct span id_key(const uint64_t *id)
+{
+	return span_make(id, sizeof(*id));
+}
+
+static void request_free(struct request *request)
+{
+	free(request->path);
+	free(request->as);
+	free(request->audit_id);
+	str_release(&request->body);
+	free(request);
 }
 
 void kube_reload(struct kube *kube, const struct kube_config *config)
@@ -102,11 +140,24 @@ void kube_free(struct kube *kube)
 	if (!kube)
 		return;
 	http_free(kube->http);
+	MAP_EACH(entry, &kube->requests)
+		request_free(entry->value);
+	map_release(&kube->requests);
 	str_release(&kube->authorization);
 	free(kube->token_file);
 	free(kube->server);
 	free(kube->impersonate);
 	free(kube);
+}
+
+static void pump(struct kube *kube);
+
+/* Its refusal may hold content. */
+static bool is_of_secret(struct span path)
+{
+	struct span rest = path, resource = span_cut(&rest, '?');
+
+	return span_ends(resource, "/secrets") || memmem(resource.data, resource.length, "/secrets/", 9);
 }
 
 static void count(const struct request *request, int status)
@@ -118,20 +169,10 @@ static void count(const struct request *request, int status)
 	metric_observe(METRIC_API_REQUEST_SECONDS, (double)(clock_mono_ms() - request->sent_ms) / 1e3, request->method, NULL);
 }
 
-/* The methods there are, so that the text lives as long as the request. */
-static const char *method_name(const char *method)
-{
-	static const char *const names[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
-
-	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (!strcmp(method, names[i]))
-			return names[i];
-	return "other";
-}
-
 static void on_answer(void *data, const struct http_answer *http)
 {
 	struct request *request = data;
+	struct kube *kube = request->kube;
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct kube_answer answer = { .status = http->status, .arena = arena, .body = http->body,
 				      .retry_after_ms = http->retry_after_ms };
@@ -147,7 +188,7 @@ static void on_answer(void *data, const struct http_answer *http)
 			error_wrap(&err, "the API server's answer");
 			answer.err = &err;
 		} else if (!good) {
-			kube_status_error(http->status, answer.object, &err);
+			(is_of_secret(span_of(request->path)) ? kube_status_error_of_secret : kube_status_error)(http->status, answer.object, &err);
 			answer.err = &err;
 		}
 	}
@@ -156,9 +197,12 @@ static void on_answer(void *data, const struct http_answer *http)
 		request->kube->ahead_known = true;
 	}
 	if (http->status == 401)
-		request->kube->token_read_ms = 0;
+		kube->token_read_ms = 0;
+	map_remove(&kube->requests, id_key(&request->id));
+	window_done(&kube->window, &request->turn, http->status == 429, clock_mono_ms());
 	request->on_done(request->data, &answer);
-	free(request);
+	request_free(request);
+	pump(kube);
 }
 
 struct headers {
@@ -191,23 +235,91 @@ static void make_headers(struct kube *kube, const char *accept, const char *cont
 	out->list[out->count] = NULL;
 }
 
-uint64_t kube_send_(struct kube *kube, const struct kube_request *request)
+static void refuse_not_leader(void *data)
 {
-	struct request *context = mem_alloc(sizeof(*context));
+	struct request *request = data;
+	struct error err = ERROR_INIT;
+	struct kube_answer answer = { .retry_after_ms = -1, .err = &err };
+
+	error_set(&err, ERROR_CANCELED, "NotLeader", "the lease is not surely ours at this moment; nothing was sent");
+	request->on_done(request->data, &answer);
+	request_free(request);
+}
+
+/* What a request may rest on is looked at when it is sent, not when it was asked for. */
+static void send(struct request *request)
+{
+	struct kube *kube = request->kube;
 	struct headers headers;
 	struct http_request http = {
 		.method = request->method,
 		.path = request->path,
-		.body = request->body,
-		.timeout_ms = request->timeout_ms ? request->timeout_ms : REQUEST_TIMEOUT_MS,
+		.body = str_span(&request->body),
+		.timeout_ms = REQUEST_TIMEOUT_MS,
 		.on_done = on_answer,
-		.data = context,
+		.data = request,
 	};
 
-	*context = (struct request){ kube, method_name(request->method), clock_mono_ms(), request->on_done, request->data };
+	if (request->governed && (!kube->is_leading || !kube->is_leading(kube->lease))) {
+		window_drop(&kube->window, &request->turn);
+		map_remove(&kube->requests, id_key(&request->id));
+		loop_defer(kube->loop, refuse_not_leader, request);
+		return;
+	}
+	request->sent_ms = clock_mono_ms();
 	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
 	http.headers = headers.list;
-	return http_send(kube->http, &http);
+	request->http_id = http_send(kube->http, &http);
+	str_release(&request->body);
+}
+
+/* Sends what may be sent now. */
+static void pump(struct kube *kube)
+{
+	struct turn *turn;
+
+	if (kube->pumping)
+		return;
+	kube->pumping = true;
+	while ((turn = window_next(&kube->window)) != NULL)
+		send((struct request *)turn);
+	kube->pumping = false;
+}
+
+static char *copy(const char *text)
+{
+	return text ? mem_strdup(text) : NULL;
+}
+
+static uint64_t ask(struct kube *kube, const struct kube_request *from, enum lane lane, bool governed)
+{
+	struct request *request = mem_alloc(sizeof(*request));
+
+	request->kube = kube;
+	request->id = OWN_ID | ++kube->next_id;
+	request->method = from->method;
+	request->accept = from->accept;
+	request->content_type = from->content_type;
+	request->path = mem_strdup(from->path);
+	request->as = copy(from->as);
+	request->audit_id = copy(from->audit_id);
+	str_add(&request->body, from->body);
+	request->governed = governed;
+	request->on_done = from->on_done;
+	request->data = from->data;
+	map_set(&kube->requests, id_key(&request->id), request);
+	window_queue(&kube->window, &request->turn, lane);
+	pump(kube);
+	return request->id;
+}
+
+/* An inventory goes with the writes it remembers: a crash in between must be as unlikely as it can be. */
+static enum lane lane_of(struct span path, const char *method, enum lane other)
+{
+	if (strcmp(method, "GET") && span_starts(path, "/apis/countersign.dev/") && strstr(path.data, "/applicationinventories/"))
+		return LANE_WRITE;
+	return span_starts(path, "/apis/coordination.k8s.io/") ? LANE_URGENT : span_starts(path, "/apis/events.k8s.io/") ? LANE_EVENT :
+	       span_starts(path, "/apis/authorization.k8s.io/") ? LANE_READ : other;
 }
 
 uint64_t kube_get(struct kube *kube, const char *path, const char *accept, const char *as, kube_done *on_done, void *data)
@@ -215,12 +327,22 @@ uint64_t kube_get(struct kube *kube, const char *path, const char *accept, const
 	struct kube_request request = { .method = "GET", .path = path, .accept = accept, .as = as, .on_done = on_done,
 					.data = data };
 
-	return kube_send_(kube, &request);
+	return ask(kube, &request, lane_of(span_of(path), "GET", LANE_READ), false);
 }
 
 void kube_cancel(struct kube *kube, uint64_t id)
 {
-	http_cancel(kube->http, id);
+	struct request *request = id & OWN_ID ? map_remove(&kube->requests, id_key(&id)) : NULL;
+
+	if (!request) {
+		http_cancel(kube->http, id);
+		return;
+	}
+	if (request->http_id)
+		http_cancel(kube->http, request->http_id);
+	window_drop(&kube->window, &request->turn);
+	request_free(request);
+	pump(kube);
 }
 
 uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, const char *as, int64_t idle_timeout_ms,
@@ -263,23 +385,7 @@ uint64_t kube_bookkeep(struct kube *kube, const char *method, const char *path, 
 					.on_done = on_done, .data = data };
 
 	ASSERT(is_bookkeeping(span_of(path)));
-	return kube_send_(kube, &request);
-}
-
-struct refusal {
-	kube_done *on_done;
-	void *data;
-};
-
-static void refuse_not_leader(void *data)
-{
-	struct refusal *refusal = data;
-	struct error err = ERROR_INIT;
-	struct kube_answer answer = { .retry_after_ms = -1, .err = &err };
-
-	error_set(&err, ERROR_CANCELED, "NotLeader", "the lease is not surely ours at this moment; nothing was sent");
-	refusal->on_done(refusal->data, &answer);
-	free(refusal);
+	return ask(kube, &request, lane_of(span_of(path), method, LANE_BOOK), false);
 }
 
 void kube_write(struct kube *kube, const struct write_permit *permit, const struct write_request *request)
@@ -290,18 +396,12 @@ void kube_write(struct kube *kube, const struct write_permit *permit, const stru
 	char audit_id[128];
 
 	ASSERT(permit->account && span_starts(span_of(permit->account), "system:serviceaccount:"));
+	ASSERT(permit->project_allows);
 	ASSERT(permit->intent_durable && permit->log_id && permit->images_allowed && request->attempt);
-	if (!kube->is_leading || !kube->is_leading(kube->lease)) {
-		struct refusal *refusal = mem_alloc(sizeof(*refusal));
-
-		*refusal = (struct refusal){ request->on_done, request->data };
-		loop_defer(kube->loop, refuse_not_leader, refusal);
-		return;
-	}
 	snprintf(audit_id, sizeof(audit_id), "%s.%llu.%u.%u", permit->log_id, (unsigned long long)permit->intent_seq,
 		 request->ordinal, request->attempt);
 	send.audit_id = audit_id;
-	kube_send_(kube, &send);
+	ask(kube, &send, LANE_WRITE, true);
 }
 
 void kube_set_leading(struct kube *kube, bool (*is_leading)(const void *), const void *data)
@@ -316,7 +416,7 @@ uint64_t kube_person(struct kube *kube, const char *method, const char *path, co
 	struct kube_request request = { .method = method, .path = path, .content_type = content_type, .body = body,
 					.on_done = on_done, .data = data };
 
-	return kube_send_(kube, &request);
+	return ask(kube, &request, LANE_URGENT, false);
 }
 
 char *kube_account(struct arena *arena, const char *namespace_and_name)

@@ -69,14 +69,4 @@ bool kube_clock_ahead(const struct kube *kube, int64_t *seconds);
 uint64_t kube_requests(const struct kube *kube);
 const char *kube_server(const struct kube *kube);
 
-/* Internal to kube/: one request of any kind. */
-struct kube_request {
-	const char *method, *path, *accept, *content_type, *as, *audit_id;
-	struct span body;
-	int64_t timeout_ms;
-	kube_done *on_done;
-	void *data;
-};
-uint64_t kube_send_(struct kube *kube, const struct kube_request *request);
-
 #endif

@@ -56,6 +56,61 @@ int kube_status_error(int status, const struct json *body, struct error *err)
 	return error_set(err, ERROR_TRANSIENT, "ServerError", "HTTP %d", status);
 }
 
+/* Refusals that the API server's own handlers write, of who asks and of what state things are in; none looks at content. */
+static bool speaks_of_no_content(int status, const char *reason, const char *message)
+{
+	static const int codes[] = { 401, 404, 409, 410, 429, 503, 504 };
+
+	for (size_t i = 0; i < COUNT_OF(codes); i++)
+		if (status == codes[i])
+			return true;
+	return status == 403 && !strcmp(reason, "Forbidden") && !strstr(message, "denied") &&
+	       (strstr(message, " cannot ") || strstr(message, "is being terminated") || strstr(message, "exceeded quota"));
+}
+
+/* "admission webhook "w" denied the request", "ValidatingAdmissionPolicy 'p' with binding 'b' denied request", or "" */
+static struct span who_denied(struct span message)
+{
+	static const char *const begins[] = { "admission webhook ", "ValidatingAdmissionPolicy " }, *const ends[] = { "denied the request", "denied request" };
+
+	for (size_t i = 0; i < COUNT_OF(begins); i++) {
+		const char *from = memmem(message.data, message.length, begins[i], strlen(begins[i]));
+		struct span rest = from ? span_from(message, (size_t)(from - message.data)) : SPAN0;
+		const char *to = from ? memmem(rest.data, rest.length, ends[i], strlen(ends[i])) : NULL;
+
+		if (to && to - from < 300)
+			return span_make(from, (size_t)(to - from) + strlen(ends[i]));
+	}
+	return SPAN0;
+}
+
+static void add_fields(const struct json *causes, struct str *text)
+{
+	JSON_EACH(cause, causes) {
+		struct span field = json_text_span(json_get(cause->value, "field"));
+
+		if (field.length && field.length < 300)
+			str_addf(text, "%s%.*s", text->length ? ", " : "", SPAN_ARG(field));
+	}
+}
+
+int kube_status_error_of_secret(int status, const struct json *body, struct error *err)
+{
+	CLEANUP(str_release) struct str fields = STR_INIT;
+	struct error full = ERROR_INIT;
+	const char *reason = json_get_text(body, "reason"), *message = json_get_text(body, "message");
+	struct span denied = who_denied(span_of(message ? message : ""));
+
+	kube_status_error(status, body, &full);
+	if (!message || speaks_of_no_content(status, reason ? reason : "", message)) {
+		*err = full;
+		return -1;
+	}
+	add_fields(json_path(body, "details", "causes", NULL), &fields);
+	return error_set(err, full.kind, full.reason, "the API server refused the Secret%s%s%s%.*s (HTTP %d); its message may hold content and is left out",
+			 fields.length ? " for " : "", fields.length ? str_c(&fields) : "", denied.length ? ": " : "", SPAN_ARG(denied), status);
+}
+
 /* `conflict with "kubectl" using apps/v1: .spec.replicas` -> kubectl */
 static struct span manager_of(struct span message)
 {

@@ -13,6 +13,13 @@
  * The text is the server's message; content of Secrets in it is cut out. */
 int kube_status_error(int status, const struct json *body, struct error *err);
 
+/*
+ * The same for a request about a Secret: what validation, admission policies
+ * and webhooks say may hold its content in any spelling, so of their words only
+ * who refused it and the names of the fields are told.
+ */
+int kube_status_error_of_secret(int status, const struct json *body, struct error *err);
+
 /* Conflict causes of a server-side apply: the managers named in them, comma-separated, and the first field; "" when none. */
 void kube_status_conflicts(const struct json *body, struct str *managers, struct str *fields);
 

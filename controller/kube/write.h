@@ -14,6 +14,7 @@ struct write_permit {
 	const char *log_id;         /* of the audit log in which the intent is durable */
 	uint64_t intent_seq;
 	bool intent_durable;        /* set only by the completion of audit_log_append */
+	bool project_allows;        /* set only by apply/action.c for the one write that the Project permits at this moment */
 	bool images_allowed;        /* set only from a verdict: every image that this object carries is allowed (or it carries none) */
 };
 

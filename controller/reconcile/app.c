@@ -4,10 +4,13 @@
 #include "api/tracking.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "reconcile/claims.h"
+#include "reconcile/interests.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
+#include "reconcile/turns.h"
 
 static void on_timer(void *data)
 {
@@ -21,7 +24,7 @@ static void on_timer(void *data)
 	}
 	if (!core->leading || core->stopping || core->recovering || !objects_ready(core->objects) || !app->inventory_read)
 		return;
-	run_start(app);
+	turns_ask(app);
 }
 
 struct app *app_find(const struct core *core, struct span key)
@@ -68,10 +71,58 @@ static bool is_news(const struct app *app, const struct application *now)
 	       strcmp(app->spec.uid, now->uid) || now->refresh || now->operation || !!app->spec.finalizer != !!now->finalizer;
 }
 
+/* The object without what nobody here reads: who owns its fields, and the status once the report has it. */
+static struct json *keep(struct arena *arena, const struct json *object, bool with_status)
+{
+	struct json *out = json_object(arena), *metadata = json_object(arena);
+
+	JSON_EACH(member, object)
+		if (!span_is(member->key, "metadata") && (with_status || !span_is(member->key, "status")))
+			json_set_span(arena, out, arena_span(arena, member->key), json_copy(arena, member->value));
+	JSON_EACH(member, json_get(object, "metadata"))
+		if (!span_is(member->key, "managedFields"))
+			json_set_span(arena, metadata, arena_span(arena, member->key), json_copy(arena, member->value));
+	json_set(arena, out, "metadata", metadata);
+	return out;
+}
+
+/* Decoded twice: to know what it takes, and into just that. */
+static struct arena *decode_fitting(const struct json *object, bool with_status, struct application *spec, struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *scratch = arena_new(0);
+	struct arena *arena;
+
+	application_decode(keep(scratch, object, with_status), scratch, spec, err);
+	arena = arena_new_like(scratch);
+	application_decode(keep(arena, object, with_status), arena, spec, err);
+	return arena;
+}
+
+void app_drop_status(struct app *app)
+{
+	struct arena *arena;
+	struct application spec;
+	struct error err = ERROR_INIT;
+	enum refresh refresh = app->spec.refresh;
+	bool operation = app->spec.operation != NULL;
+
+	if (!app->spec.status)
+		return;
+	arena = decode_fitting(app->spec.object, false, &spec, &err);
+	arena_free(app->spec_arena);
+	app->spec_arena = arena;
+	app->spec = spec;
+	/* what was taken up stays so */
+	app->spec.refresh = refresh;
+	if (!operation)
+		app->spec.operation = NULL;
+}
+
 void app_update(struct app *app, const struct json *object)
 {
 	struct arena *arena;
 	struct application spec;
+	struct error err = ERROR_INIT;
 	bool news;
 
 	if (!object) {
@@ -82,9 +133,8 @@ void app_update(struct app *app, const struct json *object)
 		app_enqueue(app, 0);
 		return;
 	}
-	arena = arena_new(0);
-	app->spec_error = (struct error)ERROR_INIT;
-	application_decode(json_copy(arena, object), arena, &spec, &app->spec_error);
+	/* a run tells what is wrong in it */
+	arena = decode_fitting(object, !app->report, &spec, &err);
 	news = is_news(app, &spec);
 	arena_free(app->spec_arena);
 	app->spec_arena = arena;
@@ -100,27 +150,17 @@ void app_update(struct app *app, const struct json *object)
 	app_enqueue(app, 0);
 }
 
-static void claim(struct app *app, bool take)
-{
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		const struct inventory_item *item = &app->inventory.items[i];
-		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-		struct span key = span_of(live_key(arena, item->group, item->kind, item->namespace, item->name));
-
-		if (take && !map_has(&app->core->claims, key))
-			map_set(&app->core->claims, key, app);
-		else if (!take && map_get(&app->core->claims, key) == app)
-			map_remove(&app->core->claims, key);
-	}
-}
-
 void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version)
 {
-	struct arena *arena = arena_new(0);
+	CLEANUP(arena_cleanup) struct arena *scratch = arena_new(0);
+	struct arena *arena;
 	struct inventory copy;
 
+	/* twice: to know what it takes, and into just that */
+	inventory_copy(scratch, inventory, &copy);
+	arena = arena_new_like(scratch);
 	inventory_copy(arena, inventory, &copy);
-	claim(app, false);
+	claims_release(app);
 	arena_free(app->inventory_arena);
 	app->inventory_arena = arena;
 	app->inventory = copy;
@@ -128,12 +168,14 @@ void app_set_inventory(struct app *app, const struct inventory *inventory, const
 		free(app->inventory_version);
 		app->inventory_version = mem_strdup(resource_version);
 	}
-	claim(app, true);
+	claims_take(app);
 }
 
 void app_free(struct app *app)
 {
-	claim(app, false);
+	claims_forget(app);
+	turns_drop(app);
+	interests_leave(app);
 	map_remove(&app->core->apps, span_of(app->key));
 	MAP_EACH(entry, &app->heals)
 		free(entry->value);

@@ -11,6 +11,7 @@
 
 struct run;
 struct report;
+struct interest;
 
 /* One sort of bookkeeping write of an Application. */
 struct book {
@@ -24,7 +25,6 @@ struct app {
 
 	struct arena *spec_arena;           /* of `spec` */
 	struct application spec;
-	struct error spec_error;            /* reason "" when the spec is good */
 	bool present;                       /* the Application exists */
 
 	struct arena *inventory_arena;
@@ -32,7 +32,10 @@ struct app {
 	char *inventory_version;            /* resourceVersion of the object, or NULL */
 	bool inventory_read;                /* the list of inventories was whole since we started */
 
+	struct interest *interest;          /* in a repository's target revision, or NULL: see interests.h */
 	struct run *run;                    /* under way, or NULL */
+	bool ready, ready_late;             /* its time has come, but it waits for a place; behind all that drifted: see turns.h */
+	struct app *ready_next, *ready_before;
 	bool again;                         /* something happened during the run: look again after it */
 	struct timer *timer;                /* when to look again without an event */
 	int64_t wake_at_ms;                 /* monotonic: when the timer fires */
@@ -55,9 +58,24 @@ struct app {
 	bool hard;                          /* and resolve tags anew */
 	bool dirty;                         /* an object of it is not as it was left */
 	struct digest status_written;       /* of the status last written */
+	struct digest inventory_written;    /* of the packed inventory last read or written; zero: not known, or gone */
+	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	struct book status_book, inventory_book;
 	struct report *report;              /* what is told of it; NULL before the first run */
 	bool unhealed;                      /* something that must not stay comes back with each write */
+
+	/* claims.h's part */
+	struct map wanted;                  /* keys of what its newest revision declares and it does not have yet */
+	struct map offers;                  /* keys of what it has, declares no longer, and another declares: that one may take it */
+	struct map claiming;                /* keys that the run under way has claimed */
+	char *waits_for;                    /* key of an object that another has and it is refused for, or NULL */
+	char *looked_tip;                   /* the commit at which `wanted` was found out, or NULL */
+	bool looked_once;                   /* since the start */
+	bool look_failed;                   /* at looked_tip: what it declares there is not known */
+	bool look_refused;                  /* it does not come as far as its repository */
+	bool news;                          /* it was told of a commit and has not looked at it yet */
+	bool waits_for_looks;               /* it prunes nothing until others have looked */
+
 	struct map heals;                   /* object key -> struct heal: who takes fields back */
 };
 
@@ -69,6 +87,8 @@ struct app *app_find(const struct core *core, struct span key);
 void app_enqueue(struct app *app, int64_t delay_ms);
 /* Takes a changed object in; NULL: it is gone. */
 void app_update(struct app *app, const struct json *object);
+/* The status that was read is not needed any more. What was borrowed of `spec` goes. */
+void app_drop_status(struct app *app);
 /* Takes an inventory read from the cluster in. */
 void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version);
 void app_free(struct app *app);

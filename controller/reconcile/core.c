@@ -17,6 +17,7 @@
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
+#include "reconcile/turns.h"
 #include "reconcile/vetting.h"
 
 #define RENDER_WORKERS 2
@@ -261,6 +262,7 @@ static void start_work(struct core *core)
 	core->discovery = discovery_new(core->kube);
 	core->repos = repos_new(core);
 	core->live = live_new(core);
+	turns_init(core);
 	core->vetting = vetting_new(core);
 	core->audit_retry = timer_new(core->loop, open_audit, core);
 	core->probe = probe_new(core);
@@ -270,6 +272,7 @@ static void release(struct core *core)
 {
 	while (core->apps.count)
 		app_free(map_next(&core->apps, NULL)->value);
+	turns_release(core);
 	lease_free(core->lease);
 	objects_free(core->objects);
 	live_free(core->live);

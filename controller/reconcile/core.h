@@ -37,12 +37,23 @@ struct core_options {
 	enum log_level log_level;         /* while no ConfigMap says another */
 };
 
+struct app;
+struct run;
 struct objects;
 struct repos;
 struct live;
 struct vetting;
 struct probe;
 struct reload;
+
+/* See turns.h. */
+struct turns {
+	struct app *first[2], *last[2];   /* due, and waiting for a place: what drifted, and the rest */
+	struct run *runs;                 /* that have one */
+	size_t at_work;
+	struct timer *timer;
+	bool filling;
+};
 
 struct core {
 	const struct core_options *options;
@@ -63,7 +74,9 @@ struct core {
 	struct probe *probe;
 	struct reload *reload;
 	struct map apps;                  /* "namespace/name" -> struct app */
-	struct map claims;                /* object key -> struct app: who may write it */
+	struct map claims;                /* object key -> struct app: who may write it (claims.h) */
+	size_t waiting;                   /* Applications that wait for an object of another's */
+	size_t pruning_waits;             /* Applications with waits_for_looks */
 	struct timer *audit_retry, *stop_timer;
 	int64_t stop_by_ms;
 	struct str last_checkpoint;       /* of the log that was closed at the end */
@@ -71,6 +84,7 @@ struct core {
 	bool leading, stopping;
 	int exit_status;
 	size_t runs_active;
+	struct turns turns;
 	size_t recovering;                /* interrupted syncs that are being resolved: no run begins before */
 };
 

@@ -20,8 +20,7 @@ struct kind_watch {
 	bool metadata;
 	char *account;              /* "system:serviceaccount:..." for Secrets, else NULL */
 	char *namespace;            /* likewise */
-	struct map keys;            /* keys of what it told, for what vanished between lists */
-	struct map seen;            /* keys told in the list under way */
+	uint32_t list;              /* counts lists: what was not told in the last one has vanished */
 	struct error err;           /* reason "" while it works */
 };
 
@@ -92,18 +91,24 @@ static bool is_drifted(const struct live_object *object, const struct inventory_
 }
 
 /* Tells the Application that something of it is not as it was; a run under way is woken instead. */
-static void tell(struct live *live, struct app *app, bool dirty)
+static void tell(struct app *app, bool dirty)
 {
 	if (!app)
 		return;
-	(void)live;
 	app->dirty |= dirty;
 	if (app->run) {
-		app->again = true;
+		/* while it applies, health is what changes: it tells that itself when it is done */
+		app->again |= dirty || !app->run->applying;
 		run_wake(app->run);
 		return;
 	}
 	app_enqueue(app, dirty ? 0 : 50);
+}
+
+/* What a run writes differs from the inventory until the run settles: then all objects are compared with the new one. */
+static bool is_being_written(const struct app *app)
+{
+	return app->run && app->run->applying && !app->run->result_asked;
 }
 
 static void take_extras(struct live_object *object, const struct json *from, struct arena *arena)
@@ -216,6 +221,15 @@ static bool is_older(const struct live_object *object, const struct json *metada
 	       strtoull(version, NULL, 10) < strtoull(object->resource_version, NULL, 10);
 }
 
+/* Digested already. A version names one content. */
+static bool is_same(const struct live_object *object, const struct json *metadata)
+{
+	const char *uid = json_get_text(metadata, "uid"), *version = json_get_text(metadata, "resourceVersion");
+
+	return !object->metadata_only && object->resource_version && uid && version && !strcmp(uid, object->uid) &&
+	       !strcmp(version, object->resource_version);
+}
+
 static void take(struct live *live, const struct json *from, const char *group, const char *kind, bool quietly)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -235,14 +249,15 @@ static void take(struct live *live, const struct json *from, const char *group, 
 			keep_drifted(object, NULL, false);
 		return;
 	}
-	changed = digest_object(object, from, arena);
+	/* the answer to our own write, and then the watch, tell of the same version */
+	changed = !is_same(object, metadata) && digest_object(object, from, arena);
 	app = concerned(live, object);
 	log_line(LOG_DEBUG, "live object", "key", object->key, "version", object->resource_version, "health", health_name(object->health),
 		 "app", app ? app->key : NULL, "changed", changed ? "true" : "false", "from", quietly ? "answer" : "watch", NULL);
 	drifted = app && is_drifted(object, item_of(app, object->key));
 	keep_drifted(object, from, drifted);
 	if (changed && !quietly)
-		tell(live, app, drifted || object->posture || (object->extras_text && !digest_is_zero(&object->extras)));
+		tell(app, (drifted && !is_being_written(app)) || object->posture || (object->extras_text && !digest_is_zero(&object->extras)));
 }
 
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind)
@@ -273,7 +288,7 @@ static void gone(struct live *live, const char *key)
 	if (!object)
 		return;
 	app = concerned(live, object);
-	tell(live, app, app && item_of(app, key));
+	tell(app, app && item_of(app, key));
 	object_free(object);
 }
 
@@ -317,9 +332,10 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	if (!name)
 		return;
 	key = live_key(arena, watch->group, watch->kind, namespace, name);
-	map_set(&watch->seen, span_of(key), watch);
+	object = map_get(&live->objects, span_of(key));
 	if (event == WATCH_DELETED) {
-		map_remove(&watch->keys, span_of(key));
+		if (object)
+			object->watch = NULL;
 		/* our label may have been taken off, which looks the same */
 		if (map_has(&live->core->claims, span_of(key)))
 			fetch(watch, namespace, name, key);
@@ -327,19 +343,21 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 			gone(live, key);
 		return;
 	}
-	map_set(&watch->keys, span_of(key), watch);
+	object = object_get(live, key);
+	object->watch = watch;
+	object->list = watch->list;
 	if (!watch->metadata) {
-		struct json *copy = json_copy(arena, from);
-
 		/* items of a list carry neither */
-		if (!json_get_text(copy, "kind")) {
+		if (!json_get_text(from, "kind")) {
+			struct json *copy = json_copy(arena, from);
+
 			json_set_string(arena, copy, "kind", watch->kind);
 			json_set(arena, copy, "apiVersion", json_stringf(arena, "%s%sv1", watch->group, *watch->group ? "/" : ""));
+			from = copy;
 		}
-		take(live, copy, watch->group, watch->kind, false);
+		take(live, from, watch->group, watch->kind, false);
 		return;
 	}
-	object = object_get(live, key);
 	if (object->resource_version && span_is(json_text_span(json_get(metadata, "resourceVersion")), object->resource_version))
 		return;
 	if (!object->resource_version) {
@@ -353,7 +371,7 @@ static void on_listing(void *data)
 {
 	struct kind_watch *watch = data;
 
-	map_release(&watch->seen);
+	watch->list++;
 }
 
 /* Runs that wait for a list look again. */
@@ -367,34 +385,43 @@ static void wake_all(struct live *live)
 	}
 }
 
-static const char *first_unseen(const struct kind_watch *watch)
+/* Told before, and not in the list that has just ended. */
+static void vanished(struct kind_watch *watch, const char *key)
 {
-	MAP_EACH(entry, &watch->keys)
-		if (!map_has(&watch->seen, span_make(entry->key, entry->length)))
-			return entry->key;
-	return NULL;
+	CLEANUP(mem_cleanup) char *copy = mem_strdup(key);
+	struct span rest = span_of(copy), namespace;
+
+	span_cut(&rest, '/');
+	span_cut(&rest, '/');
+	namespace = span_cut(&rest, '/');
+	if (map_has(&watch->live->core->claims, span_of(copy))) {
+		CLEANUP(mem_cleanup) char *ns = mem_strndup(namespace.data, namespace.length);
+
+		fetch(watch, ns, rest.data, copy);
+	} else {
+		gone(watch->live, copy);
+	}
 }
 
 static void on_listed(void *data)
 {
 	struct kind_watch *watch = data;
-	const char *key;
+	CLEANUP(str_release) struct str keys = STR_INIT;
+	struct span rest;
 
-	while ((key = first_unseen(watch)) != NULL) {
-		CLEANUP(mem_cleanup) char *copy = mem_strdup(key);
-		struct span rest = span_of(copy), namespace;
+	/* gathered first: what is gone is taken out of the map */
+	MAP_EACH(entry, &watch->live->objects) {
+		const struct live_object *object = entry->value;
 
-		map_remove(&watch->keys, span_of(copy));
-		span_cut(&rest, '/');
-		span_cut(&rest, '/');
-		namespace = span_cut(&rest, '/');
-		if (map_has(&watch->live->core->claims, span_of(copy))) {
-			CLEANUP(mem_cleanup) char *ns = mem_strndup(namespace.data, namespace.length);
+		if (object->watch == watch && object->list != watch->list)
+			str_add(&keys, span_make(entry->key, entry->length + 1));
+	}
+	for (rest = str_span(&keys); rest.length;) {
+		struct span key = span_cut(&rest, '\0');
+		struct live_object *object = map_get(&watch->live->objects, key);
 
-			fetch(watch, ns, rest.data, copy);
-		} else {
-			gone(watch->live, copy);
-		}
+		object->watch = NULL;
+		vanished(watch, key.data);
 	}
 	watch->err = (struct error)ERROR_INIT;
 	wake_all(watch->live);
@@ -427,8 +454,6 @@ void live_free(struct live *live)
 		struct kind_watch *watch = entry->value;
 
 		watch_free(watch->watch);
-		map_release(&watch->keys);
-		map_release(&watch->seen);
 		free(watch->group);
 		free(watch->kind);
 		free(watch->account);

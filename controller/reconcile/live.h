@@ -13,8 +13,12 @@
 #include "diff/health.h"
 #include "reconcile/app.h"
 
+struct kind_watch;
+
 struct live_object {
 	char *key;                   /* GROUP/KIND/NAMESPACE/NAME */
+	struct kind_watch *watch;    /* that told of it, or NULL */
+	uint32_t list;               /* the number of its list in which it did */
 	char uid[40];
 	char *resource_version;
 	int64_t generation;

@@ -112,6 +112,17 @@ static void app_changed(struct collection *collection, struct span name, const s
 	app_update(app_get(core, str_span(&key)), object);
 }
 
+/* The next sync writes it again, also if it says the same. */
+static void inventory_gone(struct core *core, struct span name)
+{
+	MAP_EACH(entry, &core->apps) {
+		struct app *app = entry->value;
+
+		if (span_is(name, app->label))
+			app->inventory_written = (struct digest){ { 0 } };
+	}
+}
+
 static void inventory_changed(struct collection *collection, struct span name, const struct json *object)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -120,8 +131,10 @@ static void inventory_changed(struct collection *collection, struct span name, c
 	struct error err = ERROR_INIT;
 	struct app *app;
 
-	if (!object)
+	if (!object) {
+		inventory_gone(core, name);
 		return;
+	}
 	if (inventory_decode(json_text_span(json_path(object, "data", NULL)), arena, &inventory, &err)) {
 		log_error(LOG_ERROR, "inventory does not read; its Application will adopt by label", &err, "inventory",
 			  arena_strndup(arena, name), NULL);
@@ -129,14 +142,16 @@ static void inventory_changed(struct collection *collection, struct span name, c
 	}
 	app = app_get(core, span_of(inventory.app));
 	/* what we wrote ourselves is known; only what was there before us is taken in */
-	if (!app->inventory_read)
-		app_set_inventory(app, &inventory, json_text(json_path(object, "metadata", "resourceVersion", NULL)));
+	if (app->inventory_read)
+		return;
+	app->inventory_written = digest_of(json_text_span(json_path(object, "data", NULL)));
+	app_set_inventory(app, &inventory, json_text(json_path(object, "metadata", "resourceVersion", NULL)));
 }
 
 /* Same content as before: a status update or a relist. */
 static bool is_same(const struct object_copy *copy, const struct json *object)
 {
-	return copy && json_equal(json_get(copy->object, "spec"), json_get(object, "spec")) &&
+	return copy && copy->object && json_equal(json_get(copy->object, "spec"), json_get(object, "spec")) &&
 	       json_equal(json_get(copy->object, "data"), json_get(object, "data")) &&
 	       json_equal(json_path(copy->object, "metadata", "labels", NULL), json_path(object, "metadata", "labels", NULL));
 }
@@ -227,11 +242,16 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 		copy = mem_alloc(sizeof(*copy));
 		map_set(&collection->copies, name, copy);
 	}
+	copy->seen = true;
+	/* of these there are many, and whom they concern takes what it needs */
+	if (collection->kind == OWN_APPLICATION || collection->kind == OWN_INVENTORY) {
+		react(collection, name, object, same, "");
+		return;
+	}
 	arena_free(copy->arena);
 	copy->arena = arena_new(0);
 	copy->object = json_copy(copy->arena, object);
 	json_remove(json_get(copy->object, "metadata"), "managedFields");
-	copy->seen = true;
 	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
 }
 
@@ -339,6 +359,13 @@ int objects_project(const struct objects *objects, const char *name, struct aren
 	if (project_decode(json_copy(arena, copy->object), arena, out, err))
 		return error_wrap(err, "Project %s", name);
 	return 0;
+}
+
+const char *objects_project_version(const struct objects *objects, const char *name)
+{
+	const struct object_copy *copy = map_get(&objects->collections[OWN_PROJECT].copies, span_of(name));
+
+	return copy ? json_text(json_path(copy->object, "metadata", "resourceVersion", NULL)) : NULL;
 }
 
 const struct map *objects_policies(const struct objects *objects)

@@ -19,6 +19,9 @@ bool objects_ready(const struct objects *objects);
 int objects_project(const struct objects *objects, const char *name, struct arena *arena, struct project *out,
 		    struct error *err);
 
+/* The resourceVersion of the Project as it is now, or NULL: whether one that was decoded is still it. */
+const char *objects_project_version(const struct objects *objects, const char *name);
+
 /* All ImagePolicies as JSON, borrowed until the next event: MAP_EACH gives struct object_copy. */
 const struct map *objects_policies(const struct objects *objects);
 
@@ -33,7 +36,7 @@ uint64_t objects_trust_generation(const struct objects *objects);
 
 struct object_copy {
 	struct arena *arena;
-	struct json *object;
+	struct json *object;    /* NULL for Applications and inventories: struct app has what is needed */
 	bool seen;      /* in the list that is under way */
 };
 

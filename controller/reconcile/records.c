@@ -31,7 +31,7 @@ static void add_git(struct run *run, struct json *record)
 
 	if (!run->revision)
 		return;
-	json_set_string(run->arena, git, "repo", run->spec.repo_url);
+	json_set_string(run->arena, git, "repo", run->repo_shown);
 	json_set_string(run->arena, git, "ref", run->spec.target_revision);
 	json_set_string(run->arena, git, "path", run->spec.path);
 	json_set_string(run->arena, git, "commit", run->revision);

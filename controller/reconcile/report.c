@@ -139,21 +139,34 @@ static struct health_sum sum_health(struct app *app)
 	return sum;
 }
 
+/* The condition that keeps it from being ready: the first that is False, else the first that is not known; CONDITION_READY: none. */
+static enum condition what_is_amiss(const struct condition_line *lines, bool warned)
+{
+	enum condition found = CONDITION_READY;
+
+	for (enum condition which = 0; which < CONDITION_READY; which++) {
+		if (lines[which].truth == TRUTH_TRUE || (which == CONDITION_VERIFIED && warned))
+			continue;
+		if (lines[which].truth == TRUTH_FALSE)
+			return which;
+		if (found == CONDITION_READY)
+			found = which;
+	}
+	return found;
+}
+
 static void set_ready(struct app *app)
 {
 	const struct condition_line *lines = report_of(app)->conditions;
 	bool warned = lines[CONDITION_VERIFIED].truth == TRUTH_FALSE && !strcmp(lines[CONDITION_VERIFIED].reason, "PolicyWarning");
 
-	for (enum condition which = 0; which < CONDITION_READY; which++) {
-		const struct condition_line *line = &lines[which];
+	enum condition amiss = what_is_amiss(lines, warned);
+	const struct condition_line *line = &lines[amiss];
 
-		if (line->truth == TRUTH_TRUE || (which == CONDITION_VERIFIED && warned))
-			continue;
-		report_condition(app, CONDITION_READY, line->truth, line->reason, "%s is %s: %s", condition_names[which],
+	if (amiss != CONDITION_READY)
+		report_condition(app, CONDITION_READY, line->truth, line->reason, "%s is %s: %s", condition_names[amiss],
 				 truth_names[line->truth], line->message ? line->message : line->reason);
-		return;
-	}
-	if (warned)
+	else if (warned)
 		report_condition(app, CONDITION_READY, TRUTH_TRUE, "PolicyWarning", "runs, but a policy in warn mode was not met: %s",
 				 lines[CONDITION_VERIFIED].message ? lines[CONDITION_VERIFIED].message : "");
 	else
@@ -274,7 +287,7 @@ static void on_written(void *data, const struct kube_answer *answer)
 	struct app *app = app_find(writing->core, span_of(writing->key));
 
 	if (answer->err && app && answer->err->kind != ERROR_NOT_FOUND) {
-		app->status_written = (struct digest){ { 0 } };
+		app->status_written = app->inventory_written = (struct digest){ { 0 } };
 		log_error(LOG_WARN, "could not write", answer->err, "what", writing->what, "app", writing->key, NULL);
 		app_enqueue(app, 1000);
 	}
@@ -317,24 +330,44 @@ static struct json *patch_op(struct arena *arena, struct json *patch, const char
 	return json_set(arena, one, "value", value);
 }
 
+/* After a restart: the status that was read says this already. The API server drops members that are null. */
+static bool is_read_so(const struct app *app, const struct json *status, struct arena *arena)
+{
+	struct json *wanted;
+
+	if (app->status_sent || !app->spec.status)
+		return false;
+	wanted = json_copy(arena, status);
+	if (json_is(json_get(wanted, "operationState"), JSON_NULL))
+		json_remove(wanted, "operationState");
+	return json_equal(wanted, app->spec.status);
+}
+
 /* The whole status is replaced: a merge would keep what an earlier operation left in it. */
 void report_write(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str body = STR_INIT;
-	struct json *patch = json_array(arena);
+	struct json *patch = json_array(arena), *status;
 	struct digest digest;
+	bool same;
 
 	report_of(app);
 	if (!app->present || must_wait(&app->status_book))
 		return;
+	status = status_json(app, arena);
 	patch_op(arena, patch, "test", "/metadata/uid", json_string(arena, app->spec.uid));
-	patch_op(arena, patch, "add", "/status", status_json(app, arena));
+	patch_op(arena, patch, "add", "/status", status);
 	json_write(patch, JSON_SORTED, &body);
 	digest = digest_of(str_span(&body));
 	if (digest_equal(&digest, &app->status_written))
 		return;
+	same = is_read_so(app, status, arena);
 	app->status_written = digest;
+	app->status_sent = true;
+	app_drop_status(app);
+	if (same)
+		return;
 	/* rbac: own countersign.dev/applications/status patch */
 	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, "/status"), KUBE_JSON_PATCH, str_span(&body), on_written,
 		      writing_new(app, "status", &app->status_book));
@@ -348,10 +381,16 @@ void report_inventory(struct app *app)
 	CLEANUP(str_release) struct str body = STR_INIT, packed = STR_INIT;
 	struct json *object = json_object(arena), *metadata = json_object(arena);
 	const char *namespace = app->core->options->namespace;
+	struct digest digest;
 
 	if (must_wait(&app->inventory_book))
 		return;
 	inventory_encode(&app->inventory, arena, &packed);
+	/* what was changed by hand and taken back is as it was */
+	digest = digest_of(str_span(&packed));
+	if (digest_equal(&digest, &app->inventory_written))
+		return;
+	app->inventory_written = digest;
 	json_set_string(arena, object, "apiVersion", API_VERSION);
 	json_set_string(arena, object, "kind", "ApplicationInventory");
 	json_set_string(arena, metadata, "name", app->label);

@@ -9,8 +9,12 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "io/file.h"
+#include "reconcile/claims.h"
+#include "reconcile/interests.h"
 #include "reconcile/objects.h"
+#include "reconcile/repo_jobs.h"
 #include "reconcile/run.h"
+#include "source/git_url.h"
 #include "source/source_job.h"
 
 #define FETCH_TIMEOUT_MS (10 * 60 * 1000)
@@ -21,20 +25,23 @@ struct want {                       /* one target revision of a repository */
 	char *revision;
 	char commit[COMMIT_HEX];    /* resolved and fetched; "" before */
 	char coming[COMMIT_HEX];    /* resolved, being fetched */
+	bool is_branch;             /* it names a branch, which may be rewritten; a tag or a range may go where it likes */
+	int64_t found_ms;           /* when the answer that first told of `commit` was asked for */
 	int64_t checked_ms;         /* when the answer that stands here was asked for; 0: never */
 	struct error err;           /* reason "" while it resolves */
-	struct map apps;            /* keys of the Applications that want it */
+	struct interests interests;
+	size_t telling;             /* new commits of which it is being found out whom they concern */
 };
 
 struct repo {
 	struct repos *repos;
 	char *url;
+	char *shown;                /* the same without secrets */
 	char *directory;
 	struct worker_pool *pool;
 	struct map wants;
 	struct timer *timer;
 	bool configured, polling, again;
-	bool asked_now;             /* somebody waits for the answer of this poll */
 	int64_t asked_ms;
 	unsigned failures;
 	char **asked;               /* the revisions of the refs job under way */
@@ -136,8 +143,7 @@ static void submit(struct job_call *call)
 	worker_submit(repo->pool, str_span(&call->request), -1, FETCH_TIMEOUT_MS, on_job, call);
 }
 
-/* Takes the content of *request. */
-static void send_job(struct repo *repo, struct str *request, worker_done *on_done, void *data)
+void repo_send(struct repo *repo, struct str *request, worker_done *on_done, void *data)
 {
 	struct job_call *call = mem_alloc(sizeof(*call));
 
@@ -148,20 +154,6 @@ static void send_job(struct repo *repo, struct str *request, worker_done *on_don
 
 /* --- resolving and fetching ---------------------------------------------------------------------------------------- */
 
-static void tell(struct want *want)
-{
-	struct core *core = want->repo->repos->core;
-
-	MAP_EACH(entry, &want->apps) {
-		struct app *app = app_find(core, span_make(entry->key, entry->length));
-
-		if (app && app->run)
-			run_wake(app->run);
-		if (app)
-			app_enqueue(app, 0);
-	}
-}
-
 static void poll_done(struct repo *repo);
 
 static void set_error(struct want *want, const struct error *err)
@@ -171,14 +163,82 @@ static void set_error(struct want *want, const struct error *err)
 	want->err = *err;
 	want->checked_ms = want->repo->asked_ms;
 	if (news)
-		log_error(LOG_WARN, "cannot read a repository", err, "url", want->repo->url, "revision", want->revision, NULL);
-	tell(want);
+		log_error(LOG_WARN, "cannot read a repository", err, "url", want->repo->shown, "revision", want->revision, NULL);
+	if (news)
+		interests_tell_all(&want->interests);
+	else
+		interests_tell_waiting(&want->interests);
+}
+
+struct changed_call {
+	struct repo *repo;
+	char *revision;
+};
+
+/* The new commit's changes are known, or not to be had: then it concerns all. */
+static void on_changed(void *data, struct span answer, int fd, const struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct changed_call *call = data;
+	struct want *want = map_get(&call->repo->wants, span_of(call->revision));
+	struct source_changed_reply reply = { .all = true };
+
+	fd_cleanup(&fd);
+	if (!err && source_changed_reply_decode(answer, arena, &reply, NULL))
+		reply.all = true;
+	if (want && reply.all)
+		interests_tell_all(&want->interests);
+	else if (want)
+		interests_tell_changed(&want->interests, reply.paths, reply.count);
+	if (want)
+		want->telling--;
+	claims_no_news(call->repo->repos->core);
+	free(call->revision);
+	free(call);
+}
+
+/* Who reads something that this commit changes is told. */
+static void tell_commit(struct want *want, const char *before)
+{
+	CLEANUP(str_release) struct str request = STR_INIT;
+	struct source_changed_request changed;
+	struct changed_call *call;
+
+	interests_tell_waiting(&want->interests);
+	if (!*before) {
+		interests_tell_all(&want->interests);
+		return;
+	}
+	memcpy(changed.from, before, sizeof(changed.from));
+	memcpy(changed.to, want->commit, sizeof(changed.to));
+	source_changed_encode(&changed, &request);
+	call = mem_alloc(sizeof(*call));
+	*call = (struct changed_call){ want->repo, mem_strdup(want->revision) };
+	want->telling++;
+	repo_send(want->repo, &request, on_changed, call);
 }
 
 struct fetch_call {
 	struct repo *repo;
 	char commit[COMMIT_HEX];
 };
+
+static void take_commit(struct want *want, const char *commit)
+{
+	char before[COMMIT_HEX];
+	bool failed = want->err.reason[0] != '\0';
+
+	memcpy(before, want->commit, sizeof(before));
+	want->err = (struct error)ERROR_INIT;
+	want->checked_ms = want->repo->asked_ms;
+	if (strcmp(before, commit)) {
+		want->found_ms = want->repo->asked_ms;
+		log_line(LOG_INFO, "new commit", "url", want->repo->shown, "revision", want->revision, "commit", commit, NULL);
+	}
+	snprintf(want->commit, sizeof(want->commit), "%s", commit);
+	/* who failed with the repository has to look, whatever changed */
+	tell_commit(want, failed ? "" : before);
+}
 
 static void on_fetched(void *data, struct span answer, int fd, const struct error *err)
 {
@@ -200,12 +260,7 @@ static void on_fetched(void *data, struct span answer, int fd, const struct erro
 			set_error(want, err);
 			continue;
 		}
-		want->err = (struct error)ERROR_INIT;
-		want->checked_ms = repo->asked_ms;
-		if (strcmp(want->commit, call->commit))
-			log_line(LOG_INFO, "new commit", "url", repo->url, "revision", want->revision, "commit", call->commit, NULL);
-		snprintf(want->commit, sizeof(want->commit), "%s", call->commit);
-		tell(want);
+		take_commit(want, call->commit);
 	}
 	repo->failures = err ? repo->failures + 1 : repo->failures;
 	repo->fetching--;
@@ -237,26 +292,29 @@ static void fetch(struct want *want, const struct source_ref *ref)
 	call->repo = want->repo;
 	memcpy(call->commit, ref->commit, sizeof(call->commit));
 	want->repo->fetching++;
-	send_job(want->repo, &request, on_fetched, call);
+	repo_send(want->repo, &request, on_fetched, call);
 }
 
 static void take_ref(struct want *want, const struct source_ref *ref)
 {
-	bool was_waiting = want->checked_ms == 0 || want->err.reason[0];
+	bool was_failing = want->checked_ms == 0 || want->err.reason[0];
 
 	if (ref->error.reason[0]) {
 		set_error(want, &ref->error);
 		return;
 	}
+	want->is_branch = span_starts(span_of(ref->ref), "refs/heads/") || !strcmp(ref->ref, "HEAD");
 	if (strcmp(want->commit, ref->commit)) {
 		fetch(want, ref);
 		return;
 	}
 	want->err = (struct error)ERROR_INIT;
 	want->checked_ms = want->repo->asked_ms;
-	/* somebody asked for a fresh answer, and it is the same */
-	if (was_waiting || want->repo->asked_now)
-		tell(want);
+	if (was_failing)
+		interests_tell_all(&want->interests);
+	else
+		/* somebody asked for a fresh answer, and it is the same */
+		interests_tell_waiting(&want->interests);
 }
 
 static void on_refs(void *data, struct span answer, int fd, const struct error *err)
@@ -286,7 +344,6 @@ static void on_refs(void *data, struct span answer, int fd, const struct error *
 	free(repo->asked);
 	repo->asked = NULL;
 	repo->asked_count = 0;
-	repo->asked_now = false;
 	poll_done(repo);
 }
 
@@ -303,12 +360,12 @@ static void start_poll(struct repo *repo)
 	refs.revisions = (const char **)repo->asked;
 	refs.count = repo->asked_count;
 	source_refs_encode(&refs, &request);
-	send_job(repo, &request, on_refs, repo);
+	repo_send(repo, &request, on_refs, repo);
 }
 
 static void want_free(struct want *want)
 {
-	map_release(&want->apps);
+	interests_release(&want->interests);
 	free(want->revision);
 	free(want);
 }
@@ -320,7 +377,7 @@ static void drop_unwanted(struct repo *repo)
 		MAP_EACH(entry, &repo->wants) {
 			struct want *want = entry->value;
 
-			if (want->apps.count)
+			if (want->interests.count)
 				continue;
 			map_remove(&repo->wants, span_of(want->revision));
 			want_free(want);
@@ -386,6 +443,7 @@ static void repo_free(struct repo *repo)
 		free(repo->asked[i]);
 	free(repo->asked);
 	free(repo->url);
+	free(repo->shown);
 	free(repo->directory);
 	free(repo);
 }
@@ -411,12 +469,13 @@ void repos_credentials_changed(struct repos *repos)
 	}
 }
 
-static struct repo *repo_get(struct repos *repos, const char *url)
+struct repo *repo_get(struct repos *repos, const char *url)
 {
 	struct repo *repo = map_get(&repos->repos, span_of(url));
 	struct digest digest;
 	char hex[DIGEST_HEX];
 	CLEANUP(str_release) struct str directory = STR_INIT;
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct error err = ERROR_INIT;
 
 	if (repo)
@@ -431,6 +490,7 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	str_adds(&directory, "/mirror");
 	repo->repos = repos;
 	repo->url = mem_strdup(url);
+	repo->shown = mem_strdup(git_url_redact(url, arena));
 	repo->directory = str_take(&directory);
 	repo->pool = worker_pool_new(repos->core->workers, ROLE_SOURCE, 1, 0, false);
 	repo->timer = timer_new(repos->core->loop, on_timer, repo);
@@ -451,26 +511,13 @@ static struct want *want_get(struct repo *repo, const char *revision)
 	return want;
 }
 
-void repos_leave(struct repos *repos, struct app *app)
-{
-	MAP_EACH(entry, &repos->repos) {
-		struct repo *repo = entry->value;
-
-		MAP_EACH(each, &repo->wants)
-			map_remove(&((struct want *)each->value)->apps, span_of(app->key));
-	}
-}
-
 enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *url, const char *revision, int64_t since_ms,
 			      char commit[65], struct error *err)
 {
 	struct repo *repo = repo_get(repos, url);
 	struct want *want = want_get(repo, revision);
 
-	if (!map_has(&want->apps, span_of(app->key))) {
-		repos_leave(repos, app);
-		map_set(&want->apps, span_of(app->key), app);
-	}
+	interests_join(&want->interests, app, app->spec.path);
 	if (want->checked_ms && want->checked_ms >= since_ms && !want->coming[0]) {
 		if (want->err.reason[0]) {
 			*err = want->err;
@@ -479,9 +526,9 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 		snprintf(commit, 65, "%s", want->commit);
 		return REPO_READY;
 	}
+	interests_wait(app);
 	if (repo->polling && repo->asked_ms >= since_ms && want->checked_ms)
 		return REPO_WAITING;
-	repo->asked_now = true;
 	if (repo->polling)
 		repo->again = true;
 	else
@@ -489,51 +536,37 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 	return REPO_WAITING;
 }
 
-struct tree_call {
-	void (*on_done)(void *, const struct tree_answer *, const struct error *);
-	void *data;
-};
-
-static void on_tree(void *data, struct span answer, int fd, const struct error *err)
+bool repos_known(const struct repos *repos, const struct app *app, char commit[65])
 {
-	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	struct tree_call *call = data;
-	struct source_tree_reply reply;
-	struct tree_answer out = { .fd = -1 };
-	struct error bad = ERROR_INIT;
+	const struct repo *repo = map_get(&repos->repos, span_of(app->spec.repo_url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(app->spec.target_revision)) : NULL;
 
-	if (!err && source_tree_reply_decode(answer, arena, &reply, &bad))
-		err = &bad;
-	if (!err && reply.changed != (fd >= 0)) {
-		error_set(&bad, ERROR_INTERNAL, "BadFrame", "the source worker sent no files");
-		err = &bad;
-	}
-	if (err) {
-		fd_cleanup(&fd);
-		call->on_done(call->data, NULL, err);
-	} else {
-		out.input = reply.input;
-		out.unchanged = !reply.changed;
-		out.fd = fd;
-		snprintf(out.revision, sizeof(out.revision), "%s", reply.revision);
-		out.author = arena_printf(arena, "%s <%s>", reply.author.name, reply.author.email);
-		out.subject = reply.subject;
-		out.committed_s = reply.committer.time_s;
-		call->on_done(call->data, &out, NULL);
-	}
-	free(call);
+	if (!want || !interests_has(&want->interests, app) || want->err.reason[0])
+		return false;
+	snprintf(commit, 65, "%s", want->coming[0] ? want->coming : want->commit);
+	return true;
 }
 
-void repos_tree(struct repos *repos, const struct tree_request *request,
-		void (*on_done)(void *data, const struct tree_answer *answer, const struct error *err), void *data)
+bool repos_is_branch(const struct repos *repos, const char *url, const char *revision)
 {
-	CLEANUP(str_release) struct str bytes = STR_INIT;
-	struct source_tree_request tree = { .path = request->path, .recurse = request->recurse, .include = request->include,
-					    .exclude = request->exclude, .previous = request->previous };
-	struct tree_call *call = mem_alloc(sizeof(*call));
+	const struct repo *repo = map_get(&repos->repos, span_of(url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(revision)) : NULL;
 
-	*call = (struct tree_call){ on_done, data };
-	snprintf(tree.commit, sizeof(tree.commit), "%s", request->commit);
-	source_tree_encode(&tree, &bytes);
-	send_job(repo_get(repos, request->url), &bytes, on_tree, call);
+	return want && want->is_branch;
+}
+
+bool repos_told(const struct repos *repos, const struct app *app)
+{
+	const struct repo *repo = map_get(&repos->repos, span_of(app->spec.repo_url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(app->spec.target_revision)) : NULL;
+
+	return want && !want->coming[0] && !want->telling;
+}
+
+int64_t repos_found_ms(const struct repos *repos, const char *url, const char *revision)
+{
+	const struct repo *repo = map_get(&repos->repos, span_of(url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(revision)) : NULL;
+
+	return want ? want->found_ms : 0;
 }

@@ -6,7 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "reconcile/claims.h"
 #include "reconcile/report.h"
+#include "reconcile/turns.h"
 #include "reconcile/vetting.h"
 
 /* A run without progress for so long is given up: nothing may hang for ever. */
@@ -16,12 +18,14 @@ static void run_free(struct run *run)
 {
 	struct app *app = run->app;
 
+	turns_end(run);
 	if (run->tree_fd >= 0)
 		close(run->tree_fd);
 	for (size_t i = 0; i < run->action_count; i++)
 		action_release(&run->actions[i]);
 	timer_free(run->wait);
 	map_release(&run->reads);
+	map_release(&run->keys);
 	if (run->core->audit)
 		audit_log_forget(run->core->audit, run);
 	arena_free(run->arena);
@@ -51,6 +55,7 @@ static void finish(struct run *run)
 	metric_add(METRIC_RUNS, 1, result_of(run), NULL);
 	metric_observe(METRIC_RUN_SECONDS, (double)(clock_wall_ns() - run->started_ns) / 1e9, NULL);
 	run->finished = true;
+	claims_end(run);
 	run->app->run = NULL;
 	if (!run->pending)
 		run_free(run);
@@ -94,6 +99,7 @@ static void run_advance(struct run *run)
 			log_error(run->err.kind == ERROR_DENIED || run->err.kind == ERROR_INVALID ? LOG_WARN : LOG_ERROR, "run failed",
 				  &run->err, "app", run->app->key, "step", sync_steps[run->step].name, NULL);
 		run->step = result == STEP_NEXT ? run->step + 1 : last;
+		turns_progress(run);
 	}
 	run->in_step = false;
 }
@@ -154,11 +160,13 @@ void run_start(struct app *app)
 	run->arena = arena_new(0);
 	run->tree_fd = -1;
 	run->started_ns = clock_wall_ns();
-	run->deadline_ms = clock_mono_ms() + RUN_DEADLINE_MS;
+	run->began_ms = clock_mono_ms();
+	run->deadline_ms = run->began_ms + RUN_DEADLINE_MS;
 	app->run = run;
 	app->core->runs_active++;
 	metric_observe(METRIC_QUEUE_WAIT_SECONDS, (double)(clock_mono_ms() - (app->due_ms ? app->due_ms : app->wake_at_ms)) / 1e3, NULL);
 	app->due_ms = 0;
+	turns_begin(run);
 	log_line(LOG_DEBUG, "run begins", "app", app->key, NULL);
 	run_advance(run);
 }

@@ -45,6 +45,7 @@ struct desired {                     /* one object of the revision */
 	struct json *full;           /* with the ignored fields, for its creation; NULL when there are none */
 	const struct json *found;    /* it was there already just as declared, but in no inventory; NULL otherwise */
 	bool unmanaged;              /* made by CreateNamespace: not in the inventory, never pruned */
+	const char *from;            /* key of the Application that it is taken over from; NULL: it is nobody else's */
 	bool images_allowed;         /* by the verdict; also when it carries none */
 	const struct json *allowed;  /* foreign images that were judged and may stay; array of texts, or NULL */
 };
@@ -58,10 +59,17 @@ struct run {
 	unsigned pending;            /* completions still to come: the run is not freed before */
 	bool in_step, woken, canceled, finished;
 	struct error err;            /* the first failure; reason "" while there is none */
-	int64_t started_ns, deadline_ms;
+	int64_t started_ns, began_ms, deadline_ms;
+
+	/* turns.c */
+	bool at_work;
+	int64_t moved_ms;            /* when it last took a step */
+	struct run *work_next, *work_before;
 
 	/* load, permit */
 	struct application spec;     /* copied: the app's may change meanwhile */
+	bool rewritten;              /* the commit does not descend from the one that was applied, and nobody has allowed that */
+	const char *repo_shown;      /* its repository without secrets: what is told, recorded and remembered */
 	struct project project;
 	const char *account;         /* "namespace:name" for the destination namespace */
 	bool refreshed, hard, dirty;        /* why it runs: somebody asked; tags anew; an object was touched */
@@ -75,6 +83,7 @@ struct run {
 	bool quiet;                  /* nothing to do and nothing to tell but health */
 	bool early;                  /* the revision was judged and its time has not come again */
 	const char *tip;             /* commit that the target revision stands for */
+	int64_t found_ms;            /* monotonic: when it was asked for and first seen; 0: not known */
 	const char *commit_author, *commit_subject;
 	int64_t committed_s;         /* since 1970, as the committer says */
 	const char *revision;        /* newest commit that changed what is read */
@@ -85,6 +94,8 @@ struct run {
 	size_t rendered_count;
 	struct desired *desired;
 	size_t desired_count, desired_capacity;
+	bool declared;               /* what the revision declares is known to the others */
+	bool refused;                /* an object of it belongs to another Application */
 
 	/* read */
 	bool discovery_asked, discovery_done;
@@ -101,11 +112,14 @@ struct run {
 	struct json *policy;         /* for the records: {rules, exemptions} */
 
 	/* plan */
+	struct map keys;             /* of what is desired */
 	struct action *actions;
 	size_t action_count, action_capacity;
 	bool out_of_sync;            /* the cluster differs from the revision */
 	bool same_revision;          /* the revision is the one that is applied */
 	bool prune_refused, found_any;
+	const char *prune_waits;     /* what has to be known before anything is pruned; NULL: nothing */
+	bool moves;                  /* another Application declares now what this one does no longer */
 	struct error contested;      /* reason "" unless a field is taken back again and again */
 	bool holds_back;             /* ...and it is not for us to change that now */
 	struct json *differences;    /* status.resources: what is not in order, and why */

@@ -5,7 +5,9 @@
  */
 #include "base/clock.h"
 #include "diff/patch.h"
+#include "reconcile/claims.h"
 #include "reconcile/live.h"
+#include "reconcile/permission.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -19,7 +21,7 @@ static void check_gone(struct run *run, struct action *action)
 
 	if (action->err.reason[0] || !action->after || action->act == ACT_DELETE)
 		return;
-	patch = patch_strip(action->after, action->object, action->allowed, false, run->arena);
+	patch = patch_strip(action->after, action->object, action->full, action->allowed, false, run->arena);
 	if (!patch && run->app->unhealed) {
 		/* gone at last: told anew by a whole run */
 		run->app->unhealed = false;
@@ -55,6 +57,7 @@ static void on_done(struct action *action, void *data)
 
 static void start(struct run *run, struct action *action)
 {
+	static const struct action_rules rules = { permission_to_send, claims_is_others };
 	struct error err = ERROR_INIT;
 
 	if (!action->resource) {
@@ -82,7 +85,7 @@ static void start(struct run *run, struct action *action)
 	action->permit.intent_durable = run->intent_durable;
 	run->in_flight++;
 	run_hold(run);
-	action_start(action, run->core->kube, run->core->loop, run->arena, on_done, run);
+	action_start(action, run->core->kube, run->core->loop, run->arena, &rules, on_done, run);
 }
 
 static bool same_turn(const struct action *a, const struct action *b)
@@ -191,6 +194,8 @@ static enum step_result wait_for_health(struct run *run, const struct desired *d
 			  "%s %s/%s (%s:%u) did not become healthy, so the later waves were not applied: %s", desired->kind,
 			  desired->namespace, desired->name, desired->file, desired->line, message);
 	} else {
+		/* told while it lasts, since it may last long */
+		report_write(run->app);
 		return wait_a_little(run);
 	}
 	run->apply_failed = true;

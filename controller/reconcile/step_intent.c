@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "diff/fields.h"
 #include "gate/images.h"
+#include "reconcile/claims.h"
 #include "reconcile/live.h"
 #include "reconcile/records.h"
 #include "reconcile/report.h"
@@ -34,14 +35,6 @@ static void on_durable(void *data, uint64_t seq, const struct error *err)
 	run_release(run);
 }
 
-/* From here on the objects are this Application's, so that no other writes them meanwhile. */
-static void claim(struct run *run)
-{
-	for (size_t i = 0; i < run->desired_count; i++)
-		if (!run->desired[i].unmanaged)
-			map_set(&run->core->claims, span_of(run->desired[i].key), run->app);
-}
-
 enum step_result step_intent(struct run *run)
 {
 	struct error err = ERROR_INIT;
@@ -56,7 +49,8 @@ enum step_result step_intent(struct run *run)
 		error_wrap(&err, "nothing is written that cannot be recorded");
 		return run_fail(run, &err);
 	}
-	claim(run);
+	if (claims_begin(run, &err))
+		return run_fail(run, &err);
 	run->intent_asked = true;
 	run->intent_seq = audit_log_next_seq(run->core->audit);
 	run_hold(run);
@@ -140,7 +134,7 @@ static void set_applied(struct run *run, struct inventory *out)
 	if (run->goal == GOAL_DELETE || !is_whole(run))
 		return;
 	out->revision = run->revision;
-	out->repo_url = run->spec.repo_url;
+	out->repo_url = run->repo_shown;
 	out->path = run->spec.path;
 	out->target_revision = run->spec.target_revision;
 	out->input = run->input;
@@ -183,6 +177,7 @@ static void remember(struct run *run)
 	keep_rest(run, &next, &capacity);
 	set_applied(run, &next);
 	app_set_inventory(run->app, &next, NULL);
+	claims_moved(run);
 	update_live(run);
 	if (run->goal != GOAL_DELETE || next.count)
 		report_inventory(run->app);
@@ -231,7 +226,7 @@ static void adopt_revision(struct run *run)
 	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
 		return;
 	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard &&
-	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->spec.repo_url))
+	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown))
 		return;
 	next.app = run->app->key;
 	next.uid = run->spec.uid;

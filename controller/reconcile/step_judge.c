@@ -234,15 +234,27 @@ static void on_resolved(void *data, const struct digest *digest, const struct er
 	answered(asking);
 }
 
+/* From when on an answer about a tag counts for this run: a commit judged for the first time is as new as its discovery. */
+static int64_t tags_since(const struct run *run)
+{
+	const struct app *app = run->app;
+	bool again = run->refreshed || run->hard || run->manual || (app->tried_revision && !strcmp(app->tried_revision, run->revision));
+
+	return run->found_ms && !again ? run->found_ms : run->began_ms;
+}
+
 static void resolve_all(struct judging *judging)
 {
+	int64_t since_ms = tags_since(judging->run);
+
 	for (size_t i = 0; i < judging->count; i++) {
 		struct judged_image *image = &judging->images[i];
 
 		/* a registry that no policy speaks of is not asked: a repository could name any host */
 		if (image->readable && !image->problem.reason[0] && digest_is_zero(&image->digest) &&
 		    verdict_may_govern(&judging->policies, &image->reference))
-			vetting_resolve(judging->run->core->vetting, &image->reference, &image->login, on_resolved, ask(judging, i));
+			vetting_resolve(judging->run->core->vetting, &image->reference, &image->login, since_ms, on_resolved,
+					ask(judging, i));
 	}
 }
 

@@ -1,9 +1,10 @@
 /* load: the Application as it is now, what asks for this run, and what its Project allows. */
 #include "base/clock.h"
-#include "reconcile/objects.h"
-#include "reconcile/repos.h"
+#include "reconcile/interests.h"
+#include "reconcile/permission.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
+#include "source/git_url.h"
 
 /* The top-level `operation` of Argo CD: a person or a tool asks for a sync now. */
 static int read_operation(struct run *run, struct error *err)
@@ -54,20 +55,8 @@ static enum step_result permit(struct run *run)
 	const struct application *spec = &run->spec;
 	struct error err = ERROR_INIT;
 
-	if (objects_project(run->core->objects, spec->project, run->arena, &run->project, &err))
+	if (permission_project(run, &err))
 		return run_fail(run, &err);
-	if (!project_allows_repo(&run->project, spec->repo_url)) {
-		error_set(&err, ERROR_DENIED, "RepositoryNotPermitted",
-			  "Project %s does not allow the repository %s; it was not contacted: add it to spec.sourceRepos of the Project",
-			  spec->project, spec->repo_url);
-		return run_fail(run, &err);
-	}
-	if (!project_allows_destination(&run->project, spec->destination_server, spec->destination_namespace)) {
-		error_set(&err, ERROR_DENIED, "DestinationNotPermitted",
-			  "Project %s does not allow the destination %s, namespace \"%s\": add it to spec.destinations of the Project",
-			  spec->project, spec->destination_server, spec->destination_namespace);
-		return run_fail(run, &err);
-	}
 	run->account = project_account(&run->project, spec->destination_server, spec->destination_namespace, run->arena);
 	if (!run->account) {
 		error_set(&err, ERROR_DENIED, "NoServiceAccount",
@@ -84,18 +73,24 @@ enum step_result step_load(struct run *run)
 	struct error err = ERROR_INIT;
 
 	if (!app->present) {
-		repos_leave(run->core->repos, app);
+		interests_leave(app);
 		run->goal = GOAL_FORGET;
 		return STEP_STOP;
 	}
 	/* the app's copy may be replaced while the run is under way */
 	application_decode(json_copy(run->arena, app->spec.object), run->arena, &run->spec, &err);
+	run->repo_shown = git_url_redact(run->spec.repo_url ? run->spec.repo_url : "", run->arena);
 	run->spec.operation = app->spec.operation ? run->spec.operation : NULL;
 	run->spec.refresh = app->spec.refresh;
 	if (run->spec.deleting) {
-		repos_leave(run->core->repos, app);
+		interests_leave(app);
 		run->goal = run->spec.finalizer ? GOAL_DELETE : GOAL_FORGET;
-		return run->goal == GOAL_DELETE ? STEP_NEXT : STEP_STOP;
+		if (run->goal == GOAL_FORGET)
+			return STEP_STOP;
+		err = (struct error)ERROR_INIT;
+		if (!app->inventory.count)
+			return STEP_NEXT;
+		return permission_project(run, &err) ? run_fail(run, &err) : STEP_NEXT;
 	}
 	take_up(run);
 	if (err.reason[0])

@@ -15,14 +15,14 @@
 #include "diff/extras.h"
 #include "diff/order.h"
 #include "diff/patch.h"
+#include "reconcile/claims.h"
 #include "reconcile/live.h"
+#include "reconcile/permission.h"
+#include "reconcile/planning.h"
 #include "reconcile/records.h"
 #include "reconcile/steps.h"
 
-/* Fewer objects than this may all go in one commit; see controller/decisions/0003. */
-#define PRUNE_GUARD_MIN 4
-
-static struct action *add(struct run *run, enum act act, struct desired *desired, const char *why)
+struct action *plan_add(struct run *run, enum act act, struct desired *desired, const char *why)
 {
 	struct action *action =
 		arena_push(run->arena, &run->actions, &run->action_count, &run->action_capacity, sizeof(*action));
@@ -40,6 +40,9 @@ static struct action *add(struct run *run, enum act act, struct desired *desired
 	action->validate = desired->options.validate;
 	action->title = arena_printf(run->arena, "%s %s%s%s (%s:%u)", desired->kind, desired->namespace, *desired->namespace ? "/" : "",
 				     desired->name, desired->file, desired->line);
+	action->file = desired->file;
+	action->destination = desired->unmanaged;
+	action->line = desired->line;
 	action->permit.account = kube_account(run->arena, desired->account);
 	action->permit.images_allowed = desired->images_allowed;
 	action->group = desired->group;
@@ -54,7 +57,7 @@ static struct action *add(struct run *run, enum act act, struct desired *desired
 }
 
 /* Something that is not in order, for status.resources. */
-static void differs(struct run *run, const struct action *action, const char *status, const char *message)
+void plan_differs(struct run *run, const struct action *action, const char *status, const char *message)
 {
 	struct json *one = json_object(run->arena);
 
@@ -98,10 +101,14 @@ static int may_adopt(struct run *run, const struct desired *desired, const struc
 {
 	const char *other_app = tracking_app(run->arena, live), *tool = tracked_by_others(live, run->arena);
 
+	if (other_app && desired->from && !strcmp(desired->from, other_app))
+		return 0;
 	if (other_app)
 		return error_set(err, ERROR_CONFLICT, "OwnedByAnother",
-				 "%s %s/%s (%s:%u) exists and belongs to Application %s: one object has one Application", desired->kind,
-				 desired->namespace, desired->name, desired->file, desired->line, other_app);
+				 "%s %s/%s (%s:%u) of Application %s exists and belongs to Application %s%s: one object has one Application",
+				 desired->kind, desired->namespace, desired->name, desired->file, desired->line, run->app->key, other_app,
+				 app_find(run->core, span_of(other_app)) ? ""
+					: " (there is none of that name: take the annotation " ANNOTATION_TRACKING " off the object)");
 	if (desired->options.adopt == ADOPT_NEVER)
 		return error_set(err, ERROR_CONFLICT, "NotAdopted",
 				 "%s %s/%s (%s:%u) exists already and syncOptions say Adopt=never: delete it, or allow Adopt=kubectl",
@@ -126,19 +133,24 @@ static int plan_existing(struct run *run, struct desired *desired, const struct 
 		return 0;
 	}
 	if (mine && !strcmp(mine, run->app->key)) {
-		action = add(run, ACT_UPDATE, desired, "ours by its tracking id, but not in the inventory");
+		action = plan_add(run, ACT_UPDATE, desired, "ours by its tracking id, but not in the inventory");
 		action->stage = STAGE_APPLY;
 		action->force = true;
 	} else {
 		if (may_adopt(run, desired, live, err))
 			return -1;
-		action = add(run, ACT_ADOPT, desired, "exists and is adopted");
+		action = plan_add(run, ACT_ADOPT, desired, "exists and is adopted");
 		action->stage = STAGE_CHECK;
 		action->force = action->adopt_any;
+		if (desired->from) {
+			action->why = arena_printf(run->arena, "moves here from Application %s", desired->from);
+			action->stage = STAGE_APPLY;
+			action->force = true;
+		}
 	}
 	action->live = live;
 	action->uid = json_text(json_path(live, "metadata", "uid", NULL));
-	differs(run, action, "OutOfSync", action->why);
+	plan_differs(run, action, "OutOfSync", action->why);
 	return 0;
 }
 
@@ -151,13 +163,13 @@ static const char *drift_text(struct run *run, const struct desired *desired, co
 	struct foreign_image foreign;
 
 	drift_attribution(live, desired->object, run->arena, who);
+	foreign = images ? patch_foreign(live, desired->object, run->arena) : (struct foreign_image){ "", "", "", "" };
+	if (*foreign.pointer && !*who->path)
+		extras_who(live, foreign.pointer, run->arena, who);
 	by = *who->manager ? who->manager : "an unknown manager";
 	at = *who->time ? arena_printf(run->arena, " at %s", who->time) : "";
-	foreign = images ? patch_foreign(live, desired->object, run->arena) : (struct foreign_image){ "", "", "", "" };
 	if (!*foreign.pointer)
 		return arena_printf(run->arena, "%s changed by %s%s", *who->path ? who->path : "a declared field", by, at);
-	if (!*who->path)
-		who->path = foreign.pointer;
 	return arena_printf(run->arena, "%s %s with image %s added by %s%s", foreign.position, foreign.name, foreign.image, by, at);
 }
 
@@ -195,7 +207,7 @@ static bool is_contested(struct run *run, const struct desired *desired, bool gr
 }
 
 /* Not ours to mend now: told, and left alone. */
-static void hold_back(struct run *run, struct action *action)
+void plan_hold_back(struct run *run, struct action *action)
 {
 	action->finished = true;
 	run->holds_back = true;
@@ -209,7 +221,7 @@ static bool may_heal(const struct run *run)
 /* Whether the live object holds images or rights that must go. */
 static bool is_grave(struct run *run, const struct desired *desired, const struct json *live)
 {
-	return live && patch_strip(live, desired->object, desired->allowed, false, run->arena);
+	return live && patch_strip(live, desired->object, desired->full, desired->allowed, false, run->arena);
 }
 
 static void contest(struct run *run, struct action *action, const struct extra *who, bool grave)
@@ -220,17 +232,17 @@ static void contest(struct run *run, struct action *action, const struct extra *
 		  *who->path ? who->path : "a declared field", HEALS_MAX, *who->manager ? who->manager : "an unknown manager",
 		  grave ? "it may not stay and is taken out again every few seconds: stop who puts it there, or declare it in Git, then refresh"
 			: "it is not fought any further: settle who owns the field (ignoreDifferences leaves it to others), then refresh");
-	hold_back(run, action);
+	plan_hold_back(run, action);
 	run->contested = err;
 }
 
 /* Somebody changed an object: it is told and recorded, and mended unless that is off or they take it back each time. */
 static void heal_or_tell(struct run *run, struct action *action, const struct desired *desired, const struct extra *who)
 {
-	differs(run, action, "OutOfSync", action->why);
+	plan_differs(run, action, "OutOfSync", action->why);
 	records_drift(run, action, who);
 	if (!may_heal(run))
-		hold_back(run, action);
+		plan_hold_back(run, action);
 	else if (is_contested(run, desired, is_grave(run, desired, action->live)))
 		contest(run, action, who, is_grave(run, desired, action->live));
 }
@@ -248,9 +260,9 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 		live_declared(run->core->live, desired->key, object, desired->object);
 	/* images that came in from elsewhere and were judged as any other: they may stay */
 	if (object && digest_equal(&live->owned, &item->owned) &&
-	    !patch_strip(object, desired->object, desired->allowed, desired->options.exact, run->arena))
+	    !patch_strip(object, desired->object, desired->full, desired->allowed, desired->options.exact, run->arena))
 		return;
-	action = add(run, ACT_HEAL, desired, why);
+	action = plan_add(run, ACT_HEAL, desired, why);
 	action->live = object;
 	action->uid = arena_strdup(run->arena, live->uid);
 	action->force = true;
@@ -271,7 +283,7 @@ static void plan_extras(struct run *run, struct desired *desired, const struct l
 		return;
 	why = arena_printf(run->arena, "%s added by %s%s%s", who.path, *who.manager ? who.manager : "an unknown manager",
 			   *who.time ? " at " : "", who.time);
-	action = add(run, ACT_HEAL, desired, why);
+	action = plan_add(run, ACT_HEAL, desired, why);
 	action->stage = STAGE_STRIP;
 	action->live = read;
 	action->strip_all = all;
@@ -281,7 +293,7 @@ static void plan_extras(struct run *run, struct desired *desired, const struct l
 
 static void plan_update(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
 {
-	struct action *action = add(run, ACT_UPDATE, desired, "differs from what Git declares");
+	struct action *action = plan_add(run, ACT_UPDATE, desired, "differs from what Git declares");
 
 	action->uid = arena_strdup(run->arena, live->uid);
 	action->live = read;
@@ -290,23 +302,23 @@ static void plan_update(struct run *run, struct desired *desired, const struct l
 	/* a field that is ignored from now on: its live value must outlive our giving it up */
 	if (*desired->released && patch_holds(read, desired->released))
 		action->stage = STAGE_RELEASE;
-	differs(run, action, "OutOfSync", action->why);
+	plan_differs(run, action, "OutOfSync", action->why);
 }
 
 static void plan_missing(struct run *run, struct desired *desired, const struct inventory_item *item)
 {
-	struct action *action = add(run, item ? ACT_HEAL : ACT_CREATE, desired,
+	struct action *action = plan_add(run, item ? ACT_HEAL : ACT_CREATE, desired,
 				    item ? "was deleted by somebody" : "does not exist yet");
 	struct extra nobody = { "", "", "" };
 
 	action->stage = *desired->released ? STAGE_FULL : STAGE_APPLY;
-	differs(run, action, "OutOfSync", action->why);
+	plan_differs(run, action, "OutOfSync", action->why);
 	if (!item || !*item->uid)
 		return;
 	action->force = true;
 	records_drift(run, action, &nobody);
 	if (!may_heal(run))
-		hold_back(run, action);
+		plan_hold_back(run, action);
 }
 
 static int plan_one(struct run *run, struct desired *desired, struct error *err)
@@ -343,7 +355,7 @@ static int plan_one(struct run *run, struct desired *desired, struct error *err)
 }
 
 /* CreateNamespace=true: the destination, where neither Git nor the cluster has it. Not in the inventory, so never pruned. */
-static void plan_namespace(struct run *run)
+static int plan_namespace(struct run *run, struct error *err)
 {
 	const char *name = run->spec.destination_namespace;
 	char *key = live_key(run->arena, "", "Namespace", "", name);
@@ -353,10 +365,10 @@ static void plan_namespace(struct run *run)
 	struct json *metadata;
 
 	if (!run->spec.options.create_namespace || !*name || live_find(run->core->live, key) || !json_is(read, JSON_NULL))
-		return;
+		return 0;
 	for (size_t i = 0; i < run->desired_count; i++)
 		if (!strcmp(run->desired[i].key, key))
-			return;
+			return 0;
 	kind = ARENA_NEW(run->arena, struct kube_kind);
 	*kind = (struct kube_kind){ "", "v1", "Namespace", "namespaces", false, true, true, true };
 	desired = ARENA_NEW(run->arena, struct desired);
@@ -368,110 +380,11 @@ static void plan_namespace(struct run *run)
 	json_set_string(run->arena, desired->object, "kind", "Namespace");
 	metadata = json_set(run->arena, desired->object, "metadata", json_object(run->arena));
 	json_set_string(run->arena, metadata, "name", name);
-	add(run, ACT_CREATE, desired, "CreateNamespace=true")->stage = STAGE_APPLY;
+	if (permission_of_desired(run, desired, &desired->account, err))
+		return -1;
+	plan_add(run, ACT_CREATE, desired, "CreateNamespace=true")->stage = STAGE_APPLY;
 	run->out_of_sync = true;
-}
-
-/* --- what Git no longer declares -------------------------------------------------------------------------------- */
-
-static bool is_desired(const struct map *keys, const char *key)
-{
-	return map_has(keys, span_of(key));
-}
-
-static struct action *plan_delete(struct run *run, const struct inventory_item *item, const char *key, const char *why)
-{
-	struct action *action = add(run, ACT_DELETE, NULL, why);
-	const struct kube_kind *kind;
-
-	action->stage = STAGE_DELETE;
-	/* the inventory is replaced while the run still tells of this */
-	action->group = arena_strdup(run->arena, item->group);
-	action->version = arena_strdup(run->arena, item->version);
-	action->kind = arena_strdup(run->arena, item->kind);
-	action->namespace = arena_strdup(run->arena, item->namespace);
-	action->name = arena_strdup(run->arena, item->name);
-	action->uid = arena_strdup(run->arena, item->uid);
-	action->key = key;
-	action->title = arena_printf(run->arena, "%s %s%s%s", item->kind, item->namespace, *item->namespace ? "/" : "", item->name);
-	action->permit.account = kube_account(run->arena, run->app->inventory.account);
-	action->permit.images_allowed = true;  /* a delete carries none */
-	kind = discovery_find(run->core->discovery, span_of(item->group), NULL, span_of(item->kind));
-	if (kind) {
-		struct kube_kind *copy = ARENA_NEW(run->arena, struct kube_kind);
-
-		*copy = (struct kube_kind){ action->group, arena_strdup(run->arena, kind->version), action->kind,
-					    arena_strdup(run->arena, kind->resource), kind->namespaced, false, false, true };
-		action->resource = copy;
-	}
-	action->wave = item->wave;
-	action->rank = order_rank(span_of(item->kind));
-	return action;
-}
-
-static bool may_prune(const struct run *run)
-{
-	return run->spec.options.prune_disabled ? false : run->manual ? run->operation_prune || run->spec.prune : run->spec.prune;
-}
-
-/* 0, or why so much may not go at once. */
-static int guard(struct run *run, size_t going, struct error *err)
-{
-	size_t all = run->app->inventory.count;
-
-	if (!going || run->spec.allow_empty || run->operation_prune)
-		return 0;
-	if (!run->desired_count)
-		return error_set(err, ERROR_DENIED, "PruneRefused",
-				 "the revision declares nothing, and all %zu objects would be deleted; refused: if that is meant, set "
-				 "spec.syncPolicy.automated.allowEmpty, or sync by hand with pruning", all);
-	if (all >= PRUNE_GUARD_MIN && going * 2 > all)
-		return error_set(err, ERROR_DENIED, "PruneRefused",
-				 "%zu of %zu objects would be deleted at once; refused: if that is meant, set "
-				 "spec.syncPolicy.automated.allowEmpty, or sync by hand with pruning", going, all);
 	return 0;
-}
-
-static int plan_prune(struct run *run, struct error *err)
-{
-	CLEANUP(map_release) struct map keys = MAP_INIT;
-	size_t going = 0, first = run->action_count;
-
-	for (size_t i = 0; i < run->desired_count; i++)
-		map_set(&keys, span_of(run->desired[i].key), run);
-	for (size_t i = 0; i < run->app->inventory.count; i++) {
-		const struct inventory_item *item = &run->app->inventory.items[i];
-		char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
-		struct action *action;
-
-		if (is_desired(&keys, key) || item->keep)
-			continue;
-		action = plan_delete(run, item, key, "Git no longer declares it");
-		going++;
-		differs(run, action, "OutOfSync", may_prune(run) ? action->why : "Git no longer declares it; pruning is off");
-		/* nothing is deleted while its group's server does not answer */
-		if (!may_prune(run) || discovery_stale(run->core->discovery, span_of(item->group))) {
-			action->finished = true;
-			run->holds_back = true;
-		}
-	}
-	if (!may_prune(run) || !guard(run, going, err))
-		return 0;
-	for (size_t i = first; i < run->action_count; i++)
-		run->actions[i].finished = true;
-	run->holds_back = true;
-	return -1;
-}
-
-static void plan_deletion(struct run *run)
-{
-	for (size_t i = 0; i < run->app->inventory.count; i++) {
-		const struct inventory_item *item = &run->app->inventory.items[i];
-
-		if (!item->keep)
-			plan_delete(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name),
-				    "its Application is being deleted");
-	}
 }
 
 /* Applies first, in order; then deletes, last made first. */
@@ -491,7 +404,7 @@ static int by_turn(const void *a, const void *b)
 }
 
 /* Whether this run may change the cluster at all. */
-static bool may_write(const struct run *run)
+bool plan_may_write(const struct run *run)
 {
 	return run->goal == GOAL_DELETE || run->goal == GOAL_HEAL || run->manual || run->spec.automated;
 }
@@ -505,7 +418,7 @@ static void number(struct run *run)
 	for (size_t i = 0; i < run->action_count; i++) {
 		struct action *action = &run->actions[i];
 
-		if (!may_write(run) || run->operation_dry_run || !run->verified) {
+		if (!plan_may_write(run) || run->operation_dry_run || !run->verified) {
 			run->holds_back |= !action->finished;
 			action->finished = true;
 		}
@@ -522,12 +435,15 @@ enum step_result step_plan(struct run *run)
 	run->contested = (struct error)ERROR_INIT;
 	run->same_revision = run->revision && !strcmp(run->app->inventory.revision, run->revision);
 	if (run->goal == GOAL_DELETE) {
-		plan_deletion(run);
+		if (plan_deletion(run, &err))
+			return run_fail(run, &err);
 		run->verified = true;
 		number(run);
 		return STEP_NEXT;
 	}
-	plan_namespace(run);
+	claims_pruning_waits(run->app, false);
+	if (plan_namespace(run, &err))
+		return run_fail(run, &err);
 	for (size_t i = 0; i < run->desired_count; i++)
 		if (plan_one(run, &run->desired[i], &err))
 			return run_fail(run, &err);

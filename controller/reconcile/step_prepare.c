@@ -3,8 +3,9 @@
 
 #include "api/tracking.h"
 #include "diff/order.h"
-#include "gate/permit.h"
+#include "reconcile/claims.h"
 #include "reconcile/live.h"
+#include "reconcile/permission.h"
 #include "reconcile/steps.h"
 #include "render/render.h"
 
@@ -136,36 +137,6 @@ static int set_namespace(struct run *run, struct desired *desired, struct error 
 	return 0;
 }
 
-static int check_permission(struct run *run, struct desired *desired, struct error *err)
-{
-	const struct permit_request request = {
-		.project = &run->project,
-		.server = run->spec.destination_server,
-		.installation = run->core->options->namespace,
-		.admin_project = run->core->options->admin_project,
-		.object = desired->object,
-		.group = desired->group,
-		.kind = desired->kind,
-		.namespace = desired->namespace,
-		.name = desired->name,
-		.namespaced = desired->namespaced,
-		.file = desired->file,
-		.line = desired->line,
-	};
-
-	if (gate_permit(&request, err))
-		return -1;
-	/* an object of a cluster-scoped kind is written by the account of the destination's namespace */
-	desired->account = project_account(&run->project, run->spec.destination_server,
-					   desired->namespaced ? desired->namespace : run->spec.destination_namespace, run->arena);
-	if (desired->account)
-		return 0;
-	return error_set(err, ERROR_DENIED, "NoServiceAccount",
-			 "%s %s/%s (%s:%u): Project %s names no account that writes to namespace %s in spec.destinationServiceAccounts",
-			 desired->kind, desired->namespace, desired->name, desired->file, desired->line, run->project.name,
-			 desired->namespace);
-}
-
 static int read_options(struct run *run, struct desired *desired, struct error *err)
 {
 	struct span list = json_text_span(json_path(desired->object, "metadata", "annotations", "argocd.argoproj.io/sync-options", NULL));
@@ -183,18 +154,6 @@ static int read_options(struct run *run, struct desired *desired, struct error *
 	return 0;
 }
 
-static int check_claim(struct run *run, const struct desired *desired, struct error *err)
-{
-	const struct app *other = map_get(&run->core->claims, span_of(desired->key));
-
-	if (!other || other == run->app)
-		return 0;
-	return error_set(err, ERROR_CONFLICT, "SharedResource",
-			 "%s %s%s%s (%s:%u) belongs to Application %s already, which declares it too: one object has one Application; take "
-			 "it out of %s or of %s", desired->kind, desired->namespace, *desired->namespace ? "/" : "", desired->name,
-			 desired->file, desired->line, other->key, run->app->key, other->key);
-}
-
 static int prepare_one(struct run *run, const struct rendered_object *object, struct error *err)
 {
 	bool later;
@@ -208,14 +167,14 @@ static int prepare_one(struct run *run, const struct rendered_object *object, st
 				     .version = kind->version, .kind = object->kind, .namespace = object->namespace,
 				     .name = object->name, .file = object->path, .line = object->line,
 				     .namespaced = kind->namespaced, .rank = order_rank(span_of(object->kind)), .released = "" };
-	if (set_namespace(run, desired, err) || check_permission(run, desired, err) || read_options(run, desired, err))
+	if (set_namespace(run, desired, err) || permission_of_desired(run, desired, &desired->account, err) || read_options(run, desired, err))
 		return -1;
 	if (order_wave(desired->object, &desired->wave, err))
 		return error_wrap(err, "%s", rendered_object_title(object, run->arena));
 	strip(desired->object);
 	mark(run, desired);
 	desired->key = live_key(run->arena, desired->group, desired->kind, desired->namespace, desired->name);
-	return check_claim(run, desired, err);
+	return claims_check(run, desired, err);
 }
 
 /* The default namespace may have made two objects one. */
@@ -247,7 +206,7 @@ static int by_order(const void *a, const void *b)
 
 enum step_result step_prepare(struct run *run)
 {
-	struct error err = ERROR_INIT;
+	struct error err = ERROR_INIT, refused = ERROR_INIT;
 
 	if (run->goal == GOAL_DELETE || run->err.reason[0])
 		return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;
@@ -257,11 +216,20 @@ enum step_result step_prepare(struct run *run)
 	for (size_t i = 0; i < run->rendered_count; i++) {
 		if (!prepare_one(run, &run->rendered[i], &err))
 			continue;
+		/* the rest is looked at all the same: others want to know what this revision declares */
+		if (err.kind == ERROR_CONFLICT || err.kind == ERROR_DENIED) {
+			if (!refused.reason[0])
+				refused = err;
+			continue;
+		}
 		/* a kind may have come since we last asked */
 		if (!strcmp(err.reason, "UnknownKind") && !run->discovery_done)
 			return ask_discovery(run);
 		return run_fail(run, &err);
 	}
+	claims_declared(run);
+	if (refused.reason[0])
+		return run_fail(run, &refused);
 	if (check_duplicates(run, &err))
 		return run_fail(run, &err);
 	if (run->desired_count)

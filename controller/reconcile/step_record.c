@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "reconcile/claims.h"
 #include "reconcile/live.h"
 #include "reconcile/records.h"
 #include "reconcile/report.h"
@@ -14,7 +15,7 @@
 
 #define DENIED_FIRST_MS 5000
 #define DENIED_MOST_MS 60000
-#define RETRY_FIRST_MS 5000
+#define RETRY_FIRST_MS 1000
 #define RETRY_MOST_MS 60000
 #define KIND_RETRY_MS 15000
 #define GONE_POLL_MS 1000
@@ -99,6 +100,13 @@ static const char *differences_text(struct run *run)
 	return arena_strndup(run->arena, str_span(&text));
 }
 
+static const char *hold_back_text(const struct run *run)
+{
+	if (!run->spec.automated)
+		return "; automated sync is off";
+	return run->prune_waits ? "; nothing is deleted yet" : run->moves ? "; objects move to another Application" : "; self-heal or pruning is off";
+}
+
 static void tell_synced(struct run *run)
 {
 	struct app *app = run->app;
@@ -113,7 +121,7 @@ static void tell_synced(struct run *run)
 	if (run->holds_back) {
 		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, "OutOfSync", "%zu objects differ from revision %.12s%s: %s",
 				 json_count(run->differences), run->revision,
-				 run->spec.automated ? "; self-heal or pruning is off" : "; automated sync is off", differences_text(run));
+				 hold_back_text(run), differences_text(run));
 		report->sync_status = "OutOfSync";
 		return;
 	}
@@ -252,6 +260,17 @@ static void tell_events(struct run *run)
 	log_line(LOG_INFO, "synced", "app", run->app->key, "revision", run->revision, "what", str_c(&note), NULL);
 }
 
+/* Somebody's decision, a Project's or another Application's claim, which has a record of its own. */
+static bool is_refusal(const struct error *err)
+{
+	static const char *const claims[] = { "SharedResource", "ApplicationCycle", "OwnedByAnother" };
+
+	for (size_t i = 0; i < COUNT_OF(claims); i++)
+		if (!strcmp(err->reason, claims[i]))
+			return true;
+	return err->reason[0] && err->kind == ERROR_DENIED;
+}
+
 /* --- ends of each goal ------------------------------------------------------------------------------------------------- */
 
 static enum step_result record_forget(struct run *run)
@@ -261,19 +280,27 @@ static enum step_result record_forget(struct run *run)
 				  .target_revision = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
 
 	/* without our finalizer its objects stay, as with Argo CD; only what we remember goes */
-	if (app->inventory.count || *app->inventory.revision)
+	if (run->goal == GOAL_DELETE || app->inventory.count || *app->inventory.revision)
 		report_finalized(app);
 	app_set_inventory(app, &none, NULL);
 	return STEP_NEXT;
 }
 
-static bool is_still_there(struct app *app)
+/* Whether an item stands between the Application and its end. */
+static bool is_in_the_way(const struct run *run, const struct inventory_item *item)
 {
+	return !item->keep && !claims_is_above(run, item);
+}
+
+static bool is_still_there(const struct run *run)
+{
+	const struct app *app = run->app;
+
 	for (size_t i = 0; i < app->inventory.count; i++) {
 		const struct inventory_item *item = &app->inventory.items[i];
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
-		if (!item->keep && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
+		if (is_in_the_way(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
 			return true;
 	}
 	/* what was deleted in the foreground goes after its own objects */
@@ -286,10 +313,14 @@ static enum step_result record_delete(struct run *run)
 	bool left = false;
 
 	for (size_t i = 0; i < app->inventory.count; i++)
-		left |= !app->inventory.items[i].keep;
-	if (run->err.reason[0] || left || is_still_there(app)) {
-		if (run->err.reason[0])
+		left |= is_in_the_way(run, &app->inventory.items[i]);
+	if (run->err.reason[0] || left || is_still_there(run)) {
+		if (run->err.reason[0]) {
 			report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->err.reason, "deleting: %s", run->err.text);
+			tell_events(run);
+		}
+		if (is_refusal(&run->err))
+			records_denied(run, &run->err);
 		report_health(app);
 		report_write(app);
 		app->error_wait_ms = doubled(app->error_wait_ms, GONE_POLL_MS, RETRY_MOST_MS);
@@ -327,7 +358,7 @@ static enum step_result record_sync(struct run *run)
 	app->settled = !run->err.reason[0] && !run->holds_back;
 	app->partly = run->err.reason[0] && (app->partly || run->intent_durable);
 	plan_next(run);
-	if (run->err.reason[0] && (run->err.kind == ERROR_DENIED || run->judge_failed || run->prune_refused))
+	if (run->err.reason[0] && (is_refusal(&run->err) || run->judge_failed || run->prune_refused))
 		records_denied(run, &run->err);
 	if (!run->err.reason[0])
 		app->denied_told = (struct digest){ { 0 } };
@@ -374,6 +405,8 @@ static enum step_result record(struct run *run)
 	case GOAL_HEAL: return record_heal(run);
 	default: break;
 	}
+	if (run->tip || run->err.kind != ERROR_CANCELED)
+		claims_looked(run);
 	if (run->quiet || run->early)
 		return record_quietly(run);
 	return record_sync(run);

@@ -51,6 +51,7 @@ enum step_result step_resolve(struct run *run)
 		break;
 	}
 	run->tip = arena_strdup(run->arena, commit);
+	run->found_ms = repos_found_ms(run->core->repos, run->spec.repo_url, target);
 	if (!app->seen_tip || strcmp(app->seen_tip, commit) || run->refreshed || run->hard)
 		return STEP_NEXT;
 	if (is_too_early(run)) {
@@ -79,6 +80,7 @@ static void on_tree(void *data, const struct tree_answer *answer, const struct e
 		run->commit_subject = arena_strdup(run->arena, answer->subject ? answer->subject : "");
 		run->committed_s = answer->committed_s;
 		run->unchanged = answer->unchanged;
+		run->rewritten = answer->rewritten;
 		run->tree_fd = answer->fd;
 	}
 	run_wake(run);
@@ -92,7 +94,39 @@ static bool is_settled(const struct run *run)
 	const struct inventory *inventory = &app->inventory;
 
 	return run->goal == GOAL_SYNC && !run->dirty && !run->hard && !run->refreshed && !run->manual && app->settled &&
-	       *inventory->revision && !strcmp(inventory->path, run->spec.path) && !strcmp(inventory->repo_url, run->spec.repo_url);
+	       *inventory->revision && !strcmp(inventory->path, run->spec.path) && !strcmp(inventory->repo_url, run->repo_shown);
+}
+
+/* What the branch's new commit must descend from; "": nothing, or a person, the Project or a changed target has said so. */
+static const char *base_of(const struct run *run)
+{
+	const struct inventory *inventory = &run->app->inventory;
+
+	if (run->goal != GOAL_SYNC || run->manual || run->project.allow_rewritten_history || strcmp(inventory->repo_url, run->repo_shown) ||
+	    strcmp(inventory->target_revision, run->spec.target_revision) ||
+	    !repos_is_branch(run->core->repos, run->spec.repo_url, run->spec.target_revision))
+		return "";
+	return inventory->revision;
+}
+
+/* Whoever may push may not undo in silence what was applied, and with it perhaps a repair: a person looks first. */
+static enum step_result hold_rewritten(struct run *run)
+{
+	struct app *app = run->app;
+	struct error err = ERROR_INIT;
+
+	fd_cleanup(&run->tree_fd);
+	if (heal_instead(run) == STEP_NEXT) {
+		run->tree_asked = run->tree_done = run->rewritten = false;
+		run->revision = NULL;
+		return step_tree(run);
+	}
+	report_text(&app->seen_tip, run->tip);
+	error_set(&err, ERROR_CONFLICT, "HistoryRewritten",
+		  "the new commit %.12s of branch %s does not descend from %.12s, which was applied: history was rewritten (force-push), or the "
+		  "repository is another one; nothing of it is applied until a person syncs it (countersign sync %s --revision %.12s) or its Project "
+		  "has allowRewrittenHistory: true", run->tip, run->spec.target_revision, app->inventory.revision, strchr(app->key, '/') + 1, run->tip);
+	return run_fail(run, &err);
 }
 
 enum step_result step_tree(struct run *run)
@@ -103,7 +137,7 @@ enum step_result step_tree(struct run *run)
 		return STEP_NEXT;
 	if (!run->tree_asked) {
 		struct tree_request request = { run->spec.repo_url, run->tip, run->spec.path, run->spec.recurse, run->spec.include,
-						run->spec.exclude, { { 0 } } };
+						run->spec.exclude, { { 0 } }, base_of(run) };
 
 		if (is_settled(run))
 			request.previous = app->inventory.input;
@@ -116,6 +150,8 @@ enum step_result step_tree(struct run *run)
 		return STEP_WAIT;
 	if (run->err.reason[0])
 		return STEP_FAIL;
+	if (run->rewritten)
+		return hold_rewritten(run);
 	if (run->unchanged) {
 		/* a commit that changes nothing it reads: no work, no word */
 		report_text(&app->seen_tip, run->tip);

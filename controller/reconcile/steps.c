@@ -12,7 +12,7 @@ const struct step sync_steps[] = {
 	{ "prepare", step_prepare },   /* step_prepare.c  objects -> desired: kind, namespace, project, tracking, order */
 	{ "read",    step_read    },   /* step_read.c     what the cluster has of it */
 	{ "judge",   step_judge   },   /* step_judge.c    images -> digests -> evidence -> verdict; pinned */
-	{ "plan",    step_plan    },   /* step_plan.c     desired + live + inventory -> actions */
+	{ "plan",    step_plan    },   /* step_plan.c, plan_gone.c  desired + live + inventory -> actions */
 	{ "intent",  step_intent  },   /* step_intent.c   what will be written, durable in the audit log */
 	{ "apply",   step_apply   },   /* step_apply.c    actions -> outcome, wave by wave */
 	{ "settle",  step_settle  },   /* step_intent.c   the result, durable; inventory */

@@ -11,6 +11,7 @@
 #define VERIFY_JOBS_MAX 100
 #define FETCH_JOB_MS ((LIMIT_EVIDENCE_SECONDS + 5) * 1000)
 #define REMEMBERED_MAX 20000
+#define TAGS_MAX 20000
 
 struct waiter {
 	struct waiter *next;
@@ -28,6 +29,13 @@ struct question {
 	struct trust trust;
 	const char *project;
 	struct digest digest;
+	int64_t asked_ms;
+};
+
+/* What a tag stood for, when it was last asked for. */
+struct tag {
+	int64_t asked_ms;
+	struct digest digest;
 };
 
 struct remembered {
@@ -41,6 +49,7 @@ struct vetting {
 	struct map verify;            /* project -> struct worker_pool: a worker serves one project */
 	struct map questions;         /* key -> struct question */
 	struct map remembered;        /* key -> struct remembered */
+	struct map tags;              /* key -> struct tag */
 };
 
 struct vetting *vetting_new(struct core *core)
@@ -65,6 +74,13 @@ static void question_free(struct question *question)
 	free(question);
 }
 
+static void forget_tags(struct vetting *vetting)
+{
+	MAP_EACH(entry, &vetting->tags)
+		free(entry->value);
+	map_release(&vetting->tags);
+}
+
 void vetting_free(struct vetting *vetting)
 {
 	if (!vetting)
@@ -78,6 +94,7 @@ void vetting_free(struct vetting *vetting)
 		arena_free(((struct remembered *)entry->value)->arena);
 		free(entry->value);
 	}
+	forget_tags(vetting);
 	map_release(&vetting->verify);
 	map_release(&vetting->questions);
 	map_release(&vetting->remembered);
@@ -172,32 +189,75 @@ static void submit_fetch(struct vetting *vetting, const struct reference *refere
 
 /* --- tags ---------------------------------------------------------------------------------------------------------- */
 
+static void remember_tag(struct question *question, const struct digest *digest)
+{
+	struct vetting *vetting = question->vetting;
+	struct tag *tag = map_get(&vetting->tags, span_of(question->key));
+
+	if (!tag) {
+		/* an answer is of use for moments: to begin anew costs little */
+		if (vetting->tags.count >= TAGS_MAX)
+			forget_tags(vetting);
+		tag = mem_alloc(sizeof(*tag));
+		map_set(&vetting->tags, span_of(question->key), tag);
+	}
+	*tag = (struct tag){ question->asked_ms, *digest };
+}
+
 static void on_resolved(void *data, struct span bytes, int fd, const struct error *err)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct question *question = data;
 	struct fetch_reply reply;
 	struct error bad = ERROR_INIT;
 
 	fd_cleanup(&fd);
 	if (!err && fetch_reply_decode(bytes, arena, &reply, &bad))
 		err = &bad;
-	answer(data, err ? NULL : &reply.digest, NULL, err);
+	if (!err)
+		remember_tag(question, &reply.digest);
+	answer(question, err ? NULL : &reply.digest, NULL, err);
 }
 
-void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct credential *login,
+struct told_tag {
+	struct digest digest;
+	void (*on_done)(void *, const struct digest *, const struct error *);
+	void *data;
+};
+
+static void tell_tag(void *data)
+{
+	struct told_tag *told = data;
+
+	told->on_done(told->data, &told->digest, NULL);
+	free(told);
+}
+
+void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct credential *login, int64_t since_ms,
 		     void (*on_done)(void *data, const struct digest *digest, const struct error *err), void *data)
 {
 	CLEANUP(str_release) struct str key = STR_INIT;
 	struct question *question;
+	const struct tag *tag;
 	bool is_new;
 
 	str_adds(&key, "tag ");
 	reference_write(reference, &key);
 	login_key(login, &key);
+	tag = map_get(&vetting->tags, str_span(&key));
+	if (tag && tag->asked_ms >= since_ms) {
+		struct told_tag *told = mem_alloc(sizeof(*told));
+
+		*told = (struct told_tag){ tag->digest, on_done, data };
+		loop_defer(vetting->core->loop, tell_tag, told);
+		return;
+	}
 	question = question_get(vetting, str_c(&key), &is_new);
 	wait_for(question, data)->on_digest = on_done;
-	if (is_new)
-		submit_fetch(vetting, reference, NULL, login, on_resolved, question);
+	if (!is_new)
+		return;
+	question->asked_ms = clock_mono_ms();
+	submit_fetch(vetting, reference, NULL, login, on_resolved, question);
 }
 
 /* --- claims ---------------------------------------------------------------------------------------------------------- */

@@ -18,8 +18,11 @@ struct vetting;
 struct vetting *vetting_new(struct core *core);
 void vetting_free(struct vetting *vetting);
 
-/* Resolves a tag to its digest. on_done comes once, never from inside. */
-void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct credential *login,
+/*
+ * Resolves a tag to its digest. An answer that was asked for at `since_ms` (monotonic) or later will do: what a commit names is
+ * resolved once for all Applications that it concerns. on_done comes once, never from inside.
+ */
+void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct credential *login, int64_t since_ms,
 		     void (*on_done)(void *data, const struct digest *digest, const struct error *err), void *data);
 
 /*

@@ -15,6 +15,13 @@
 #include "record/audit_read.h"
 #include "record/log_recover.h"
 
+/*
+ * While there is other work, at most so much of the time goes to the disk: a commit is followed by a pause of this many times its
+ * length, in which the records of other runs join the next one. When there is nothing else to do, no record waits.
+ */
+#define COMMIT_PAUSE 4
+#define COMMIT_PAUSE_MOST_MS 20
+
 struct waiter {
 	void (*on_durable)(void *data, uint64_t seq, const struct error *err);
 	void *data;
@@ -32,7 +39,8 @@ struct audit_log {
 	struct log_recovered on_disk;
 	char *version, *journal_path, *id;
 	char boot[33];
-	struct timer *timer;            /* runs while something waits for the end of this turn */
+	struct lull *lull;              /* runs while something waits for the next commit */
+	int64_t next_commit_ns;         /* monotonic: not before */
 	struct arena *arena;            /* of one record while it is encoded */
 	struct str line;                /* that record */
 	uint32_t queued;                /* records staged in the writer: the commit to come */
@@ -221,11 +229,14 @@ static void tell(struct audit_log *log)
 	free(telling.items);
 }
 
-static void on_turn_ends(void *data)
+static void on_commit_time(void *data)
 {
 	struct audit_log *log = data;
+	int64_t began = clock_mono_ns(), took;
 
 	flush(log);
+	took = clock_mono_ns() - began;
+	log->next_commit_ns = began + (1 + COMMIT_PAUSE) * took;
 	tell(log);
 	if (!log->failed || log->told)
 		return;
@@ -258,6 +269,14 @@ static struct error *take_record(struct audit_log *log, const struct json *field
 	return NULL;
 }
 
+static void commit_soon(struct audit_log *log)
+{
+	int64_t wait_ms = (log->next_commit_ns - clock_mono_ns()) / 1000000;
+
+	if (!lull_running(log->lull))
+		lull_start(log->lull, wait_ms > COMMIT_PAUSE_MOST_MS ? COMMIT_PAUSE_MOST_MS : wait_ms);
+}
+
 uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_durable)(void *data, uint64_t seq, const struct error *err),
 			  void *data)
 {
@@ -268,7 +287,7 @@ uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_
 	if (!waiter.refused)
 		log->next_seq++;
 	wait_for(log, waiter);
-	timer_start(log->timer, 0);
+	commit_soon(log);
 	return waiter.seq;
 }
 
@@ -382,7 +401,7 @@ static int append_now(struct audit_log *log, struct json *fields, struct error *
 	audit_log_append(log, fields, NULL, NULL);
 	flush(log);
 	tell(log);
-	timer_stop(log->timer);
+	lull_stop(log->lull);
 	return audit_log_ok(log, err) ? 0 : -1;
 }
 
@@ -415,7 +434,7 @@ static void free_log(struct audit_log *log)
 		free(entry->value);
 	}
 	map_release(&log->open_intents);
-	timer_free(log->timer);
+	lull_free(log->lull);
 	log_recovered_release(&log->on_disk);
 	arena_free(log->arena);
 	str_release(&log->line);
@@ -456,7 +475,7 @@ int audit_log_open(struct loop *loop, const char *dir, const struct audit_log_co
 	log->version = mem_strdup(config->version && *config->version ? config->version : "unknown");
 	log->arena = arena_new(0);
 	log->line.limit = LIMIT_AUDIT_BODY_BYTES;
-	log->timer = timer_new(loop, on_turn_ends, log);
+	log->lull = lull_new(loop, on_commit_time, log);
 	if (log_recover(dir, &log->on_disk, err))
 		return -1;
 	if (!strchr(note_signer_key(log->on_disk.signer)->name, '/'))

@@ -3,6 +3,7 @@
 
 #include "base/encode.h"
 #include "source/git_error.h"
+#include "source/git_url.h"
 
 /* Length of the well-formed character at the front, 0 when there is none. */
 static size_t character_length(struct span text)
@@ -53,13 +54,30 @@ int commit_describe(git_repository *repository, const git_oid *id, struct arena 
 		    struct error *err)
 {
 	git_commit *commit = NULL;
+	char *subject;
 
 	if (git_commit_lookup(&commit, repository, id))
 		return git_error_to(err, ERROR_TRANSIENT, "CommitMissing", "commit %s", git_oid_tostr_s(id));
 	describe_person(git_commit_author(commit), arena, &out->author);
 	describe_person(git_commit_committer(commit), arena, &out->committer);
-	out->subject = commit_clean_text(git_commit_summary(commit), arena);
+	subject = arena_strdup(arena, commit_clean_text(git_commit_summary(commit), arena));
+	git_text_redact(subject);
+	out->subject = subject;
 	git_oid_tostr(out->revision, COMMIT_HEX, id);
 	git_commit_free(commit);
+	return 0;
+}
+
+int commit_find(git_repository *repository, const char *hex, git_oid *out, struct error *err)
+{
+	git_odb *odb = NULL;
+	int there;
+
+	if (git_oid_fromstr(out, hex) || git_repository_odb(&odb, repository))
+		return git_error_to(err, ERROR_INTERNAL, "BadObject", "commit %s", hex);
+	there = git_odb_exists(odb, out);
+	git_odb_free(odb);
+	if (!there)
+		return error_set(err, ERROR_TRANSIENT, "CommitMissing", "commit %s is not in the mirror yet", hex);
 	return 0;
 }

@@ -17,4 +17,7 @@ int commit_describe(git_repository *repository, const git_oid *id, struct arena 
 /* The text cut to LIMIT_GIT_SUBJECT_BYTES, bad bytes and control characters as '?'. In the arena. */
 const char *commit_clean_text(const char *text, struct arena *arena);
 
+/* The commit's id, if it is in the mirror; else ERROR_TRANSIENT "CommitMissing". */
+int commit_find(git_repository *repository, const char *hex, git_oid *out, struct error *err);
+
 #endif

@@ -50,9 +50,12 @@ static size_t after_scheme(struct span text)
 const char *git_url_redact(const char *text, struct arena *arena)
 {
 	struct span all = span_of(text);
-	size_t scheme = after_scheme(all), user = after_user(all, scheme);
+	size_t scheme = after_scheme(all), user = after_user(all, scheme), end = user;
 
-	return arena_printf(arena, "%.*s%.*s", SPAN_ARG(span_sub(all, 0, scheme)), SPAN_ARG(span_from(all, user)));
+	while (end < all.length && all.data[end] != '?' && all.data[end] != '#')
+		end++;
+	return arena_printf(arena, "%.*s%.*s%s", SPAN_ARG(span_sub(all, 0, scheme)), SPAN_ARG(span_sub(all, user, end - user)),
+			    end < all.length ? all.data[end] == '?' ? "?..." : "#..." : "");
 }
 
 void git_text_redact(char *text)
@@ -60,8 +63,14 @@ void git_text_redact(char *text)
 	for (char *mark = text; (mark = strstr(mark, "://")) != NULL; mark += 3) {
 		struct span rest = span_of(mark + 3);
 		size_t user = after_user(rest, 0);
+		char *query, *end;
 
 		memmove(mark + 3, mark + 3 + user, rest.length - user + 1);
+		/* a query may be a token */
+		end = mark + 3 + strcspn(mark + 3, " \t\r\n'\"<>");
+		query = memchr(mark + 3, '?', (size_t)(end - mark - 3));
+		if (query)
+			memmove(query + 1, end, strlen(end) + 1);
 	}
 }
 

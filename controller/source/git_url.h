@@ -22,10 +22,11 @@ struct git_url {
  */
 int git_url_parse(const char *text, struct arena *arena, struct git_url *out, struct error *err);
 
-/* The text without what stands between "://" (or its start) and the last '@' before the path; for messages. */
+/* The text without what stands between "://" (or its start) and the last '@' before the path, nor what a query or fragment says;
+ * for messages. */
 const char *git_url_redact(const char *text, struct arena *arena);
 
-/* Takes user information out of every URL in a message, in place. */
+/* Takes user information and queries out of every URL in a message, in place. */
 void git_text_redact(char *text);
 
 #endif

@@ -8,6 +8,7 @@
 #include "source/git_url.h"
 #include "source/mirror.h"
 #include "source/refs.h"
+#include "source/tree_changed.h"
 #include "source/tree_job.h"
 
 struct session {
@@ -15,6 +16,7 @@ struct session {
 	struct mirror mirror;
 	struct history_memo memo;
 	bool configured;
+	struct error unfit;            /* why it is not, once it was tried */
 	struct str folder;             /* that holds the mirror; empty before it is configured */
 	bool speaks_v2;         /* known from an earlier answer: refs can be asked for at once */
 	char defective[COMMIT_HEX]; /* has a bad object in the repository itself: no new mirror helps */
@@ -199,16 +201,38 @@ static int do_tree(struct session *session, const struct source_tree_request *re
 	return 0;
 }
 
+/* A mirror that is not as it should be is made anew by the next tree job; until then everything may have changed. */
+static int do_changed(struct session *session, const struct source_changed_request *request, struct arena *arena, struct str *reply,
+		      struct error *err)
+{
+	struct source_changed_reply answer;
+
+	if (!session->mirror.repository || session->mirror.broken)
+		return error_set(err, ERROR_TRANSIENT, "CommitMissing", "the mirror is to be made anew");
+	if (tree_changed_job(session->mirror.repository, request, arena, &answer, err))
+		return -1;
+	source_changed_reply_encode(&answer, reply);
+	return 0;
+}
+
 static int serve(struct session *session, const struct source_job *job, struct arena *arena, struct str *reply, int *reply_fd,
 		 struct error *err)
 {
-	if (job->kind == SOURCE_CONFIGURE)
-		return do_configure(session, &job->as.configure, err);
+	if (job->kind == SOURCE_CONFIGURE) {
+		session->unfit = (struct error)ERROR_INIT;
+		if (!do_configure(session, &job->as.configure, &session->unfit))
+			return 0;
+		*err = session->unfit;
+		return -1;
+	}
+	if (!session->configured && session->unfit.reason[0])
+		return error_set(err, session->unfit.kind, session->unfit.reason, "%s", session->unfit.text);
 	if (!session->configured)
 		return error_set(err, ERROR_INTERNAL, "NotConfigured", "a source worker's first job must configure it");
 	switch (job->kind) {
 	case SOURCE_REFS: return do_refs(session, &job->as.refs, arena, reply, err);
 	case SOURCE_FETCH: return do_fetch(session, &job->as.fetch, reply, err);
+	case SOURCE_CHANGED: return do_changed(session, &job->as.changed, arena, reply, err);
 	default: return do_tree(session, &job->as.tree, arena, reply, reply_fd, err);
 	}
 }

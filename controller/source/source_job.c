@@ -85,6 +85,7 @@ void source_tree_encode(const struct source_tree_request *request, struct str *o
 	pack_text(out, request->include);
 	pack_text(out, request->exclude);
 	pack_digest(out, &request->previous);
+	pack_text(out, request->base);
 }
 
 static void tree_decode(struct unpack *in, struct arena *arena, struct source_tree_request *out)
@@ -95,6 +96,14 @@ static void tree_decode(struct unpack *in, struct arena *arena, struct source_tr
 	out->include = unpack_text(in, arena);
 	out->exclude = unpack_text(in, arena);
 	out->previous = unpack_digest(in);
+	take_commit(in, true, out->base);
+}
+
+void source_changed_encode(const struct source_changed_request *request, struct str *out)
+{
+	pack_u8(out, SOURCE_CHANGED);
+	pack_text(out, request->from);
+	pack_text(out, request->to);
 }
 
 int source_job_decode(struct span request, struct arena *arena, struct source_job *out, struct error *err)
@@ -115,6 +124,10 @@ int source_job_decode(struct span request, struct arena *arena, struct source_jo
 		break;
 	case SOURCE_TREE:
 		tree_decode(&in, arena, &job.as.tree);
+		break;
+	case SOURCE_CHANGED:
+		take_commit(&in, false, job.as.changed.from);
+		take_commit(&in, false, job.as.changed.to);
 		break;
 	default:
 		return error_set(err, ERROR_INTERNAL, "BadFrame", "source job: no such kind");
@@ -211,6 +224,7 @@ void source_tree_reply_encode(const struct source_tree_reply *reply, struct str 
 {
 	pack_digest(out, &reply->input);
 	pack_u8(out, reply->changed);
+	pack_u8(out, reply->rewritten);
 	pack_u32(out, reply->files);
 	pack_text(out, reply->revision);
 	person_encode(&reply->author, out);
@@ -224,11 +238,37 @@ int source_tree_reply_decode(struct span reply, struct arena *arena, struct sour
 	struct source_tree_reply decoded = { .input = unpack_digest(&in) };
 
 	decoded.changed = unpack_bool(&in);
+	decoded.rewritten = unpack_bool(&in);
 	decoded.files = unpack_u32(&in);
 	take_commit(&in, false, decoded.revision);
 	person_decode(&in, arena, &decoded.author);
 	person_decode(&in, arena, &decoded.committer);
 	decoded.subject = unpack_text(&in, arena);
+	if (unpack_end(&in, "source's answer", err))
+		return -1;
+	*out = decoded;
+	return 0;
+}
+
+void source_changed_reply_encode(const struct source_changed_reply *reply, struct str *out)
+{
+	pack_u8(out, reply->all);
+	pack_u32(out, (uint32_t)reply->count);
+	for (size_t i = 0; i < reply->count; i++)
+		pack_text(out, reply->paths[i]);
+}
+
+int source_changed_reply_decode(struct span reply, struct arena *arena, struct source_changed_reply *out, struct error *err)
+{
+	struct unpack in = unpack_begin(reply);
+	struct source_changed_reply decoded = { .all = unpack_bool(&in) };
+
+	decoded.count = unpack_count(&in, 4);
+	if (decoded.count > LIMIT_GIT_CHANGED)
+		return error_set(err, ERROR_INTERNAL, "BadFrame", "source's answer: more paths than it may name");
+	decoded.paths = arena_calloc(arena, decoded.count, sizeof(*decoded.paths));
+	for (size_t i = 0; i < decoded.count && !in.bad; i++)
+		decoded.paths[i] = unpack_text(&in, arena);
 	if (unpack_end(&in, "source's answer", err))
 		return -1;
 	*out = decoded;

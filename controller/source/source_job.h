@@ -18,7 +18,7 @@
 
 #define COMMIT_HEX (40 + 1)         /* 40 lower-case hex digits and NUL */
 
-enum source_job_kind { SOURCE_CONFIGURE = 1, SOURCE_REFS, SOURCE_FETCH, SOURCE_TREE };
+enum source_job_kind { SOURCE_CONFIGURE = 1, SOURCE_REFS, SOURCE_FETCH, SOURCE_TREE, SOURCE_CHANGED };
 
 /* A repository and how to get in. Texts that are not used are "" (or NULL for the encoder). */
 struct source_config {
@@ -66,6 +66,18 @@ struct source_tree_request {
 	bool recurse;
 	const char *include, *exclude;
 	struct digest previous;         /* zero: none */
+	char base[COMMIT_HEX];          /* a commit that `commit` should descend from; "": none is asked about */
+};
+
+/* What differs between two commits that were fetched. */
+struct source_changed_request {
+	char from[COMMIT_HEX], to[COMMIT_HEX];
+};
+
+struct source_changed_reply {
+	bool all;                       /* too much, or not to be found out: whatever is read may have changed */
+	const char **paths;             /* of files, relative to the root */
+	size_t count;
 };
 
 /* Who made a commit and when; all text is valid UTF-8 on one line. */
@@ -77,6 +89,7 @@ struct source_person {
 struct source_tree_reply {
 	struct digest input;            /* SHA-256 over the (path, mode, blob) of what is read */
 	bool changed;                   /* false: input is `previous`, and no descriptor comes along */
+	bool rewritten;                 /* `commit` does not descend from `base` */
 	uint32_t files;
 	char revision[COMMIT_HEX];      /* the newest commit that changed what is read */
 	struct source_person author, committer;
@@ -87,10 +100,12 @@ void source_configure_encode(const struct source_config *config, struct str *out
 void source_refs_encode(const struct source_refs_request *request, struct str *out);
 void source_fetch_encode(const struct source_fetch_request *request, struct str *out);
 void source_tree_encode(const struct source_tree_request *request, struct str *out);
+void source_changed_encode(const struct source_changed_request *request, struct str *out);
 
 int source_refs_reply_decode(struct span reply, struct arena *arena, struct source_refs_reply *out, struct error *err);
 int source_fetch_reply_decode(struct span reply, struct source_fetch_reply *out, struct error *err);
 int source_tree_reply_decode(struct span reply, struct arena *arena, struct source_tree_reply *out, struct error *err);
+int source_changed_reply_decode(struct span reply, struct arena *arena, struct source_changed_reply *out, struct error *err);
 
 /* The worker's side. */
 struct source_job {
@@ -100,6 +115,7 @@ struct source_job {
 		struct source_refs_request refs;
 		struct source_fetch_request fetch;
 		struct source_tree_request tree;
+		struct source_changed_request changed;
 	} as;
 };
 
@@ -107,6 +123,7 @@ int source_job_decode(struct span request, struct arena *arena, struct source_jo
 void source_refs_reply_encode(const struct source_refs_reply *reply, struct str *out);
 void source_fetch_reply_encode(const struct source_fetch_reply *reply, struct str *out);
 void source_tree_reply_encode(const struct source_tree_reply *reply, struct str *out);
+void source_changed_reply_encode(const struct source_changed_reply *reply, struct str *out);
 
 /* Whether these are 40 hex digits, lower case. */
 bool commit_is_hex(const char *text);

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from harness.controller import cli
 from harness.manifests import config_map, text
 from harness.tenant import obj
 from harness.wait import stays, until
@@ -160,3 +161,92 @@ def test_git_outage_keeps_what_runs_and_heals_drift(site, stack):
         stays("the object stays", lambda: site.find("v1", "ConfigMap", "config"), seconds=1)
     commit = repo.push("after the outage", {"app/config.yaml": text(config_map("config", key="two"))})
     site.synced_at(commit, "app", seconds=60)
+
+
+# --- a branch whose history was rewritten ---------------------------------------------------------------------------------------
+
+def rewritten(site, **project):
+    """An Application in order, whose branch is then replaced by another commit on the same base; (repo, applied, new commit)."""
+    if project:
+        site.team.project_fields = project
+        site.kube.apply(site.team.project)
+    repo = site.repo({"app/c.yaml": text(config_map("c", key="base"))})
+    applied = repo.push("two", {"app/c.yaml": text(config_map("c", key="applied"))})
+    site.kube.apply(site.team.application("app", repo, "app"))
+    site.synced_at(applied, "app")
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    new = repo.commit("another two", {"app/c.yaml": text(config_map("c", key="rewritten"))})
+    site.requests.mark()
+    repo.force_push()
+    return repo, applied, new
+
+
+def data_of(site):
+    return site.find("v1", "ConfigMap", "c")["data"]["key"]
+
+
+def test_branch_that_was_rewritten_is_held_and_told_also_after_a_restart(site):
+    repo, applied, new = rewritten(site)
+    said = site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")["message"]
+    assert applied[:12] in said and new[:12] in said and "countersign sync app --revision" in said, said
+    site.nothing_sent(site.requests)
+    site.controller.restart()
+    site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")
+    site.nothing_sent(site.requests)
+    assert data_of(site) == "applied"
+    described = cli("describe", "app", "-n", site.system, kubeconfig=site.stack.kubeconfig, check=True).stdout
+    assert "HistoryRewritten" in described and "Find out who rewrote the branch" in described
+
+
+def test_rewritten_branch_is_held_while_what_runs_is_still_healed(site):
+    rewritten(site)
+    site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")
+    site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"key": "meddled"}}, manager="meddler")
+    until("the change to be healed", lambda: data_of(site), lambda key: key == "applied")
+
+
+def test_person_may_sync_a_rewritten_branch_and_it_goes_on_from_there(site):
+    repo, _, new = rewritten(site)
+    site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")
+    done = cli("sync", "app", "--revision", new, "-n", site.system, kubeconfig=site.stack.kubeconfig)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert data_of(site) == "rewritten"
+    following = repo.push("three", {"app/c.yaml": text(config_map("c", key="three"))})
+    site.synced_at(following, "app")
+    assert data_of(site) == "three"
+
+
+def test_rewritten_branch_is_followed_where_the_project_says_so(site):
+    _, _, new = rewritten(site, allowRewrittenHistory=True)
+    site.synced_at(new, "app")
+    assert data_of(site) == "rewritten"
+
+
+def test_good_push_ends_the_hold_when_the_applied_commit_is_in_it_again(site):
+    repo, applied, _ = rewritten(site)
+    site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")
+    repo.git("reset", "-q", "--hard", applied)
+    repo.force_push()
+    site.settled("app")
+    assert data_of(site) == "applied"
+
+
+def test_changed_target_revision_and_a_moved_tag_are_no_rewriting(site):
+    repo = site.repo({"app/c.yaml": text(config_map("c", key="base"))})
+    repo.git("tag", "v1")
+    repo.git("push", "-q", str(repo._push_url()), "v1")
+    repo.git("checkout", "-q", "-b", "other")
+    repo.commit("other", {"app/c.yaml": text(config_map("c", key="other"))})
+    repo.git("push", "-q", str(repo._push_url()), "other")
+    site.kube.apply(site.team.application("app", repo, "app"))
+    site.settled("app")
+    repo.git("checkout", "-q", "main")
+    main = repo.push("main goes on", {"app/c.yaml": text(config_map("c", key="main"))})
+    site.synced_at(main, "app")
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "other"}}})
+    until("the other branch to run", lambda: data_of(site), lambda key: key == "other")
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "v1"}}})
+    until("the tag to run", lambda: data_of(site), lambda key: key == "base")
+    repo.git("tag", "-f", "v1", "other")
+    repo.git("push", "-q", "-f", str(repo._push_url()), "v1")
+    until("the moved tag to run", lambda: data_of(site), lambda key: key == "other")

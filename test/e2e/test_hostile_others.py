@@ -145,3 +145,32 @@ def test_unsigned_sidecar_of_a_webhook_is_a_violation_that_is_named(site, mutati
     site.requests.mark()
     stays("the violation told", lambda: site.condition("Verified", "app"), lambda c: c["status"] == "False", seconds=4)
     assert len(site.governed()) <= 4, "a mutation that comes back with each write is not fought in a hot loop"
+
+
+# --- an image that Git leaves to an updater -------------------------------------------------------------------------------------
+
+IMAGE = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/template/spec/containers/0/image"]}]
+
+
+def set_image(site, ref):
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": ref}]}}}},
+                    manager="updater")
+
+
+def test_ignored_image_may_be_moved_to_a_signed_one(site):
+    site.deploy({"app/web.yaml": text(manifest(site))}, ignoreDifferences=IMAGE)
+    other = site.image("web", "2")
+    site.requests.mark()
+    set_image(site, f"{other.ref}@{other.digest}" if "@" not in other.ref else other.ref)
+    unfought(site)
+    assert other.digest in site.running()[0]
+
+
+def test_ignored_image_that_becomes_an_unsigned_one_is_a_violation_and_goes(site):
+    site.deploy({"app/web.yaml": text(manifest(site))}, ignoreDifferences=IMAGE)
+    good = site.running()
+    evil = site.image("evil", signed=False)
+    set_image(site, evil.ref)
+    until("the unsigned image to go", site.running, lambda seen: seen == good, seconds=5)
+    drift = until("the drift record", lambda: site.records("drift", 0, "app"))
+    assert "updater" in json.dumps(drift) and "evil" in json.dumps(drift), drift

@@ -24,6 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	message = json_get_text(body, "message");
 	if (has(message, "Secret") && has(message, "Invalid value"))
 		ASSERT(has(err.text, "is left out") && !has(err.text, "Invalid value"));
+	ASSERT(kube_status_error_of_secret(422, body, &err) == -1);
+	/* what comes after the words of refusal is the stranger's */
+	ASSERT(!message || has(err.text, "is left out"));
 	kube_status_conflicts(body, &managers, &fields);
 	return 0;
 }

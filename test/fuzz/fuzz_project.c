@@ -18,12 +18,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ASSERT(err.reason[0] && err.text[0]);
 		return 0;
 	}
-	repo = project_allows_repo(&project, "https://git.example/ops/shop.git");
-	destination = project_allows_destination(&project, server, "shop");
+	repo = project_allows_repo(&project, "https://git.example/ops/shop.git", NULL);
+	destination = project_allows_destination(&project, server, "shop", NULL);
 	ASSERT(!repo || (project.source_repos && project.source_repos[0]));
 	ASSERT(!destination || project.destination_count);
-	ASSERT(project_allows_kind(&project, "", "Namespace", "shop", false) <= project.cluster_whitelist.count);
-	project_allows_kind(&project, "apps", "Deployment", "web", true);
+	ASSERT(project_allows_kind(&project, "", "Namespace", "shop", false, NULL) <= project.cluster_whitelist.count);
+	project_allows_kind(&project, "apps", "Deployment", "web", true, NULL);
 	ASSERT(!project_account(&project, server, "shop", arena) || project.account_count);
 	return 0;
 }

@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct source_fetch_reply fetched;
 	struct source_tree_reply tree;
 	struct source_refs_reply refs;
+	struct source_changed_reply changed;
 	struct source_job job;
 
 	if (!source_job_decode(bytes, arena, &job, NULL) && job.kind == SOURCE_TREE)
@@ -17,6 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)source_fetch_reply_decode(bytes, &fetched, NULL);
 	if (!source_tree_reply_decode(bytes, arena, &tree, NULL))
 		ASSERT(commit_is_hex(tree.revision) && tree.subject && tree.author.name);
+	if (!source_changed_reply_decode(bytes, arena, &changed, NULL))
+		for (size_t i = 0; i < changed.count; i++)
+			ASSERT(changed.paths[i]);
 	if (source_refs_reply_decode(bytes, arena, &refs, NULL))
 		return 0;
 	for (size_t i = 0; i < refs.count; i++)

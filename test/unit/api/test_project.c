@@ -38,7 +38,7 @@ static void repositories(void **state)
 		str_addf(&spec, "{'sourceRepos':%s}", cases[i].rules);
 		struct project project = project_of(arena, str_c(&spec));
 
-		if (project_allows_repo(&project, cases[i].url) != cases[i].allowed)
+		if (project_allows_repo(&project, cases[i].url, NULL) != cases[i].allowed)
 			fail_msg("%s ~ %s: want %d", cases[i].rules, cases[i].url, cases[i].allowed);
 	}
 }
@@ -63,7 +63,7 @@ static void destinations(void **state)
 		str_addf(&spec, "{'destinations':%s}", cases[i].rules);
 		struct project project = project_of(arena, str_c(&spec));
 
-		if (project_allows_destination(&project, "https://kubernetes.default.svc", cases[i].namespace) != cases[i].allowed)
+		if (project_allows_destination(&project, "https://kubernetes.default.svc", cases[i].namespace, NULL) != cases[i].allowed)
 			fail_msg("%s ~ %s: want %d", cases[i].rules, cases[i].namespace, cases[i].allowed);
 	}
 }
@@ -86,7 +86,7 @@ static void kinds(void **state)
 		WITH_ARENA(arena);
 		struct project project = project_of(arena, cases[i].spec);
 
-		if (project_allows_kind(&project, cases[i].group, cases[i].kind, "x", cases[i].namespaced) != cases[i].allowed)
+		if (project_allows_kind(&project, cases[i].group, cases[i].kind, "x", cases[i].namespaced, NULL) != cases[i].allowed)
 			fail_msg("%s ~ %s: want %d", cases[i].spec, cases[i].kind, cases[i].allowed);
 	}
 }

@@ -109,6 +109,20 @@ static void drift_is_attributed_to_who_holds_the_field(void **state)
 	ASSERT_TEXT("manager", who.manager, "kubectl-patch");
 }
 
+static void who_only_noted_the_status_is_not_blamed(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = object(arena, OURS "," THEIRS ",{'manager':'kube-controller-manager','operation':'Update','subresource':'status',"
+				   "'time':'2030-01-01T00:00:00Z','fieldsV1':{'f:status':{'f:replicas':{}}}}", SPEC);
+	struct extra who;
+
+	(void)state;
+	assert_true(extras_who(live, "", arena, &who));
+	ASSERT_TEXT("manager", who.manager, "kubectl-edit");
+	assert_true(extras_who(live, "/spec/template/spec/containers/1", arena, &who));
+	ASSERT_TEXT("manager of the container", who.manager, "kubectl-edit");
+}
+
 static void strip_takes_out_the_foreign_container_and_nothing_else(void **state)
 {
 	WITH_ARENA(arena);
@@ -116,11 +130,24 @@ static void strip_takes_out_the_foreign_container_and_nothing_else(void **state)
 	struct json *desired = J(arena, "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'a@1'}]}}}}");
 
 	(void)state;
-	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, false, arena)),
+	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, false, arena)),
 		    "[{\"op\":\"test\",\"path\":\"/metadata/resourceVersion\",\"value\":\"7\"},{\"op\":\"remove\",\"path\":\"/spec/template/spec/containers/1\"}]");
-	assert_null(patch_strip(live, desired, J(arena, "['evil']"), false, arena));
+	assert_null(patch_strip(live, desired, NULL, J(arena, "['evil']"), false, arena));
 	ASSERT_TEXT("pointer", patch_foreign(live, desired, arena).pointer, "/spec/template/spec/containers/1");
 	ASSERT_TEXT("name", patch_foreign(live, desired, arena).name, "s");
+}
+
+static void strip_puts_back_the_image_of_a_container_whose_image_git_ignores(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = object(arena, OURS "," THEIRS, SPEC);
+	struct json *desired = J(arena, "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'a@1'},{'name':'s'}]}}}}");
+	struct json *full = J(arena, "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'a@1'},{'name':'s','image':'good@1'}]}}}}");
+
+	(void)state;
+	ASSERT_TEXT("patch", T(arena, json_at(patch_strip(live, desired, full, NULL, false, arena), 1)),
+		    "{\"op\":\"replace\",\"path\":\"/spec/template/spec/containers/1/image\",\"value\":\"good@1\"}");
+	assert_null(patch_strip(live, desired, full, J(arena, "['evil']"), false, arena));
 }
 
 static void adoption_turns_kubectl_into_us_and_leaves_others(void **state)
@@ -252,6 +279,8 @@ int main(void)
 		cmocka_unit_test(extras_name_path_manager_and_time),
 		cmocka_unit_test(notes_of_the_control_plane_are_no_extras),
 		cmocka_unit_test(drift_is_attributed_to_who_holds_the_field),
+		cmocka_unit_test(who_only_noted_the_status_is_not_blamed),
+		cmocka_unit_test(strip_puts_back_the_image_of_a_container_whose_image_git_ignores),
 		cmocka_unit_test(strip_takes_out_the_foreign_container_and_nothing_else),
 		cmocka_unit_test(adoption_turns_kubectl_into_us_and_leaves_others),
 		cmocka_unit_test(ignored_fields_leave_the_desired_object),

@@ -82,6 +82,28 @@ static void status_of_a_secret_tells_no_content(void **state)
 	}
 }
 
+static void refusal_of_a_secret_tells_who_and_which_field_only(void **state)
+{
+	static const struct { int code; const char *body, *said; } cases[] = {
+		{ 500, "{'message':'failed to create typed patch object (n/s; /v1, Kind=Secret): .data: expected map, got &{hunter2}'}", "HTTP 500" },
+		{ 422, "{'reason':'Invalid','message':'ValidatingAdmissionPolicy (p) with binding (b) denied request: hunter2'}", "ValidatingAdmissionPolicy (p) with binding (b) denied request" },
+		{ 403, "{'reason':'Forbidden','message':'admission webhook w.x denied the request: hunter2 cannot be'}", "admission webhook w.x denied the request" },
+		{ 422, "{'reason':'Invalid','message':'Secret is invalid: hunter2','details':{'causes':[{'field':'data[a]','message':'hunter2'}]}}", "for data[a]" },
+		{ 403, "{'reason':'Forbidden','message':'secrets is forbidden: User x cannot create resource secrets'}", "User x cannot create" },
+		{ 409, "{'reason':'Conflict','message':'Apply failed with 1 conflict: conflict with kubectl: .data.a'}", ".data.a" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct error err = ERROR_INIT;
+
+		kube_status_error_of_secret(cases[i].code, J(arena, cases[i].body), &err);
+		if (strstr(err.text, "hunter2") || !strstr(err.text, cases[i].said))
+			fail_msg("%s: told: %s", cases[i].body, err.text);
+	}
+}
+
 static void conflicts_name_each_manager_and_field_once(void **state)
 {
 	WITH_ARENA(arena);
@@ -117,6 +139,7 @@ int main(void)
 		cmocka_unit_test(status_is_classified_by_code_reason_and_message),
 		cmocka_unit_test(status_without_a_body_is_classified_too),
 		cmocka_unit_test(status_of_a_secret_tells_no_content),
+		cmocka_unit_test(refusal_of_a_secret_tells_who_and_which_field_only),
 		cmocka_unit_test(conflicts_name_each_manager_and_field_once),
 		cmocka_unit_test(conflicts_of_anything_else_are_none),
 	};

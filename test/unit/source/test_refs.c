@@ -97,14 +97,15 @@ static void url_is_shown_without_user_information(void **state)
 		{ "https://u:p@h/r", "https://h/r" }, { "https://h/r@x", "https://h/r@x" }, { "u:p@h:r", "h:r" }, { "https://a@b:c@h", "https://h" },
 		{ "nothing", "nothing" }, { "", "" }, { "https://u:p'q@h/r", "https://h/r" }, { "https://u:a/b@h/r", "https://h/r" },
 		{ "https://h:80/r@x", "https://h:80/r@x" }, { "https://[::1]/r@x", "https://[::1]/r@x" },
+		{ "https://h/r?token=s", "https://h/r?..." }, { "https://h/r#s", "https://h/r#..." }, { "u:p@h/r?s", "h/r?..." },
 	};
-	char message[] = "could not reach https://u:p@h/x, 'https://t@h2', http://h3/a@b nor x://@y";
+	char message[] = "could not reach https://u:p@h/x, 'https://t@h2', http://h3/a@b nor x://@y, https://h/r?token=s 'http://h?s' end";
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(table); i++)
 		assert_string_equal(git_url_redact(table[i].text, arena), table[i].shown);
 	git_text_redact(message);
-	assert_string_equal(message, "could not reach https://h/x, 'https://h2', http://h3/a@b nor x://y");
+	assert_string_equal(message, "could not reach https://h/x, 'https://h2', http://h3/a@b nor x://y, https://h/r? 'http://h?' end");
 }
 
 /* --- pkt-lines ------------------------------------------------------------------------------------------------------- */
@@ -393,7 +394,8 @@ static void jobs_read_back_as_they_were_written(void **state)
 	const char *revisions[] = { "main", "" };
 	struct source_refs_request refs = { revisions, 2 };
 	struct source_fetch_request fetch = { A, "refs/heads/main" };
-	struct source_tree_request tree = { .commit = B, .path = "shop", .recurse = true, .include = "*.yaml", .previous = { { 1, 2 } } };
+	struct source_tree_request tree = { .commit = B, .path = "shop", .recurse = true, .include = "*.yaml", .previous = { { 1, 2 } },
+					     .base = A };
 	CLEANUP(str_release) struct str bytes = STR_INIT;
 	struct source_job job;
 
@@ -420,6 +422,7 @@ static void jobs_read_back_as_they_were_written(void **state)
 	assert_string_equal(job.as.tree.include, "*.yaml");
 	assert_string_equal(job.as.tree.exclude, "");
 	assert_true(job.as.tree.recurse && digest_equal(&job.as.tree.previous, &tree.previous));
+	assert_string_equal(job.as.tree.base, A);
 }
 
 static void answers_read_back_as_they_were_written(void **state)

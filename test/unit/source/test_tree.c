@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/sealed.h"
 #include "source/commit.h"
+#include "source/tree_changed.h"
 #include "source/tree_job.h"
 
 static struct arena *arena;
@@ -106,6 +107,48 @@ static void fails(const char *commit, const char *path, bool recurse, const char
 	assert_int_equal(job(commit, path, recurse, "", ""), -1);
 	if (strcmp(err.reason, reason) != 0 || !strstr(err.text, text))
 		fail_msg("%s: %s, wanted %s: %s", err.reason, err.text, reason, text);
+}
+
+/* --- what a commit changed ---------------------------------------------------------------------------------------- */
+
+static void changes(const char *from, const char *to, const char *paths)
+{
+	struct source_changed_request request;
+	struct source_changed_reply changed;
+	CLEANUP(str_release) struct str got = STR_INIT;
+
+	if (!repository)
+		job(from, "", false, "", "");
+	memcpy(request.from, from, COMMIT_HEX);
+	memcpy(request.to, to, COMMIT_HEX);
+	assert_int_equal(tree_changed_job(repository, &request, arena, &changed, &err), 0);
+	for (size_t i = 0; i < changed.count; i++)
+		str_addf(&got, "%s%s", i ? " " : "", changed.paths[i]);
+	assert_string_equal(changed.all ? "all" : str_c(&got), paths);
+}
+
+static void a_commit_changes_the_files_that_differ_and_no_others(void **state)
+{
+	char one[256], two[256], three[256];
+
+	(void)state;
+	shell(one, "cd r; mkdir -p a/b c; echo 1 > a/b/x; echo 1 > a/y; echo 1 > c/z; echo 1 > d; git add .; git commit -qm 1; git rev-parse HEAD");
+	shell(two, "cd r; echo 2 > a/b/x; chmod +x c/z; git rm -q d; mkdir d; echo 1 > d/new; git add .; git commit -qm 2; git rev-parse HEAD");
+	shell(three, "cd r; git rm -qr a; echo f > a; git add .; git commit -qm 3; git rev-parse HEAD");
+	changes(one, one, "");
+	changes(one, two, "a/b/x c/z d d/new");
+	changes(two, three, "a a/b/x a/y");
+	changes(three, two, "a a/b/x a/y");
+}
+
+static void a_commit_that_changes_too_much_changes_all(void **state)
+{
+	char one[256], two[256];
+
+	(void)state;
+	shell(one, "cd r; echo 1 > f; git add .; git commit -qm 1; git rev-parse HEAD");
+	shell(two, "cd r; mkdir m; cd m; seq %u | split -l 1 -a 5 - f; git add .; git commit -qm 2; git rev-parse HEAD", LIMIT_GIT_CHANGED + 1);
+	changes(one, two, "all");
 }
 
 /* --- selection ---------------------------------------------------------------------------------------------------- */
@@ -211,6 +254,28 @@ static void tree_job_sends_nothing_when_the_input_is_known(void **state)
 	assert_int_equal(job_with(&request), 0);
 	assert_true(reply.changed);
 	assert_false(digest_equal(&first, &reply.input));
+}
+
+static void tree_job_says_when_a_commit_does_not_descend_from_the_base(void **state)
+{
+	struct source_tree_request request = { .path = ".", .include = "", .exclude = "" };
+	char one[256], two[256], other[256];
+
+	(void)state;
+	shell(one, "cd r; echo 1 > x.yaml; git add .; git commit -qm one; git rev-parse HEAD");
+	shell(two, "cd r; echo 2 > x.yaml; git commit -qam two; git rev-parse HEAD");
+	shell(other, "cd r; git reset -q --hard HEAD~1; echo 3 > x.yaml; git commit -qam other; git rev-parse HEAD");
+	const struct { const char *commit, *base; bool rewritten; } cases[] = {
+		{ two, one, false }, { two, two, false }, { two, "", false }, { other, one, false }, { other, two, true }, { one, two, true },
+		{ two, "1234567890123456789012345678901234567890", true },
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		set_commit(&request, cases[i].commit);
+		snprintf(request.base, sizeof(request.base), "%.40s", cases[i].base);
+		assert_int_equal(job_with(&request), 0);
+		if (reply.rewritten != cases[i].rewritten)
+			fail_msg("case %zu: %d", i, reply.rewritten);
+	}
 }
 
 /* --- paths and hostile trees (PATH-1) ---------------------------------------------------------------------------- */
@@ -517,11 +582,14 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(a_commit_changes_the_files_that_differ_and_no_others),
+		TEST(a_commit_that_changes_too_much_changes_all),
 		TEST(tree_reads_the_folder_or_all_below_it),
 		TEST(tree_globs_are_those_of_argo),
 		TEST(tree_of_5000_files_is_read_quickly),
 		TEST(tree_that_is_too_large_is_refused_before_it_is_read),
 		TEST(tree_job_sends_nothing_when_the_input_is_known),
+		TEST(tree_job_says_when_a_commit_does_not_descend_from_the_base),
 		TEST(tree_refuses_paths_that_lead_elsewhere),
 		TEST(tree_refuses_links_and_submodules_in_the_way),
 		TEST(tree_refuses_trees_that_git_would_not_write),

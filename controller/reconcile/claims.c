@@ -1,0 +1,438 @@
+/* Whose an object is; see claims.h. */
+#include "reconcile/claims.h"
+
+#include "api/tracking.h"
+#include "base/log.h"
+#include "reconcile/live.h"
+#include "reconcile/repos.h"
+#include "reconcile/report.h"
+
+/* A chain of Applications above one; longer ones are taken for a circle. */
+#define CHAIN_MOST 64
+
+static struct app *holder(const struct core *core, const char *key)
+{
+	return map_get(&core->claims, span_of(key));
+}
+
+static char *item_key(struct arena *arena, const struct inventory_item *item)
+{
+	return live_key(arena, item->group, item->kind, item->namespace, item->name);
+}
+
+static void look_again(struct app *app)
+{
+	app->force = true;
+	if (app->run)
+		app->again = true;
+	else
+		app_enqueue(app, 0);
+}
+
+/* Whoever was refused because of this object may have it now. */
+static void tell_waiting(struct core *core, const char *key)
+{
+	if (!core->waiting)
+		return;
+	MAP_EACH(entry, &core->apps) {
+		struct app *app = entry->value;
+
+		if (app->waits_for && !strcmp(app->waits_for, key))
+			look_again(app);
+	}
+}
+
+static void wait_for(struct app *app, const char *key)
+{
+	if (app->waits_for)
+		app->core->waiting--;
+	report_text(&app->waits_for, key);
+	if (app->waits_for)
+		app->core->waiting++;
+}
+
+/* --- inventories ------------------------------------------------------------------------------------------------- */
+
+void claims_release(struct app *app)
+{
+	for (size_t i = 0; i < app->inventory.count; i++) {
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		char *key = item_key(arena, &app->inventory.items[i]);
+
+		if (holder(app->core, key) == app)
+			map_remove(&app->core->claims, span_of(key));
+	}
+}
+
+void claims_take(struct app *app)
+{
+	for (size_t i = 0; i < app->inventory.count; i++) {
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		char *key = item_key(arena, &app->inventory.items[i]);
+
+		if (*app->inventory.items[i].uid)
+			map_remove(&app->wanted, span_of(key));
+		/* who is first keeps it: inventories are listed by name, so that each start says the same */
+		if (!holder(app->core, key))
+			map_set(&app->core->claims, span_of(key), app);
+	}
+}
+
+/* Who lets it go for this app may have to prune it after all. */
+static void tell_offering(struct app *app, const char *key)
+{
+	struct app *other = holder(app->core, key);
+
+	if (other && other != app && map_has(&other->offers, span_of(key)))
+		look_again(other);
+}
+
+void claims_forget(struct app *app)
+{
+	claims_release(app);
+	MAP_EACH(entry, &app->wanted)
+		tell_offering(app, entry->key);
+	MAP_EACH(entry, &app->claiming)
+		if (holder(app->core, entry->key) == app)
+			map_remove(&app->core->claims, span_of(entry->key));
+	wait_for(app, NULL);
+	claims_pruning_waits(app, false);
+	map_release(&app->claiming);
+	map_release(&app->wanted);
+	map_release(&app->offers);
+	free(app->looked_tip);
+}
+
+void claims_drop(struct app *app, const char *key)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct inventory next = app->inventory;
+
+	next.items = arena_calloc(arena, next.count + 1, sizeof(*next.items));
+	next.count = 0;
+	for (size_t i = 0; i < app->inventory.count; i++)
+		if (strcmp(item_key(arena, &app->inventory.items[i]), key))
+			next.items[next.count++] = app->inventory.items[i];
+	map_remove(&app->offers, span_of(key));
+	if (next.count == app->inventory.count)
+		return;
+	app_set_inventory(app, &next, NULL);
+	report_inventory(app);
+	look_again(app);
+}
+
+/* Whether the app's inventory has it as written for sure. */
+static bool has_written(const struct app *app, const struct inventory_item *item)
+{
+	const struct inventory_item *own = inventory_find(&app->inventory, item->group, item->kind, item->namespace, item->name);
+
+	return own && *own->uid && !strcmp(own->uid, item->uid);
+}
+
+/* --- circles of Applications ---------------------------------------------------------------------------------------- */
+
+/* The Application that declares this one; NULL: nobody in Git does. */
+static struct app *parent_of(const struct app *app)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct span name = span_of(app->key), namespace = span_cut(&name, '/');
+	char *key = live_key(arena, API_GROUP, "Application", arena_strndup(arena, namespace), name.data);
+
+	return holder(app->core, key);
+}
+
+static struct app *app_of_object(const struct core *core, const char *group, const char *kind, const char *namespace, const char *name)
+{
+	CLEANUP(str_release) struct str key = STR_INIT;
+
+	if (strcmp(group, API_GROUP) || strcmp(kind, "Application"))
+		return NULL;
+	str_addf(&key, "%s/%s", namespace, name);
+	return app_find(core, str_span(&key));
+}
+
+/* Whether `above` is `app` or one of those above it; *path (NULL: nobody asks) gets "above -> ... -> app". */
+static bool is_above(const struct app *above, const struct app *app, struct str *path)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	const struct app *at = app;
+	const char *text = app->key;
+
+	for (unsigned depth = 0; at && depth < CHAIN_MOST; depth++) {
+		if (at == above) {
+			if (path)
+				str_adds(path, text);
+			return true;
+		}
+		at = parent_of(at);
+		if (at)
+			text = arena_printf(arena, "%s -> %s", at->key, text);
+	}
+	return false;
+}
+
+static int check_circle(const struct run *run, const struct desired *desired, struct error *err)
+{
+	const struct app *declared = app_of_object(run->core, desired->group, desired->kind, desired->namespace, desired->name);
+	CLEANUP(str_release) struct str path = STR_INIT;
+
+	if (!declared || !is_above(declared, run->app, &path))
+		return 0;
+	if (declared == run->app)
+		return error_set(err, ERROR_CONFLICT, "ApplicationCycle",
+				 "Application %s declares itself (%s:%u): its deletion would wait for its own end. Take it out of its own "
+				 "folder; let another Application, or a person, declare it", run->app->key, desired->file, desired->line);
+	return error_set(err, ERROR_CONFLICT, "ApplicationCycle",
+			 "Applications declare each other in a circle: %s -> %s (%s:%u). Nothing of this revision was applied: take one "
+			 "of these declarations out of Git", str_c(&path), declared->key, desired->file, desired->line);
+}
+
+bool claims_is_above(const struct run *run, const struct inventory_item *item)
+{
+	const struct app *app = app_of_object(run->core, item->group, item->kind, item->namespace, item->name);
+
+	return app && is_above(app, run->app, NULL);
+}
+
+/* --- one run --------------------------------------------------------------------------------------------------------- */
+
+int claims_check(struct run *run, struct desired *desired, struct error *err)
+{
+	struct app *other = holder(run->core, desired->key);
+
+	if (check_circle(run, desired, err))
+		return -1;
+	if (!other || other == run->app)
+		return 0;
+	if (map_has(&other->offers, span_of(desired->key))) {
+		desired->from = arena_strdup(run->arena, other->key);
+		return 0;
+	}
+	/* it may be that it declares the object no longer, and has not been asked to let go */
+	if (!run->refused && (!run->app->waits_for || strcmp(run->app->waits_for, desired->key))) {
+		look_again(other);
+		wait_for(run->app, desired->key);
+	}
+	run->refused = true;
+	return error_set(err, ERROR_CONFLICT, "SharedResource",
+			 "%s %s%s%s (%s:%u) of Application %s belongs to Application %s already: one object has one Application, and the "
+			 "one that has it keeps it. Nothing of this revision was applied: take the object out of the Git of %s or of %s",
+			 desired->kind, desired->namespace, *desired->namespace ? "/" : "", desired->name, desired->file, desired->line,
+			 run->app->key, other->key, run->app->key, other->key);
+}
+
+/* Those whose pruning waited for this look. */
+static void tell_pruning(struct core *core, const struct app *looked)
+{
+	if (!core->pruning_waits)
+		return;
+	MAP_EACH(entry, &core->apps) {
+		struct app *app = entry->value;
+
+		if (app != looked && app->waits_for_looks)
+			look_again(app);
+	}
+}
+
+/* Tells of a look only if it tells something new: two that wait for a third must not wake each other for ever. */
+static void take_look(struct app *app, const char *tip, bool failed, bool refused)
+{
+	char known[65];
+	bool news = !app->looked_once || app->look_failed != failed || app->look_refused != refused ||
+		    (tip && (!app->looked_tip || strcmp(app->looked_tip, tip)));
+
+	app->looked_once = true;
+	app->look_failed = failed;
+	app->look_refused = refused;
+	if (tip)
+		report_text(&app->looked_tip, tip);
+	if (tip && repos_known(app->core->repos, app, known) && !strcmp(known, tip))
+		app->news = false;
+	if (news)
+		tell_pruning(app->core, app);
+}
+
+void claims_no_news(struct core *core)
+{
+	tell_pruning(core, NULL);
+}
+
+void claims_pruning_waits(struct app *app, bool waits)
+{
+	app->core->pruning_waits += waits;
+	app->core->pruning_waits -= app->waits_for_looks;
+	app->waits_for_looks = waits;
+}
+
+void claims_declared(struct run *run)
+{
+	struct app *app = run->app;
+	CLEANUP(map_release) struct map had = MAP_INIT;
+	struct map before = app->wanted;
+
+	if (run->goal != GOAL_SYNC || run->operation_revision)
+		return;
+	app->wanted = (struct map)MAP_INIT;
+	for (size_t i = 0; i < app->inventory.count; i++)
+		if (*app->inventory.items[i].uid)
+			map_set(&had, span_of(item_key(run->arena, &app->inventory.items[i])), app);
+	for (size_t i = 0; i < run->desired_count; i++) {
+		const char *key = run->desired[i].key;
+
+		/* one without a key is refused by the Project, and so will not be taken */
+		if (key && !map_has(&had, span_of(key)))
+			map_set(&app->wanted, span_of(key), app);
+	}
+	MAP_EACH(entry, &before)
+		if (!map_has(&app->wanted, span_of(entry->key)))
+			tell_offering(app, entry->key);
+	map_release(&before);
+	run->declared = true;
+	take_look(app, run->tip, false, false);
+}
+
+void claims_looked(struct run *run)
+{
+	struct app *app = run->app;
+	bool whole = !run->quiet && !run->early;
+
+	if (whole && !run->refused)
+		wait_for(app, NULL);
+	if (run->goal != GOAL_SYNC || run->declared || run->operation_revision)
+		return;
+	take_look(app, run->tip, whole && run->err.reason[0] ? true : app->look_failed, whole && !run->tip && run->err.reason[0]);
+}
+
+int claims_begin(struct run *run, struct error *err)
+{
+	for (size_t i = 0; i < run->desired_count; i++)
+		if (!run->desired[i].unmanaged && claims_check(run, &run->desired[i], err))
+			return -1;
+	for (size_t i = 0; i < run->desired_count; i++) {
+		if (run->desired[i].unmanaged)
+			continue;
+		map_set(&run->core->claims, span_of(run->desired[i].key), run->app);
+		map_set(&run->app->claiming, span_of(run->desired[i].key), run->app);
+	}
+	return 0;
+}
+
+void claims_moved(struct run *run)
+{
+	for (size_t i = 0; i < run->desired_count; i++) {
+		const struct desired *one = &run->desired[i];
+		struct app *other = one->from ? app_find(run->core, span_of(one->from)) : NULL;
+		const struct inventory_item *item;
+
+		if (!other || other == run->app)
+			continue;
+		item = inventory_find(&run->app->inventory, one->group, one->kind, one->namespace, one->name);
+		if (!item || !*item->uid)
+			continue;
+		log_line(LOG_INFO, "an object has moved", "key", one->key, "from", one->from, "to", run->app->key, NULL);
+		claims_drop(other, one->key);
+	}
+}
+
+void claims_end(struct run *run)
+{
+	CLEANUP(map_release) struct map kept = MAP_INIT;
+	struct app *app = run->app;
+
+	if (!app->claiming.count)
+		return;
+	for (size_t i = 0; i < app->inventory.count; i++)
+		map_set(&kept, span_of(item_key(run->arena, &app->inventory.items[i])), app);
+	MAP_EACH(entry, &app->claiming)
+		if (!map_has(&kept, span_of(entry->key)) && holder(app->core, entry->key) == app) {
+			map_remove(&app->core->claims, span_of(entry->key));
+			tell_waiting(app->core, entry->key);
+		}
+	map_release(&app->claiming);
+	/* what was not taken over after all is the other's as before */
+	for (size_t i = 0; i < run->desired_count; i++) {
+		struct app *other = run->desired[i].from ? app_find(run->core, span_of(run->desired[i].from)) : NULL;
+
+		if (other)
+			claims_take(other);
+	}
+}
+
+/* --- what Git declares no longer -------------------------------------------------------------------------------------- */
+
+const char *claims_mover(struct run *run, const struct inventory_item *item, const char *key, bool let_go, bool *moved)
+{
+	struct app *app = run->app;
+
+	*moved = false;
+	MAP_EACH(entry, &run->core->apps) {
+		struct app *other = entry->value;
+
+		if (other == app || !other->present || other->spec.deleting)
+			continue;
+		*moved = has_written(other, item);
+		if (*moved)
+			return other->key;
+		if (map_has(&other->wanted, span_of(key)) || holder(run->core, key) == other) {
+			if (let_go && !map_has(&app->offers, span_of(key))) {
+				map_set(&app->offers, span_of(key), app);
+				tell_waiting(run->core, key);
+			}
+			return other->key;
+		}
+	}
+	map_remove(&app->offers, span_of(key));
+	return NULL;
+}
+
+/* Whether an Application may still turn out to declare, at this commit, what another declares no longer. */
+static const char *not_known_of(const struct run *run, const struct app *other)
+{
+	char tip[65];
+
+	if (other == run->app || !other->present || other->spec.deleting ||
+	    strcmp(other->spec.repo_url, run->spec.repo_url))
+		return NULL;
+	if (other->look_refused)
+		return NULL;
+	if (!other->looked_once)
+		return "has not been looked at since the start";
+	if (!repos_known(run->core->repos, other, tip))
+		return NULL; /* its revision does not exist */
+	/* a commit that touches nothing it reads needs no look */
+	if ((!other->looked_tip || strcmp(other->looked_tip, tip)) && (!repos_told(run->core->repos, other) || other->news))
+		return "has not looked at the newest commit yet";
+	/* what is wrong in it came with the very commit that took the objects from here */
+	if (other->look_failed && other->tried_revision && run->revision && !strcmp(other->tried_revision, run->revision))
+		return "cannot be read at this commit, so whether the objects moved there is not known: mend it first";
+	return NULL;
+}
+
+const char *claims_wait(struct run *run)
+{
+	claims_pruning_waits(run->app, false);
+	MAP_EACH(entry, &run->core->apps) {
+		const struct app *other = entry->value;
+		const char *why = not_known_of(run, other);
+
+		if (!why)
+			continue;
+		claims_pruning_waits(run->app, true);
+		return arena_printf(run->arena, "Application %s, of the same repository, %s", other->key, why);
+	}
+	return NULL;
+}
+
+bool claims_is_others(const struct action *action, const struct json *live, void *data)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct run *run = data;
+	char *name = tracking_app(arena, live);
+	const struct app *other = name ? app_find(run->core, span_of(name)) : NULL;
+
+	/* the mark alone is not enough, since who may write the object may write it too */
+	if (!other || other == run->app || !other->present)
+		return false;
+	return holder(run->core, action->key) == other || map_has(&other->wanted, span_of(action->key)) ||
+	       inventory_find(&other->inventory, action->group, action->kind, action->namespace, action->name);
+}

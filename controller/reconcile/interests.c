@@ -1,0 +1,165 @@
+/* Paths and who reads them; see interests.h. */
+#include "reconcile/interests.h"
+
+#include "reconcile/app.h"
+#include "reconcile/run.h"
+
+struct interest {
+	struct interests *of;
+	struct app *app;
+	char *path;                                   /* clean; "": the root, and whatever is not clean */
+	struct interest *next, *before;               /* of all */
+	struct interest *path_next, *path_before;     /* of this path */
+	bool waiting;
+};
+
+/* No empty parts and no "."; what is absolute or goes up is answered by source, so that any change is its concern. */
+static char *clean(const char *path)
+{
+	CLEANUP(str_release) struct str out = STR_INIT;
+	struct span rest = span_of(path ? path : "");
+
+	if (span_starts(rest, "/"))
+		return mem_strdup("");
+	while (rest.data) {
+		struct span part = span_cut(&rest, '/');
+
+		if (!part.length || span_is(part, "."))
+			continue;
+		if (span_is(part, ".."))
+			return mem_strdup("");
+		if (out.length)
+			str_addc(&out, '/');
+		str_add(&out, part);
+	}
+	return mem_strdup(str_c(&out));
+}
+
+static void index_add(struct interest *interest)
+{
+	struct interest *first = map_set(&interest->of->paths, span_of(interest->path), interest);
+
+	interest->path_before = NULL;
+	interest->path_next = first;
+	if (first)
+		first->path_before = interest;
+}
+
+static void index_remove(struct interest *interest)
+{
+	if (interest->path_next)
+		interest->path_next->path_before = interest->path_before;
+	if (interest->path_before)
+		interest->path_before->path_next = interest->path_next;
+	else if (interest->path_next)
+		map_set(&interest->of->paths, span_of(interest->path), interest->path_next);
+	else
+		map_remove(&interest->of->paths, span_of(interest->path));
+}
+
+bool interests_has(const struct interests *interests, const struct app *app)
+{
+	return app->interest && app->interest->of == interests;
+}
+
+void interests_join(struct interests *interests, struct app *app, const char *path)
+{
+	CLEANUP(mem_cleanup) char *wanted = clean(path);
+	struct interest *interest = app->interest;
+
+	if (interests_has(interests, app) && !strcmp(interest->path, wanted))
+		return;
+	interests_leave(app);
+	interest = app->interest = mem_alloc(sizeof(*interest));
+	*interest = (struct interest){ .of = interests, .app = app, .path = TAKE(wanted), .next = interests->first };
+	if (interest->next)
+		interest->next->before = interest;
+	interests->first = interest;
+	interests->count++;
+	index_add(interest);
+}
+
+void interests_wait(struct app *app)
+{
+	app->interest->of->waiting += !app->interest->waiting;
+	app->interest->waiting = true;
+}
+
+void interests_leave(struct app *app)
+{
+	struct interest *interest = TAKE(app->interest);
+
+	if (!interest)
+		return;
+	index_remove(interest);
+	if (interest->next)
+		interest->next->before = interest->before;
+	if (interest->before)
+		interest->before->next = interest->next;
+	else
+		interest->of->first = interest->next;
+	interest->of->count--;
+	interest->of->waiting -= interest->waiting;
+	free(interest->path);
+	free(interest);
+}
+
+static void tell(struct interest *interest)
+{
+	interest->of->waiting -= interest->waiting;
+	interest->waiting = false;
+	interest->app->news = true;
+	if (interest->app->run)
+		run_wake(interest->app->run);
+	app_enqueue(interest->app, 0);
+}
+
+void interests_tell_waiting(struct interests *interests)
+{
+	for (struct interest *interest = interests->first; interest && interests->waiting; interest = interest->next)
+		if (interest->waiting)
+			tell(interest);
+}
+
+void interests_tell_all(struct interests *interests)
+{
+	for (struct interest *interest = interests->first; interest; interest = interest->next)
+		tell(interest);
+}
+
+static void tell_path(struct interests *interests, struct span path)
+{
+	for (struct interest *interest = map_get(&interests->paths, path); interest; interest = interest->path_next)
+		tell(interest);
+}
+
+void interests_tell_changed(struct interests *interests, const char *const *files, size_t count)
+{
+	CLEANUP(map_release) struct map told = MAP_INIT;
+
+	/* what is not in order may come to be by any commit, as by a kind that another Application brings */
+	for (struct interest *interest = interests->first; interest; interest = interest->next)
+		if (!interest->app->settled)
+			tell(interest);
+	for (size_t i = 0; i < count; i++) {
+		struct span folder = span_of(files[i]);
+
+		/* the file itself too: it may stand where a folder was */
+		while (!map_has(&told, folder)) {
+			ptrdiff_t slash = span_rindex(folder, '/');
+
+			map_set(&told, folder, interests);
+			tell_path(interests, folder);
+			if (!folder.length)
+				break;
+			folder = slash < 0 ? span_sub(folder, 0, 0) : span_sub(folder, 0, (size_t)slash);
+		}
+	}
+}
+
+void interests_release(struct interests *interests)
+{
+	while (interests->first)
+		interests_leave(interests->first->app);
+	map_release(&interests->paths);
+}

@@ -1,0 +1,25 @@
+/*
+ * What a run's Project permits, asked with the Project as it is at this
+ * moment: for a plan, and once more for each write by apply/action.c, so that
+ * what an administrator takes away stops a sync that is under way.
+ */
+#ifndef RECONCILE_PERMISSION_H
+#define RECONCILE_PERMISSION_H
+
+#include "gate/permit.h"
+#include "reconcile/run.h"
+
+/* Takes the Project in again if it changed since; ERROR_DENIED "ProjectNotFound", "RepositoryNotPermitted",
+ * "DestinationNotPermitted" or ERROR_INVALID "InvalidProject". A deletion reads no repository, so it needs neither of the two. */
+int permission_project(struct run *run, struct error *err);
+
+/* Whether an object may be written, and who writes it: "namespace:name" in *account. */
+int permission_of_desired(struct run *run, const struct desired *desired, const char **account, struct error *err);
+
+/* Whether an object of the inventory may be deleted, and as whom. */
+int permission_of_item(struct run *run, const struct inventory_item *item, const char **account, struct error *err);
+
+/* The question of apply/action.h before each write; `data` is the run. */
+int permission_to_send(const struct action *action, void *data, struct error *err);
+
+#endif

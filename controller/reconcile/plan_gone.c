@@ -1,0 +1,176 @@
+/* What Git no longer declares: pruned, let go to another Application, or left; and the deletion of a whole Application. */
+#include "diff/order.h"
+#include "reconcile/claims.h"
+#include "reconcile/live.h"
+#include "reconcile/permission.h"
+#include "reconcile/planning.h"
+
+/* Fewer objects than this may all go in one commit; see controller/decisions/0003. */
+#define PRUNE_GUARD_MIN 4
+
+static bool is_desired(const struct map *keys, const char *key)
+{
+	return map_has(keys, span_of(key));
+}
+
+static struct action *plan_delete(struct run *run, const struct inventory_item *item, const char *key, const char *why, struct error *err)
+{
+	struct action *action = plan_add(run, ACT_DELETE, NULL, why);
+	const struct kube_kind *kind;
+	const char *account;
+
+	action->stage = STAGE_LOOK;
+	/* the inventory is replaced while the run still tells of this */
+	action->group = arena_strdup(run->arena, item->group);
+	action->version = arena_strdup(run->arena, item->version);
+	action->kind = arena_strdup(run->arena, item->kind);
+	action->namespace = arena_strdup(run->arena, item->namespace);
+	action->name = arena_strdup(run->arena, item->name);
+	action->uid = arena_strdup(run->arena, item->uid);
+	action->key = key;
+	action->title = arena_printf(run->arena, "%s %s%s%s", item->kind, item->namespace, *item->namespace ? "/" : "", item->name);
+	action->permit.account = kube_account(run->arena, permission_of_item(run, item, &account, err) ? run->app->inventory.account : account);
+	action->permit.images_allowed = true;  /* a delete carries none */
+	kind = discovery_find(run->core->discovery, span_of(item->group), NULL, span_of(item->kind));
+	if (kind) {
+		struct kube_kind *copy = ARENA_NEW(run->arena, struct kube_kind);
+
+		*copy = (struct kube_kind){ action->group, arena_strdup(run->arena, kind->version), action->kind,
+					    arena_strdup(run->arena, kind->resource), kind->namespaced, false, false, true };
+		action->resource = copy;
+	}
+	action->wave = item->wave;
+	action->rank = order_rank(span_of(item->kind));
+	return action;
+}
+
+static bool may_prune(const struct run *run)
+{
+	return run->spec.options.prune_disabled ? false : run->manual ? run->operation_prune || run->spec.prune : run->spec.prune;
+}
+
+/* 0, or why so much may not go at once. */
+static int guard(struct run *run, size_t going, struct error *err)
+{
+	size_t all = run->app->inventory.count;
+
+	if (!going || run->spec.allow_empty || run->operation_prune)
+		return 0;
+	if (!run->desired_count)
+		return error_set(err, ERROR_DENIED, "PruneRefused",
+				 "the revision declares nothing, and all %zu objects would be deleted; refused: if that is meant, set "
+				 "spec.syncPolicy.automated.allowEmpty, or sync by hand with pruning", all);
+	if (all >= PRUNE_GUARD_MIN && going * 2 > all)
+		return error_set(err, ERROR_DENIED, "PruneRefused",
+				 "%zu of %zu objects would be deleted at once; refused: if that is meant, set "
+				 "spec.syncPolicy.automated.allowEmpty, or sync by hand with pruning", going, all);
+	return 0;
+}
+
+/* Told, and left where it is. */
+static void leave(struct run *run, struct action *action, const char *why)
+{
+	action->why = why;
+	plan_hold_back(run, action);
+	plan_differs(run, action, "OutOfSync", why);
+}
+
+/* Another Application declares it now: it is let go, never deleted. Whether that is so. */
+static bool plan_move(struct run *run, const struct inventory_item *item, char *key)
+{
+	struct error ignored = ERROR_INIT;
+	bool moved, let_go = run->goal == GOAL_SYNC && plan_may_write(run) && run->verified && !run->operation_dry_run;
+	const char *mover = claims_mover(run, item, key, let_go, &moved);
+
+	if (mover && !moved) {
+		leave(run, plan_delete(run, item, key, "", &ignored),
+		      arena_printf(run->arena, "Git declares it in Application %s now, which takes it over as it is", mover));
+		run->moves = true;
+	}
+	return mover;
+}
+
+/* One object that Git no longer declares; true: it is to be deleted. */
+static bool plan_gone(struct run *run, const struct inventory_item *item, char *key, struct error *err)
+{
+	struct error refused = ERROR_INIT;
+	struct action *action;
+
+	if (plan_move(run, item, key) || item->keep)
+		return false;
+	action = plan_delete(run, item, key, "Git no longer declares it", &refused);
+	/* nothing is deleted while its group's server does not answer */
+	if (!may_prune(run) || discovery_stale(run->core->discovery, span_of(item->group))) {
+		leave(run, action, may_prune(run) ? action->why : "Git no longer declares it; pruning is off");
+		return true;
+	}
+	if (run->prune_waits || refused.reason[0]) {
+		leave(run, action, arena_printf(run->arena, "Git no longer declares it; it is not deleted yet: %s",
+						run->prune_waits ? run->prune_waits : refused.text));
+		if (!err->reason[0] && !run->prune_waits)
+			*err = refused;
+		return false;
+	}
+	plan_differs(run, action, "OutOfSync", action->why);
+	return true;
+}
+
+/* What a crash left in two inventories. */
+static void drop_moved(struct run *run)
+{
+	for (bool again = true; again;) {
+		again = false;
+		for (size_t i = 0; i < run->app->inventory.count && !again; i++) {
+			const struct inventory_item *item = &run->app->inventory.items[i];
+			char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
+
+			if (map_has(&run->keys, span_of(key)))
+				continue;
+			claims_mover(run, item, key, false, &again);
+			if (again)
+				claims_drop(run->app, key);
+		}
+	}
+}
+
+int plan_prune(struct run *run, struct error *err)
+{
+	size_t going = 0, first = run->action_count;
+
+	for (size_t i = 0; i < run->desired_count; i++)
+		map_set(&run->keys, span_of(run->desired[i].key), run);
+	drop_moved(run);
+	for (size_t i = 0; i < run->app->inventory.count; i++) {
+		const struct inventory_item *item = &run->app->inventory.items[i];
+		char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
+
+		if (is_desired(&run->keys, key))
+			continue;
+		if (!run->prune_waits && !going)
+			run->prune_waits = claims_wait(run);
+		going += plan_gone(run, item, key, err);
+	}
+	if (err->reason[0])
+		return -1;
+	if (!may_prune(run) || !guard(run, going, err))
+		return 0;
+	for (size_t i = first; i < run->action_count; i++)
+		run->actions[i].finished = true;
+	run->holds_back = true;
+	return -1;
+}
+
+int plan_deletion(struct run *run, struct error *err)
+{
+	for (size_t i = 0; i < run->app->inventory.count; i++) {
+		const struct inventory_item *item = &run->app->inventory.items[i];
+
+		/* a circle of Applications ends here: each would wait for the other's end */
+		if (!item->keep && !claims_is_above(run, item))
+			plan_delete(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name),
+				    "its Application is being deleted", err);
+		if (err->reason[0])
+			return -1;
+	}
+	return 0;
+}
