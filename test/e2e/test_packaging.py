@@ -157,12 +157,12 @@ def test_namespaced_installation_deploys_heals_and_refuses(new_site, stack, regi
                         .stdout.replace('"countersign-system"', f'"{ns}"'))
     site.kube.apply(*[o for o in objects if o["kind"] != "StatefulSet"])
     (args,) = [o["spec"]["template"]["spec"]["containers"][0]["args"] for o in objects if o["kind"] == "StatefulSet"]
-    assert "--namespaced" in args
+    assert "--namespaced" in args and "--admin-project=default" in args
     site.namespace = ns
-    site.team = site.new_team("red", [ns])
+    site.team = site.new_team("default", [ns])
     site.kube.apply(image_policy(ns, "release", [f"{registry.address}/{site.name}/**"], [site.key]))
     plain = site.controller.command
-    site.controller.command = lambda: [*plain(), "--namespaced"]
+    site.controller.command = lambda: [*plain(), "--namespaced", "--admin-project=default"]
     site.controller.start()
     repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref), config_map("c", a="1"))})
     site.kube.patch("v1", "ConfigMap", ns, "c", {"data": {"a": "2"}})
