@@ -44,13 +44,14 @@ class Plan:
 class Crash(Plan):
     """SIGKILL at the n-th mutating request of every phase: before it reaches the server, or when its answer is about to come back.
 
-    who: "core", which the supervisor starts again, or "all": every process at once, started again by us.
+    who: "core", which the supervisor starts again; "all": every process at once, started again by us; "dead": all, not started again.
     """
 
     again = 1
 
-    def __init__(self, n, when, who):
+    def __init__(self, n, when, who, which=lambda request: request.mutating):
         self.n, self.when, self.who, self.name = n, when, who, f"crash {when} request {n} of each phase, {who}"
+        self.which, self.current = which, None
         self.seen, self.busy, self.lock = 0, None, threading.Lock()
 
     def phase(self, name):
@@ -58,7 +59,7 @@ class Crash(Plan):
             self.seen, self.current = 0, name
 
     def __call__(self, request):
-        if not request.mutating or self.current is None:
+        if self.current is None or not self.which(request):
             return None
         with self.lock:
             self.seen += 1
@@ -77,7 +78,8 @@ class Crash(Plan):
                 controller.kill_role("core")
             else:
                 controller.kill()
-                controller.start(wait=False)
+                if self.who == "all":
+                    controller.start(wait=False)
         finally:
             exchange.handler.close_connection = True
             self.busy.set()
