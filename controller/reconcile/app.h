@@ -16,6 +16,7 @@ struct interest;
 /* One sort of bookkeeping write of an Application. */
 struct book {
 	bool busy, again;       /* one is under way; another is to follow it */
+	bool failed;            /* the last one was not written: the next run repeats it */
 };
 
 struct app {

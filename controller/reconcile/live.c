@@ -108,7 +108,7 @@ static void tell(struct app *app, bool dirty)
 /* What a run writes differs from the inventory until the run settles: then all objects are compared with the new one. */
 static bool is_being_written(const struct app *app)
 {
-	return app->run && app->run->applying && !app->run->result_asked;
+	return app->run && app->run->applying && !app->run->remembered;
 }
 
 static void take_extras(struct live_object *object, const struct json *from, struct arena *arena)

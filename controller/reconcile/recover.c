@@ -9,6 +9,7 @@
 #include "api/tracking.h"
 #include "base/log.h"
 #include "reconcile/app.h"
+#include "reconcile/report.h"
 
 struct recovery {
 	struct core *core;
@@ -16,6 +17,7 @@ struct recovery {
 	struct json *intent;
 	struct json *results;      /* objects[] of the sync.result */
 	size_t waiting;
+	bool remembered;           /* the inventory says more than the one in the cluster */
 };
 
 struct question {
@@ -51,6 +53,7 @@ static void finish(struct recovery *recovery)
 {
 	struct json *record = json_object(recovery->arena);
 	struct core *core = recovery->core;
+	struct app *app = app_find(core, span_of(text(recovery->intent, "app")));
 
 	json_set_string(recovery->arena, record, "kind", "sync.result");
 	json_set_string(recovery->arena, record, "outcome", "unknown");
@@ -61,6 +64,8 @@ static void finish(struct recovery *recovery)
 	json_set(recovery->arena, record, "project", json_copy(recovery->arena, json_get(recovery->intent, "project")));
 	json_set_int(recovery->arena, record, "intent", json_get_int(recovery->intent, "seq", 0));
 	json_set(recovery->arena, record, "objects", recovery->results);
+	if (app && recovery->remembered)
+		report_inventory(app);
 	if (core->audit)
 		audit_log_append(core->audit, record, NULL, NULL);
 	log_line(LOG_INFO, "an interrupted sync was resolved", "app", text(recovery->intent, "app"), NULL);
@@ -83,24 +88,29 @@ static void note(struct recovery *recovery, const struct json *object, const cha
 	json_set(recovery->arena, one, "attempts", json_array(recovery->arena));
 }
 
-/* An object that was written but is in no inventory becomes a candidate, so that it is pruned or kept like any other. */
+/*
+ * An object that was written but is in no inventory becomes a candidate, so that it is pruned or kept like any other; and one
+ * that was made anew has another uid than the inventory says.
+ */
 static void remember(struct recovery *recovery, const struct json *object, const struct json *live)
 {
 	struct app *app = app_get(recovery->core, span_of(text(recovery->intent, "app")));
 	struct gvk gvk = gvk_of(recovery, object);
 	struct inventory next = app->inventory;
-	struct inventory_item *items;
+	const char *uid = text(json_get(live, "metadata"), "uid");
+	struct inventory_item *items, *item;
 
-	if (inventory_find(&next, gvk.group, gvk.kind, text(object, "ns"), text(object, "name")))
-		return;
+	recovery->remembered = true;
 	items = arena_calloc(recovery->arena, next.count + 1, sizeof(*items));
 	for (size_t i = 0; i < next.count; i++)
 		items[i] = next.items[i];
-	items[next.count] = (struct inventory_item){ .group = gvk.group, .version = gvk.version, .kind = gvk.kind,
-						     .namespace = text(object, "ns"), .name = text(object, "name"),
-						     .uid = text(json_get(live, "metadata"), "uid") };
 	next.items = items;
-	next.count++;
+	item = inventory_find(&next, gvk.group, gvk.kind, text(object, "ns"), text(object, "name"));
+	if (item)
+		item->uid = uid;
+	else
+		items[next.count++] = (struct inventory_item){ .group = gvk.group, .version = gvk.version, .kind = gvk.kind,
+							       .namespace = text(object, "ns"), .name = text(object, "name"), .uid = uid };
 	next.app = app->key;
 	if (!*next.account)
 		next.account = text(recovery->intent, "as");

@@ -294,11 +294,14 @@ static void on_written(void *data, const struct kube_answer *answer)
 	if (app && writing->book) {
 		bool again = writing->book->again;
 
+		writing->book->failed = answer->err;
 		writing->book->busy = writing->book->again = false;
 		if (again && writing->book == &app->status_book)
 			report_write(app);
 		else if (again)
 			report_inventory(app);
+		else if (writing->book == &app->inventory_book && app->run)
+			run_wake(app->run);  /* its result waits for this */
 	}
 	free(writing->key);
 	free(writing);
@@ -353,6 +356,8 @@ void report_write(struct app *app)
 	bool same;
 
 	report_of(app);
+	if (app->inventory_book.failed)
+		report_inventory(app);
 	if (!app->present || must_wait(&app->status_book))
 		return;
 	status = status_json(app, arena);

@@ -126,7 +126,7 @@ struct run {
 
 	/* intent, apply, settle */
 	uint64_t intent_seq;
-	bool intent_asked, intent_durable, result_asked, result_durable;
+	bool intent_asked, intent_durable, remembered, result_asked, result_durable;
 	size_t in_flight;
 	bool applying;               /* writes may be on their way: the run is not cut off */
 	bool apply_failed;

@@ -246,9 +246,15 @@ enum step_result step_settle(struct run *run)
 		adopt_revision(run);
 		return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;
 	}
+	if (!run->remembered) {
+		run->remembered = true;
+		remember(run);
+	}
+	/* first the inventory, then the result: a crash in between leaves an open intent, by which recover.c finds what was made */
+	if (!run->result_asked && run->app->inventory_book.busy)
+		return STEP_WAIT;
 	if (!run->result_asked) {
 		run->result_asked = true;
-		remember(run);
 		if (!run->core->audit) {
 			/* the log broke meanwhile: the intent stays open and is resolved when it can be written again */
 			log_error(LOG_ERROR, "the result of a sync is not in the audit log", &run->core->audit_error, "app", run->app->key, NULL);

@@ -14,7 +14,7 @@ from harness.images import Key, open_registry  # noqa: E402
 from harness.kube import Kube  # noqa: E402
 from harness.stack import Stack  # noqa: E402
 from rig.campaign import Campaign  # noqa: E402
-from rig.plans import crashes, faults, sample  # noqa: E402
+from rig.plans import crashes, faults, log_faults, sample  # noqa: E402
 
 
 def main():
@@ -33,7 +33,7 @@ def main():
             print(f"without a fault: {len(campaign.reference.facts)} facts; mutating requests by phase: {dict(campaign.points)}", flush=True)
             if campaign.reference.wrong:
                 sys.exit(f"the run without a fault is wrong itself: {campaign.reference.wrong}")
-            plans = [p for p in crashes(max(campaign.points.values())) + faults() if options.only in p.name]
+            plans = [p for p in crashes(max(campaign.points.values())) + faults() + log_faults() if options.only in p.name]
             if options.sample:
                 plans = sample(plans, options.sample, options.seed)
                 print(f"a sample by seed {options.seed}", flush=True)

@@ -5,8 +5,9 @@ Compared are, exactly:
 - the history of each object: every state that a watch saw, so every create, change and delete that took place. A server-side apply that is
   repeated changes no object and is not in it; one that changes anything is;
 - the creates (201) and the deletes (200) that the API server answered, per object.
-Of the requests that changed or removed an object again, per object at most one more is accepted for each crash, or each lost answer. Our log must
-verify and match the API server's both ways, every intent must have a result, and at rest nothing is sent.
+Of requests of any other kind (an apply again, a delete that finds nothing) at most one more is accepted, per object and phase, after a crash in
+that phase or after a fault that takes answers away; without such a fault none. Our log must verify and match the API server's both ways, every
+intent must have a result that leaves nothing unknown, and at rest nothing is sent.
 """
 
 import collections
@@ -98,7 +99,7 @@ class Outcome:
 
     def __init__(self, site, proxy, watcher):
         self.site, self.proxy, self.watcher, self.facts, self.requests, self.wrong = site, proxy, watcher, {}, {}, []
-        self.unrecorded = 0
+        self.unrecorded, self.counted = 0, 0
 
     def plain(self, value):
         """Text of a value with the names of this run put aside."""
@@ -106,7 +107,9 @@ class Outcome:
         return re.sub(r"\b(?:[0-9a-f]{40}|[0-9a-f]{32})\b", "HASH", text.replace(self.site.name, "SITE"))  # a commit; the label of an Application
 
     def snapshot(self, phase):
+        """What is there at the end of a phase, and which requests it took."""
         site = self.site
+        self.count(phase, site.governed()[self.counted:])
         for kind in KINDS:
             for obj in site.kube.list(*kind, site.namespace):
                 if key_of(obj) not in OWN:
@@ -124,22 +127,19 @@ class Outcome:
         site.controller.stop()
         for key, states in self.watcher.told().items():
             self.facts[f"history of {key}"] = [self.plain(f"{kind} {state}") for kind, state in states]
-        self.count(site.governed())
         self.judge_log()
 
-    def count(self, events):
+    def count(self, phase, events):
+        self.counted += len(events)
         counts = collections.Counter()
         for event in events:
             code, verb = event["responseStatus"]["code"], event["verb"]
             done = "create" if code == 201 else "delete" if verb == "delete" and code in (200, 202) else "update" if code == 200 else None
-            if done:
-                counts[ref_of(event), done] += 1
-            else:
-                counts[ref_of(event), f"{verb} answered {code}"] += 1
-        self.requests = dict(counts)
+            counts[f"{phase}: {ref_of(event)}", done or f"{verb} answered {code}"] += 1
+        self.requests.update(counts)
         for (name, done), number in counts.items():
             if done in ("create", "delete"):
-                self.facts[f"{done}s of {name}"] = number
+                self.facts[f"{name} {done}s"] = number
 
     def judge_log(self):
         site = self.site

@@ -44,13 +44,14 @@ class Plan:
 class Crash(Plan):
     """SIGKILL at the n-th mutating request of every phase: before it reaches the server, or when its answer is about to come back.
 
-    who: "core", which the supervisor starts again, or "all": every process at once, started again by us.
+    who: "core", which the supervisor starts again; "all": every process at once, started again by us; "dead": all, not started again.
     """
 
     again = 1
 
-    def __init__(self, n, when, who):
+    def __init__(self, n, when, who, which=lambda request: request.mutating):
         self.n, self.when, self.who, self.name = n, when, who, f"crash {when} request {n} of each phase, {who}"
+        self.which, self.current = which, None
         self.seen, self.busy, self.lock = 0, None, threading.Lock()
 
     def phase(self, name):
@@ -58,7 +59,7 @@ class Crash(Plan):
             self.seen, self.current = 0, name
 
     def __call__(self, request):
-        if not request.mutating or self.current is None:
+        if self.current is None or not self.which(request):
             return None
         with self.lock:
             self.seen += 1
@@ -77,7 +78,8 @@ class Crash(Plan):
                 controller.kill_role("core")
             else:
                 controller.kill()
-                controller.start(wait=False)
+                if self.who == "all":
+                    controller.start(wait=False)
         finally:
             exchange.handler.close_connection = True
             self.busy.set()
@@ -116,6 +118,25 @@ class Fault(Plan):
         usual, asked = len(reference.proxy.ledger), len(seen.proxy.ledger)
         limit = usual * self.more + 10 * len(self.fired)
         return f"a storm: {asked} requests, without the fault {usual}, accepted {limit:g}" if asked > limit else ""
+
+
+class LogFault(Plan):
+    """The n-th call of a place in the log's writer fails (fault points of the sanitized build, controller/base/fault.h)."""
+
+    again = 1
+
+    SAYS = {"eio": "Input/output error", "enospc": "No space left on device", "kill": "signal 9"}
+
+    def __init__(self, place, what, n):
+        self.place, self.what, self.n, self.name = place, what, n, f"log: call {n} of {place} gives {what}"
+
+    def begin(self, run):
+        super().begin(run)
+        run.site.controller.fault = f"{self.place}:{self.what}:{self.n}"
+
+    def end(self):
+        said = self.run.site.controller.output.read_text(errors="replace").splitlines()
+        self.fired = [line for line in said if self.SAYS[self.what] in line]
 
 
 # --- which requests ---
@@ -225,6 +246,13 @@ def faults():
 def crashes(most):
     """All n up to the most mutating requests that a phase has, before and after, of core and of the whole."""
     return [Crash(n, when, who) for n in range(1, most + 1) for when in ("before", "after") for who in ("core", "all")]
+
+
+def log_faults():
+    """Calls from the start of the log to the end of the workload; the first few of a log are made before anything is governed."""
+    calls = {"log.fdatasync": (6, 9, 12, 16, 20, 25), "log.write": (6, 10, 14, 20, 28), "log.tile": (3, 6, 10, 16), "log.rename": (4, 8, 14),
+             "log.fsync": (4, 8), "log.open": (8, 14)}
+    return [LogFault(place, what, n) for place, numbers in calls.items() for n in numbers for what in ("eio", "enospc")]
 
 
 def sample(plans, count, seed):
