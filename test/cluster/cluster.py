@@ -95,10 +95,11 @@ class World(Apps):
     # --- the installation ---
 
     def manifests(self, image):
-        """install.yaml of this version, for that image; repositories are looked at every second, to wait less."""
+        """install.yaml of this version, for that image. Repositories are looked at every second, to wait less; the project "platform" may manage
+        the installation itself."""
         text = cli("install", "--export", "--image", image.pinned, check=True).stdout
         assert text.count('"--listen=:8080"]') == 1
-        return text.replace('"--listen=:8080"]', '"--listen=:8080", --poll=1s]')
+        return text.replace('"--listen=:8080"]', '"--listen=:8080", --poll=1s, --admin-project=platform]')
 
     def install(self, image):
         file = self.folder / "install.yaml"

@@ -157,16 +157,20 @@ def test_namespaced_installation_deploys_heals_and_refuses(new_site, stack, regi
                         .stdout.replace('"countersign-system"', f'"{ns}"'))
     site.kube.apply(*[o for o in objects if o["kind"] != "StatefulSet"])
     (args,) = [o["spec"]["template"]["spec"]["containers"][0]["args"] for o in objects if o["kind"] == "StatefulSet"]
-    assert "--namespaced" in args and "--admin-project=default" in args
-    site.namespace = ns
-    site.team = site.new_team("default", [ns])
+    assert "--namespaced" in args
+    # the reader's Role and RoleBinding, repeated where the team deploys
+    reader = [json.loads(json.dumps(o)) for o in objects if o["metadata"]["name"] == "countersign-reader"]
+    for o in reader:
+        o["metadata"]["namespace"] = site.namespace
+    site.kube.apply(obj("v1", "Namespace", site.namespace), *reader)
+    site.team = site.new_team("red", [site.namespace])
     site.kube.apply(image_policy(ns, "release", [f"{registry.address}/{site.name}/**"], [site.key]))
     plain = site.controller.command
-    site.controller.command = lambda: [*plain(), "--namespaced", "--admin-project=default"]
+    site.controller.command = lambda: [*plain(), "--namespaced"]
     site.controller.start()
     repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref), config_map("c", a="1"))})
-    site.kube.patch("v1", "ConfigMap", ns, "c", {"data": {"a": "2"}})
-    until("drift to be healed", lambda: site.kube.get("v1", "ConfigMap", ns, "c")["data"]["a"] == "1", seconds=15)
+    site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"a": "2"}})
+    until("drift to be healed", lambda: site.kube.get("v1", "ConfigMap", site.namespace, "c")["data"]["a"] == "1", seconds=15)
     repo.push("evil", {"app/evil.yaml": text(deployment("evil", site.image("evil", signed=False).ref))})
     site.wait_condition("Verified", "False", "app", said="evil")
     repo.push("namespace", {"app/evil.yaml": text(obj("v1", "Namespace", f"{ns}-more"))})
