@@ -120,6 +120,24 @@ class Fault(Plan):
         return f"a storm: {asked} requests, without the fault {usual}, accepted {limit:g}" if asked > limit else ""
 
 
+class Outage(Fault):
+    """From the `first` request on nothing is answered for `seconds`: every connection is reset, watches too."""
+
+    def __init__(self, name, first, seconds):
+        super().__init__(name, lambda request: True, lambda exchange: exchange.reset(), again=1)
+        self.first, self.seconds, self.until = first, seconds, None
+
+    def __call__(self, request):
+        with self.lock:
+            self.seen += 1
+            if self.seen >= self.first and self.until is None:
+                self.until = time.monotonic() + self.seconds
+            if self.until is None or time.monotonic() > self.until:
+                return None
+            self.fired.append(str(request))
+        return self.damage
+
+
 class LogFault(Plan):
     """The n-th call of a place in the log's writer fails (fault points of the sanitized build, controller/base/fault.h)."""
 
@@ -239,6 +257,8 @@ def faults():
         Fault("401 to a write once", governed, status(401, "Unauthorized"), first=8, times=1),
         Fault("slow answers to writes", governed, slow, every=6, times=6),
         Fault("a write hangs", governed, lambda e: e.hang(), first=6, times=1, again=1),
+        Outage("away for 5 s in the middle of the first sync", 60, 5),
+        Outage("away for 12 s, longer than the lease may go without renewal", 150, 12),
         Fault("a read hangs", reads, lambda e: e.hang(), first=60, times=1),
     ]
 
@@ -250,7 +270,7 @@ def crashes(most):
 
 def log_faults():
     """Calls from the start of the log to the end of the workload; the first few of a log are made before anything is governed."""
-    calls = {"log.fdatasync": (6, 9, 12, 16, 20, 25), "log.write": (6, 10, 14, 20, 28), "log.tile": (3, 6, 10, 16), "log.rename": (4, 8, 14),
+    calls = {"log.fdatasync": (6, 9, 12, 16, 20, 25), "log.write": (8, 10, 14, 20, 28), "log.tile": (3, 6, 10, 16), "log.rename": (4, 8, 14),
              "log.fsync": (4, 8), "log.open": (8, 14)}
     return [LogFault(place, what, n) for place, numbers in calls.items() for n in numbers for what in ("eio", "enospc")]
 
