@@ -43,7 +43,7 @@ class Campaign:
             seen = Run(*self.parts, plan=plan).run()
         except Exception as error:
             return f"{type(error).__name__}: {error}"
-        return difference(self.reference, seen, plan.again, plan.invented()) or plan.judge(self.reference, seen)
+        return difference(self.reference, seen, plan.repeats, plan.invented()) or plan.judge(self.reference, seen)
 
     def all(self, plans, jobs=1, out=print):
         """Checks each, so many at a time, prints a line of each, and returns how many were identical."""

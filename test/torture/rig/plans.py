@@ -13,7 +13,7 @@ from harness.wait import until
 
 
 class Plan:
-    """The base: no fault. `again`: how many requests more than usual are accepted per object."""
+    """The base: no fault. `again`: how many requests more than usual are accepted per object and phase."""
 
     again = 0
 
@@ -31,6 +31,9 @@ class Plan:
 
     def __call__(self, request):
         return None
+
+    def repeats(self, name):
+        return self.again
 
     def invented(self):
         """How many answers to governed writes were not the API server's own."""
@@ -109,6 +112,10 @@ class Fault(Plan):
             self.to_writes += request.governed
         return self.damage
 
+    def repeats(self, name):
+        """With `again`: as often as the answer about this object (resource/name) was taken away."""
+        return self.again * sum(request.endswith("/" + name) for request in self.fired)
+
     def invented(self):
         return self.to_writes
 
@@ -126,6 +133,9 @@ class Outage(Fault):
     def __init__(self, name, first, seconds):
         super().__init__(name, lambda request: True, lambda exchange: exchange.reset(), again=1)
         self.first, self.seconds, self.until = first, seconds, None
+
+    def repeats(self, name):
+        return self.again
 
     def __call__(self, request):
         with self.lock:
