@@ -1,5 +1,6 @@
 """What is done in every run. Six phases, each from rest to rest, so that a fault in one is told from a fault in another."""
 
+import os
 import pathlib
 import shutil
 import tempfile
@@ -30,7 +31,7 @@ class Run:
     def __init__(self, stack, kube, registry, keys, plan=None, phases=PHASES, **controller):
         self.plan, self.phases, self.phase = plan, phases, None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="torture-"))
-        self.site = Site(stack, kube, registry, keys, self.folder, "torture", **controller)
+        self.site = Site(stack, kube, registry, keys, self.folder, f"torture-{os.getpid()}", **controller)
         self.proxy = Proxy(stack)
         self.kube = kube
 
