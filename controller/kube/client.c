@@ -186,6 +186,7 @@ static void on_answer(void *data, const struct http_answer *http)
 
 		if (json_parse(http->body, arena, 0, &answer.object, &err) && good) {
 			error_wrap(&err, "the API server's answer");
+			err.kind = ERROR_TRANSIENT;  /* cut or garbled on its way: nothing that a person could mend, so tried again */
 			answer.err = &err;
 		} else if (!good) {
 			(is_of_secret(span_of(request->path)) ? kube_status_error_of_secret : kube_status_error)(http->status, answer.object, &err);

@@ -179,6 +179,21 @@ static bool is_superseded(struct run *run)
 	       strcmp(commit, run->tip);
 }
 
+/* An object that this run does not write, and that somebody deleted or changed since it was planned: only a new plan mends it. */
+static bool is_drifted_since(const struct run *run, const struct desired *desired)
+{
+	const struct live_object *live = live_find(run->core->live, desired->key);
+	const struct inventory_item *item =
+		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+
+	if (!item || !*item->uid || desired->found)
+		return false;
+	for (size_t i = 0; i < run->action_count; i++)
+		if (!strcmp(run->actions[i].key, desired->key))
+			return false;
+	return !live || strcmp(live->uid, item->uid) || (!live->metadata_only && !digest_equal(&live->owned, &item->owned));
+}
+
 static enum step_result wait_for_health(struct run *run, const struct desired *desired, bool degraded, const char *message)
 {
 	struct error err = ERROR_INIT;
@@ -189,6 +204,10 @@ static enum step_result wait_for_health(struct run *run, const struct desired *d
 		error_set(&err, ERROR_CANCELED, "Superseded", "a newer commit is there; this sync did not progress (%s %s/%s: %s)",
 			  desired->kind, desired->namespace, desired->name, message);
 		run->app->again = true;
+	} else if (is_drifted_since(run, desired)) {
+		error_set(&err, ERROR_CANCELED, "Superseded", "%s %s/%s was changed by somebody meanwhile, and is mended before the later waves",
+			  desired->kind, desired->namespace, desired->name);
+		run->app->dirty = run->app->again = true;
 	} else if (degraded || clock_mono_ms() > run->deadline_ms) {
 		error_set(&err, ERROR_TRANSIENT, degraded ? "Degraded" : "HealthTimeout",
 			  "%s %s/%s (%s:%u) did not become healthy, so the later waves were not applied: %s", desired->kind,

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""test/torture/run.py [--only WORD] [--sample N --seed S]: every fault of the rig, each compared with a run without. See test/README.md."""
+"""test/torture/run.py [--only WORD] [--sample N --seed S] [--jobs N]: every fault of the rig, each compared with a run without. See test/README.md."""
 
 import argparse
 import pathlib
@@ -22,6 +22,8 @@ def main():
     options.add_argument("--only", default="", help="plans whose name has this word in it")
     options.add_argument("--sample", type=int, help="so many of them, by --seed")
     options.add_argument("--seed", type=int, default=int(time.time()))
+    options.add_argument("--jobs", type=int, default=3, help="so many runs at a time: most of a run is waiting")
+    options.add_argument("--skip", type=int, default=0, help="leaves out so many from the start")
     options = options.parse_args()
     stack = Stack.start()
     try:
@@ -33,11 +35,11 @@ def main():
             print(f"without a fault: {len(campaign.reference.facts)} facts; mutating requests by phase: {dict(campaign.points)}", flush=True)
             if campaign.reference.wrong:
                 sys.exit(f"the run without a fault is wrong itself: {campaign.reference.wrong}")
-            plans = [p for p in crashes(max(campaign.points.values())) + faults() + log_faults() if options.only in p.name]
+            plans = [p for p in crashes(max(campaign.points.values())) + faults() + log_faults() if options.only in p.name][options.skip:]
             if options.sample:
                 plans = sample(plans, options.sample, options.seed)
                 print(f"a sample by seed {options.seed}", flush=True)
-            return 0 if campaign.all(plans) == len(plans) else 1
+            return 0 if campaign.all(plans, options.jobs) == len(plans) else 1
     finally:
         stack.stop()
 

@@ -1,6 +1,7 @@
 """Runs plans one after the other and says of each whether its outcome is that of the run without a fault."""
 
 import collections
+import concurrent.futures
 import time
 
 from .oracle import difference
@@ -42,15 +43,20 @@ class Campaign:
             seen = Run(*self.parts, plan=plan).run()
         except Exception as error:
             return f"{type(error).__name__}: {error}"
-        return difference(self.reference, seen, plan.again, plan.invented()) or plan.judge(self.reference, seen)
+        return difference(self.reference, seen, plan.repeats, plan.invented()) or plan.judge(self.reference, seen)
 
-    def all(self, plans, out=print):
-        """Checks each, prints a line of each, and returns how many were identical."""
-        good, began = 0, time.monotonic()
-        for number, plan in enumerate(plans, 1):
+    def all(self, plans, jobs=1, out=print):
+        """Checks each, so many at a time, prints a line of each, and returns how many were identical."""
+        began, total = time.monotonic(), len(plans)
+
+        def one(numbered):
+            number, plan = numbered
             start = time.monotonic()
             wrong = self.check(plan)
-            good += not wrong
-            out(f"[{number}/{len(plans)}] {plan.name} ({len(plan.fired)} times, {time.monotonic() - start:.0f} s): {wrong or 'identical'}", flush=True)
-        out(f"{good}/{len(plans)} identical in {time.monotonic() - began:.0f} s", flush=True)
+            out(f"[{number}/{total}] {plan.name} ({len(plan.fired)} times, {time.monotonic() - start:.0f} s): {wrong or 'identical'}", flush=True)
+            return not wrong
+
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            good = sum(pool.map(one, enumerate(plans, 1)))
+        out(f"{good}/{total} identical in {time.monotonic() - began:.0f} s", flush=True)
         return good

@@ -5,19 +5,21 @@ Compared are, exactly:
 - the history of each object: every state that a watch saw, so every create, change and delete that took place. A server-side apply that is
   repeated changes no object and is not in it; one that changes anything is;
 - the creates (201) and the deletes (200) that the API server answered, per object.
-Of requests of any other kind (an apply again, a delete that finds nothing) at most one more is accepted, per object and phase, after a crash in
-that phase or after a fault that takes answers away; without such a fault none. Our log must verify and match the API server's both ways, every
+Of requests of any other kind (an apply again, a delete that finds nothing) more than usual are accepted only so: per object and phase one, where the
+plan is a crash or an outage; per object as many as answers about it were taken away. Otherwise none. Our log must verify and match the API server's both ways, every
 intent must have a result that leaves nothing unknown, and at rest nothing is sent.
 """
 
 import collections
+import http.client
 import json
 import re
+import socket
 import threading
 import urllib.parse
 
-from harness.kube import conditions, ref
-from harness.wait import SCALE, stays
+from harness.kube import Kube, conditions
+from harness.wait import stays
 
 KINDS = [("v1", "ConfigMap"), ("v1", "Secret"), ("v1", "Service"), ("v1", "ServiceAccount"), ("apps/v1", "Deployment")]
 OWN = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
@@ -48,7 +50,8 @@ class Watcher:
 
     def __init__(self, kube, namespace):
         self.kube, self.namespace, self.stopping = kube, namespace, threading.Event()
-        self.history, self.lock, self.threads = collections.defaultdict(list), threading.Lock(), []
+        self.history, self.lock, self.threads, self.connections = collections.defaultdict(list), threading.Lock(), [], []
+        self.broken = ""
 
     def __enter__(self):
         for kind in KINDS:
@@ -61,22 +64,29 @@ class Watcher:
 
     def __exit__(self, *_):
         self.stopping.set()
+        for connection in self.connections:
+            connection.sock.shutdown(socket.SHUT_RDWR)
         for thread in self.threads:
             thread.join(5)
 
     def _follow(self, path, version):
-        from harness.kube import Kube
-        kube = Kube(self.kube.server, self.kube.ca, self.kube.token)
-        while not self.stopping.is_set():
-            connection = kube._connection()
-            query = urllib.parse.urlencode({"watch": "1", "resourceVersion": version, "timeoutSeconds": "2"})
-            connection.request("GET", f"{path}?{query}", headers={"Authorization": f"Bearer {kube.token}"})
-            answer = connection.getresponse()
-            for line in answer:
+        """One watch for the whole run: nothing may be missed between two."""
+        connection = Kube(self.kube.server, self.kube.ca, self.kube.token)._connection()
+        query = urllib.parse.urlencode({"watch": "1", "resourceVersion": version, "timeoutSeconds": "3600"})
+        connection.timeout = None
+        connection.request("GET", f"{path}?{query}", headers={"Authorization": f"Bearer {self.kube.token}"})
+        connection.sock.settimeout(None)
+        self.connections.append(connection)
+        try:
+            for line in connection.getresponse():
                 event = json.loads(line)
-                assert event["type"] in ("ADDED", "MODIFIED", "DELETED"), line
-                version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
+                    raise ValueError(f"the watch says {line}")
                 self._note(event)
+            raise ValueError("the watch ended")
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            if not self.stopping.is_set():
+                self.broken = f"what happened to {path} was not seen: {error}"
 
     def _note(self, event):
         obj = event["object"]
@@ -127,6 +137,8 @@ class Outcome:
         site.controller.stop()
         for key, states in self.watcher.told().items():
             self.facts[f"history of {key}"] = [self.plain(f"{kind} {state}") for kind, state in states]
+        if self.watcher.broken:
+            self.wrong.append(self.watcher.broken)
         self.judge_log()
 
     def count(self, phase, events):
@@ -170,9 +182,9 @@ def ref_of(event):
     return f"{target['resource']}/{target['name']}"
 
 
-def difference(reference, seen, again=0, invented=0):
-    """The first difference as text, or "" when both runs are identical; `again` more requests per object are accepted, and in our log so many
-    answers to writes as the proxy invented."""
+def difference(reference, seen, again=lambda name: 0, invented=0):
+    """The first difference as text, or "" when both runs are identical; `again` tells how many more requests are accepted for an object
+    (resource/name), and in our log may be so many answers to writes as the proxy invented."""
     if seen.wrong:
         return seen.wrong[0]
     if seen.unrecorded > invented:
@@ -183,8 +195,9 @@ def difference(reference, seen, again=0, invented=0):
             return f"{key}\n   without: {first_apart(one, two)[0]}\n   with:    {first_apart(one, two)[1]}"
     for (name, done), number in sorted(seen.requests.items()):
         usual = reference.requests.get((name, done), 0)
-        if number > usual + again:
-            return f"{name}: {number} times '{done}', without the fault {usual}, accepted are {again} more"
+        more = again(name.split(": ")[1])
+        if number > usual + more:
+            return f"{name}: {number} times '{done}', without the fault {usual}, accepted are {more} more"
     return ""
 
 
@@ -199,5 +212,3 @@ def first_apart(one, two, width=160):
     at = next((i for i, (a, b) in enumerate(zip(one, two)) if a != b), min(len(one), len(two)))
     return tuple(t[max(0, at - 60):at + width] for t in (one, two))
 
-
-__all__ = ["Outcome", "Watcher", "difference", "normal", "SCALE", "ref"]

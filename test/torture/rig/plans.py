@@ -13,7 +13,7 @@ from harness.wait import until
 
 
 class Plan:
-    """The base: no fault. `again`: how many requests more than usual are accepted per object."""
+    """The base: no fault. `again`: how many requests more than usual are accepted per object and phase."""
 
     again = 0
 
@@ -31,6 +31,9 @@ class Plan:
 
     def __call__(self, request):
         return None
+
+    def repeats(self, name):
+        return self.again
 
     def invented(self):
         """How many answers to governed writes were not the API server's own."""
@@ -109,6 +112,10 @@ class Fault(Plan):
             self.to_writes += request.governed
         return self.damage
 
+    def repeats(self, name):
+        """With `again`: as often as the answer about this object (resource/name) was taken away."""
+        return self.again * sum(request.endswith("/" + name) for request in self.fired)
+
     def invented(self):
         return self.to_writes
 
@@ -118,6 +125,27 @@ class Fault(Plan):
         usual, asked = len(reference.proxy.ledger), len(seen.proxy.ledger)
         limit = usual * self.more + 10 * len(self.fired)
         return f"a storm: {asked} requests, without the fault {usual}, accepted {limit:g}" if asked > limit else ""
+
+
+class Outage(Fault):
+    """From the `first` request on nothing is answered for `seconds`: every connection is reset, watches too."""
+
+    def __init__(self, name, first, seconds):
+        super().__init__(name, lambda request: True, lambda exchange: exchange.reset(), again=1)
+        self.first, self.seconds, self.until = first, seconds, None
+
+    def repeats(self, name):
+        return self.again
+
+    def __call__(self, request):
+        with self.lock:
+            self.seen += 1
+            if self.seen >= self.first and self.until is None:
+                self.until = time.monotonic() + self.seconds
+            if self.until is None or time.monotonic() > self.until:
+                return None
+            self.fired.append(str(request))
+        return self.damage
 
 
 class LogFault(Plan):
@@ -239,6 +267,8 @@ def faults():
         Fault("401 to a write once", governed, status(401, "Unauthorized"), first=8, times=1),
         Fault("slow answers to writes", governed, slow, every=6, times=6),
         Fault("a write hangs", governed, lambda e: e.hang(), first=6, times=1, again=1),
+        Outage("away for 5 s in the middle of the first sync", 60, 5),
+        Outage("away for 12 s, longer than the lease may go without renewal", 150, 12),
         Fault("a read hangs", reads, lambda e: e.hang(), first=60, times=1),
     ]
 
@@ -249,9 +279,8 @@ def crashes(most):
 
 
 def log_faults():
-    """Calls from the start of the log to the end of the workload; the first few of a log are made before anything is governed."""
-    calls = {"log.fdatasync": (6, 9, 12, 16, 20, 25), "log.write": (6, 10, 14, 20, 28), "log.tile": (3, 6, 10, 16), "log.rename": (4, 8, 14),
-             "log.fsync": (4, 8), "log.open": (8, 14)}
+    """Calls between the start of the log and the end of the workload. With an earlier one that fails the program refuses to start."""
+    calls = {"log.fdatasync": (6, 9, 12, 16), "log.write": (10, 14, 20), "log.tile": (10, 16), "log.rename": (8, 14)}
     return [LogFault(place, what, n) for place, numbers in calls.items() for n in numbers for what in ("eio", "enospc")]
 
 

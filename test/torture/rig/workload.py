@@ -1,8 +1,10 @@
 """What is done in every run. Six phases, each from rest to rest, so that a fault in one is told from a fault in another."""
 
+import os
 import pathlib
 import shutil
 import tempfile
+import threading
 
 from harness.kube import images
 from harness.manifests import config_map, deployment, text, wave
@@ -24,10 +26,12 @@ def service(name):
 class Run:
     """One run of the workload. `plan` is told of each phase (plan.phase(name)) and asked about each request (see proxy.py)."""
 
+    images = threading.Lock()
+
     def __init__(self, stack, kube, registry, keys, plan=None, phases=PHASES, **controller):
         self.plan, self.phases, self.phase = plan, phases, None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="torture-"))
-        self.site = Site(stack, kube, registry, keys, self.folder, "torture", **controller)
+        self.site = Site(stack, kube, registry, keys, self.folder, f"torture-{os.getpid()}", **controller)
         self.proxy = Proxy(stack)
         self.kube = kube
 
@@ -80,9 +84,10 @@ class Run:
 
     def prepare(self):
         site = self.site
-        # the same content in every run, so the same digest
-        self.image = site.registry.image(f"{site.name}/web", "1", "one").sign(site.key)
-        self.second = site.registry.image(f"{site.name}/web", "2", "two")
+        # the same content in every run, so the same digest; one at a time, since the layer is made in one file
+        with Run.images:
+            self.image = site.registry.image(f"{site.name}/web", "1", "one").sign(site.key)
+            self.second = site.registry.image(f"{site.name}/web", "2", "two")
         zero = [obj("v1", "ServiceAccount", "runner"), obj("v1", "Secret", "secret", stringData={"password": "x"})]
         files = {"app/zero.yaml": text(*(wave(o, 0) for o in zero + [config_map(f"zero-{n}", key="1") for n in range(6)])),
                  "app/one.yaml": text(*(wave(o, 1) for o in [service(f"one-{n}") for n in range(4)])),
