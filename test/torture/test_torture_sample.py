@@ -1,17 +1,17 @@
 """A sample of the torture rig that fits into CI; `make torture` runs all of it.
 
-TORTURE_SEED=N repeats a sample: the seed is printed with every failure.
+TORTURE_SEED=N takes another sample: the seed is printed with every failure. Without it the sample is the same each time, so that
+a failure can be looked at again.
 """
 
 import os
-import time
 
 import pytest
 
 from rig.campaign import Campaign
 from rig.plans import crashes, faults, sample
 
-SEED = int(os.environ.get("TORTURE_SEED", time.time()))
+SEED = int(os.environ.get("TORTURE_SEED", "11"))
 # What takes longer than a sample may: it waits for a timeout, or for a backoff. A 429 to a
 # read costs the whole run and its backoff.
 SLOW = ("hangs", "504 to reads", "409 to writes", "broken JSON", "cut in half")
