@@ -293,7 +293,8 @@ static void channel_may_be_freed_in_its_own_callbacks(void **state)
 		size_t before = open_descriptors();
 
 		listener_begin(&listener, &pair);
-		channel_send(listener.channel, SPAN("never read"), pair.far);
+		/* not the far end itself: a socket that lies in its own queue is closed only when the kernel happens to collect it */
+		channel_send(listener.channel, SPAN("never read"), STDERR_FILENO);
 		if (frames)
 			assert_int_equal(frame_send(pair.far, SPAN("x"), -1, NULL), 0);
 		close(TAKE_FD(pair.far));
