@@ -55,8 +55,9 @@ static void wait_for(struct app *app, const char *key)
 
 void claims_release(struct app *app)
 {
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+
 	for (size_t i = 0; i < app->inventory.count; i++) {
-		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 		char *key = item_key(arena, &app->inventory.items[i]);
 
 		if (holder(app->core, key) == app)
@@ -66,8 +67,9 @@ void claims_release(struct app *app)
 
 void claims_take(struct app *app)
 {
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+
 	for (size_t i = 0; i < app->inventory.count; i++) {
-		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 		char *key = item_key(arena, &app->inventory.items[i]);
 
 		if (*app->inventory.items[i].uid)

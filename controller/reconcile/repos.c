@@ -377,7 +377,8 @@ static void drop_unwanted(struct repo *repo)
 		MAP_EACH(entry, &repo->wants) {
 			struct want *want = entry->value;
 
-			if (want->interests.count)
+			/* whoever joins before the changes are known would else meet a counter that begins anew */
+			if (want->interests.count || want->telling)
 				continue;
 			map_remove(&repo->wants, span_of(want->revision));
 			want_free(want);
