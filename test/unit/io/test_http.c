@@ -63,13 +63,9 @@ static void *accept_all(void *unused)
 {
 	int client;
 
-	for (;;) {
+	while ((client = accept(listening, NULL, NULL)) >= 0) {
 		pthread_t thread;
 
-		client = accept(listening, NULL, NULL);
-		/* a client that was gone before it was accepted is no reason to serve nobody */
-		if (client < 0)
-			continue;
 		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)client))
 			abort();
 		pthread_detach(thread);
