@@ -151,7 +151,7 @@ torture: setup
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
 ## make fuzz T=x    one fuzz target for S seconds (all without T)
-## make check       layers, headers, sizes, manifests
+## make check       layers, headers, sizes, manifests, rights
 setup:
 	$(Q)hack/deps
 

@@ -6,16 +6,8 @@ import re
 import threading
 
 
-class Hostile:
-    """`with Hostile(upstream) as bad: bad.rule("GET .*/blobs/", bad.status(404))`. Unruled requests go to the upstream registry.
-
-    `requests` holds what came: (method, path, headers). Rules are tried newest first; one made with times=N stops after N answers.
-    """
-
-    def __init__(self, upstream=None, port=22400):
-        self.upstream, self.rules, self.requests, self.sent_bytes = upstream, [], [], 0
-        self.server = _listen(port, self)
-        self.address = f"127.0.0.1:{self.server.server_port}"
+class Served:
+    """`server` answers inside the with block. A base class of the proxies."""
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
@@ -25,6 +17,18 @@ class Hostile:
         self.server.stopping.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+class Hostile(Served):
+    """`with Hostile(upstream) as bad: bad.rule("GET .*/blobs/", bad.status(404))`. Unruled requests go to the upstream registry.
+
+    `requests` holds what came: (method, path, headers). Rules are tried newest first; one made with times=N stops after N answers.
+    """
+
+    def __init__(self, upstream=None, port=22400):
+        self.upstream, self.rules, self.requests, self.sent_bytes = upstream, [], [], 0
+        self.server = _listen(port, self)
+        self.address = f"127.0.0.1:{self.server.server_port}"
 
     def rule(self, pattern, answer, times=None):
         self.rules.insert(0, [re.compile(pattern), answer, times])

@@ -15,6 +15,8 @@ import struct
 import threading
 import urllib.parse
 
+from harness.hostile import Served
+
 BOOKS = re.compile(r"/(leases|events|selfsubjectaccessreviews)\b")
 
 
@@ -91,7 +93,7 @@ class Exchange:
         self.handler.close_connection = True
 
 
-class Proxy:
+class Proxy(Served):
     """`with Proxy(stack) as proxy:`; `proxy.address` goes into the kubeconfig, `proxy.plan` may be changed at any time."""
 
     def __init__(self, stack, port=22300):
@@ -102,15 +104,6 @@ class Proxy:
         door.load_cert_chain(stack.folder / "apiserver.crt", stack.folder / "apiserver.key")
         self.server = _listen(port, self, door)
         self.address = f"https://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.stopping.set()
-        self.server.shutdown()
-        self.server.server_close()
 
     def kubeconfig(self, installation, file):
         """A kubeconfig of the installation that leads here."""
