@@ -34,12 +34,19 @@ struct transfer {
 	bool added, canceled;
 	bool headers_done; /* of the last answer: libcurl takes an end inside of the headers for one */
 	struct transfer *next_waiting;  /* in http->waiting: to be added or freed */
+	unsigned reloads;               /* of http when the handle was configured */
 	char error_text[CURL_ERROR_SIZE];
 };
+
+/* Handles kept for the next requests: making and configuring one costs as much as a small request itself. */
+#define IDLE_MOST 32u
 
 struct http {
 	struct loop *loop;
 	CURLM *multi;
+	CURL *idle[IDLE_MOST];
+	size_t idle_count;
+	unsigned reloads;
 	struct timer *timer;
 	struct map transfers; /* id bytes -> transfer */
 	uint64_t next_id;
@@ -55,11 +62,29 @@ static struct span id_key(const uint64_t *id)
 	return span_make(id, sizeof(*id));
 }
 
+/* Keeps a handle, without anything of the request it carried, or ends it. */
+static void give_back(struct transfer *transfer)
+{
+	struct http *http = transfer->http;
+
+	if (http->idle_count == IDLE_MOST || transfer->reloads != http->reloads) {
+		curl_easy_cleanup(transfer->easy);
+		return;
+	}
+	/* setting a body, even none, makes it a POST */
+	curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(transfer->easy, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, NULL);
+	http->idle[http->idle_count++] = transfer->easy;
+}
+
 static void transfer_free(struct transfer *transfer)
 {
 	if (transfer->added)
 		curl_multi_remove_handle(transfer->http->multi, transfer->easy);
-	curl_easy_cleanup(transfer->easy);
+	give_back(transfer);
 	curl_slist_free_all(transfer->headers);
 	str_release(&transfer->body);
 	str_release(&transfer->content_type);
@@ -290,9 +315,17 @@ static void replace(char **slot, const char *text)
 	*slot = copy(text);
 }
 
+static void drop_idle(struct http *http)
+{
+	while (http->idle_count)
+		curl_easy_cleanup(http->idle[--http->idle_count]);
+}
+
 /* libcurl has its own copies of what requests under way use, and never takes a connection that was made with other certificates. */
 void http_reload(struct http *http, const char *ca_pem, const char *client_cert_pem, const char *client_key_pem)
 {
+	drop_idle(http);
+	http->reloads++;
 	replace(&http->ca_pem, ca_pem);
 	replace(&http->cert_pem, client_cert_pem);
 	replace(&http->key_pem, client_key_pem);
@@ -305,6 +338,7 @@ void http_free(struct http *http)
 	MAP_EACH(entry, &http->transfers)
 		transfer_free(entry->value);
 	map_release(&http->transfers);
+	drop_idle(http);
 	curl_multi_cleanup(http->multi);
 	timer_free(http->timer);
 	curl_slist_free_all(http->connect_to);
@@ -413,32 +447,42 @@ static void set_tls(struct http *http, CURL *easy)
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, http->insecure ? 0L : 2L);
 }
 
-static void set_connection(struct http *http, struct transfer *transfer, const struct http_request *request)
+/* A handle with all that requests of this client have in common. */
+static CURL *take_handle(struct http *http)
 {
-	CLEANUP(str_release) struct str url = STR_INIT;
-	CURL *easy = transfer->easy;
+	CURL *easy;
 
-	str_addf(&url, "%s%s", http->request_base, request->path);
-	curl_easy_setopt(easy, CURLOPT_URL, str_c(&url));
+	if (http->idle_count)
+		return http->idle[--http->idle_count];
+	easy = curl_easy_init();
+	ASSERT(easy);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+	/* a request is a few kB: libcurl's own 64 kB would be taken for each */
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 	curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy_url ? http->proxy_url : "");
 	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	if (http->user_agent)
 		curl_easy_setopt(easy, CURLOPT_USERAGENT, http->user_agent);
 	if (http->connect_to)
 		curl_easy_setopt(easy, CURLOPT_CONNECT_TO, http->connect_to);
 	set_tls(http, easy);
+	return easy;
 }
 
-static void set_content(struct transfer *transfer, const struct http_request *request)
+static void set_request(struct transfer *transfer, const struct http_request *request)
 {
+	CLEANUP(str_release) struct str url = STR_INIT;
 	CURL *easy = transfer->easy;
 
+	str_addf(&url, "%s%s", transfer->http->request_base, request->path);
+	curl_easy_setopt(easy, CURLOPT_URL, str_c(&url));
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	for (const char *const *header = request->headers; header && *header; header++)
 		transfer->headers = curl_slist_append(transfer->headers, *header);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
@@ -449,9 +493,7 @@ static void set_content(struct transfer *transfer, const struct http_request *re
 		transfer->headers = curl_slist_append(transfer->headers, "Expect:");
 	}
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error_text);
@@ -463,8 +505,8 @@ uint64_t http_send(struct http *http, const struct http_request *request)
 
 	transfer->http = http;
 	transfer->id = ++http->next_id;
-	transfer->easy = curl_easy_init();
-	ASSERT(transfer->easy);
+	transfer->easy = take_handle(http);
+	transfer->reloads = http->reloads;
 	transfer->body.limit = request->body_max ? request->body_max : LIMIT_HTTP_BODY_BYTES;
 	transfer->retry_after_ms = transfer->date_s = -1;
 	transfer->on_data = request->on_data;
@@ -473,8 +515,7 @@ uint64_t http_send(struct http *http, const struct http_request *request)
 	transfer->idle_timeout_ms = request->idle_timeout_ms ? request->idle_timeout_ms : 30000;
 	transfer->idle = timer_new(http->loop, on_idle, transfer);
 	timer_start(transfer->idle, transfer->idle_timeout_ms);
-	set_connection(http, transfer, request);
-	set_content(transfer, request);
+	set_request(transfer, request);
 	map_set(&http->transfers, id_key(&transfer->id), transfer);
 	if (http->inside)
 		wait_for_curl(transfer);
