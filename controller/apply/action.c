@@ -388,3 +388,9 @@ void action_release(struct action *action)
 	timer_free(action->retry);
 	action->retry = NULL;
 }
+
+bool action_met_another(const struct action *action)
+{
+	/* 201 is a creation; a repeated request finds its own object */
+	return action->act == ACT_CREATE && action->attempt_count && action->attempts[0].code == 200;
+}

@@ -314,11 +314,10 @@ static uint64_t ask(struct kube *kube, const struct kube_request *from, enum lan
 	return request->id;
 }
 
-/* An inventory goes with the writes it remembers: a crash in between must be as unlikely as it can be. */
 static enum lane lane_of(struct span path, const char *method, enum lane other)
 {
 	if (strcmp(method, "GET") && span_starts(path, "/apis/countersign.dev/") && strstr(path.data, "/applicationinventories/"))
-		return LANE_WRITE;
+		return LANE_INVENTORY;
 	return span_starts(path, "/apis/coordination.k8s.io/") ? LANE_URGENT : span_starts(path, "/apis/events.k8s.io/") ? LANE_EVENT :
 	       span_starts(path, "/apis/authorization.k8s.io/") ? LANE_READ : other;
 }

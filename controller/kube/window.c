@@ -8,7 +8,7 @@
 /* of so many turns one goes to what only tells; of fewer when much of it waits, so that it is never far behind */
 #define LOW_SHARE 64u
 #define LAG_SHARE 4u
-#define LAG_MOST 512u
+#define LAG_MOST 2048u
 
 void window_init(struct window *window)
 {

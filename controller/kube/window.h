@@ -18,8 +18,9 @@
 enum lane {
 	LANE_URGENT,     /* the lease: sent at once, not counted */
 	LANE_READ,       /* what a run waits for before it can plan */
-	LANE_WRITE,      /* governed writes, and the inventories that remember them */
-	LANE_BOOK,       /* status */
+	LANE_WRITE,      /* governed writes */
+	LANE_BOOK,       /* what waits for nothing else to be told: status */
+	LANE_INVENTORY,  /* what remembers the writes: the intents in the audit log do until then */
 	LANE_EVENT,      /* events: best effort */
 	LANE_COUNT,
 };

@@ -8,6 +8,7 @@
 #include "reconcile/interests.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
+#include "reconcile/owed.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
 #include "reconcile/turns.h"
@@ -173,6 +174,7 @@ void app_set_inventory(struct app *app, const struct inventory *inventory, const
 
 void app_free(struct app *app)
 {
+	owed_drop(app);
 	claims_forget(app);
 	turns_drop(app);
 	interests_leave(app);
@@ -194,6 +196,6 @@ void app_free(struct app *app)
 
 void app_forget_if_done(struct app *app)
 {
-	if (!app->present && !app->run && !app->inventory.count && app->core->objects && objects_ready(app->core->objects))
+	if (!app->present && !app->run && !app->owed && !app->inventory.count && app->core->objects && objects_ready(app->core->objects))
 		app_free(app);
 }

@@ -62,6 +62,7 @@ struct app {
 	struct digest inventory_written;    /* of the packed inventory last read or written; zero: not known, or gone */
 	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	struct book status_book, inventory_book;
+	char *owed;                         /* result that is recorded when the inventory is written (owed.h), or NULL */
 	struct report *report;              /* what is told of it; NULL before the first run */
 	bool unhealed;                      /* something that must not stay comes back with each write */
 

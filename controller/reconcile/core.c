@@ -17,6 +17,7 @@
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
+#include "reconcile/survey.h"
 #include "reconcile/turns.h"
 #include "reconcile/vetting.h"
 
@@ -66,7 +67,7 @@ static void on_stop_poll(void *data)
 {
 	struct core *core = data;
 
-	if (core->runs_active && clock_mono_ms() < core->stop_by_ms) {
+	if ((core->runs_active || core->owed) && clock_mono_ms() < core->stop_by_ms) {
 		timer_start(core->stop_timer, STOP_POLL_MS);
 		return;
 	}
@@ -262,6 +263,7 @@ static void start_work(struct core *core)
 	core->discovery = discovery_new(core->kube);
 	core->repos = repos_new(core);
 	core->live = live_new(core);
+	core->survey = survey_new(core->loop, core->kube);
 	turns_init(core);
 	core->vetting = vetting_new(core);
 	core->audit_retry = timer_new(core->loop, open_audit, core);
@@ -276,6 +278,7 @@ static void release(struct core *core)
 	lease_free(core->lease);
 	objects_free(core->objects);
 	live_free(core->live);
+	survey_free(core->survey);
 	vetting_free(core->vetting);
 	repos_free(core->repos);
 	discovery_free(core->discovery);

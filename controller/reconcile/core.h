@@ -7,6 +7,7 @@
  *   objects   our own kinds as watched: Applications, Projects, ImagePolicies, inventories, repository Secrets
  *   repos     Git repositories: polled, fetched, read
  *   live      the managed objects of the cluster, a few hundred bytes each
+ *   survey    whether an object is there that is not managed
  *   vetting   image reference -> digest -> evidence -> claims, each fetched and checked once
  *   run       one pass over one Application: the table of steps
  *   report    status, events of a run
@@ -42,6 +43,7 @@ struct run;
 struct objects;
 struct repos;
 struct live;
+struct survey;
 struct vetting;
 struct probe;
 struct reload;
@@ -70,6 +72,7 @@ struct core {
 	struct objects *objects;
 	struct repos *repos;
 	struct live *live;
+	struct survey *survey;
 	struct vetting *vetting;
 	struct probe *probe;
 	struct reload *reload;
@@ -84,6 +87,7 @@ struct core {
 	bool leading, stopping;
 	int exit_status;
 	size_t runs_active;
+	size_t owed;                      /* Applications whose result waits for their inventory */
 	struct turns turns;
 	size_t recovering;                /* interrupted syncs that are being resolved: no run begins before */
 };

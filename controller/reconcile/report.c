@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "kube/event.h"
 #include "reconcile/live.h"
+#include "reconcile/owed.h"
 
 static const char *const condition_names[CONDITION_COUNT] = { "Verified", "Synced", "Healthy", "Ready" };
 static const char *const truth_names[] = { "Unknown", "True", "False" };
@@ -280,6 +281,14 @@ struct writing {
 	struct book *book;    /* of the app; NULL: not kept in order */
 };
 
+/* A result waits for this: the run's, or one that is owed. */
+static void tell_inventory(struct app *app)
+{
+	if (app->run)
+		run_wake(app->run);
+	owed_pay(app);
+}
+
 /* A failed status write is repeated by the next run; the digest is forgotten so that it is not taken for written. */
 static void on_written(void *data, const struct kube_answer *answer)
 {
@@ -300,8 +309,8 @@ static void on_written(void *data, const struct kube_answer *answer)
 			report_write(app);
 		else if (again)
 			report_inventory(app);
-		else if (writing->book == &app->inventory_book && app->run)
-			run_wake(app->run);  /* its result waits for this */
+		else if (writing->book == &app->inventory_book)
+			tell_inventory(app);
 	}
 	free(writing->key);
 	free(writing);

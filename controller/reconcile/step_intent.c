@@ -7,9 +7,11 @@
 #include "gate/images.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
+#include "reconcile/owed.h"
 #include "reconcile/records.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
+#include "reconcile/turns.h"
 
 static size_t open_actions(struct run *run)
 {
@@ -43,6 +45,8 @@ enum step_result step_intent(struct run *run)
 		return run->intent_durable ? STEP_NEXT : run->err.reason[0] && !run->prune_refused ? STEP_FAIL : STEP_WAIT;
 	if (!open_actions(run))
 		return STEP_NEXT;
+	if (run->app->owed)
+		return STEP_WAIT;
 	if (!run->core->audit || !audit_log_ok(run->core->audit, &err)) {
 		if (!run->core->audit)
 			err = run->core->audit_error;
@@ -237,6 +241,16 @@ static void adopt_revision(struct run *run)
 	report_inventory(run->app);
 }
 
+/* Or leaves, where others wait for its place, and nothing went wrong. */
+static enum step_result wait_for_inventory(struct run *run)
+{
+	if (run->err.reason[0] || run->goal != GOAL_SYNC || !turns_wanted(run->core))
+		return STEP_WAIT;
+	owed_take(run);
+	run->applying = false;
+	return STEP_NEXT;
+}
+
 enum step_result step_settle(struct run *run)
 {
 	if (!run->intent_durable) {
@@ -252,7 +266,7 @@ enum step_result step_settle(struct run *run)
 	}
 	/* first the inventory, then the result: a crash in between leaves an open intent, by which recover.c finds what was made */
 	if (!run->result_asked && run->app->inventory_book.busy)
-		return STEP_WAIT;
+		return wait_for_inventory(run);
 	if (!run->result_asked) {
 		run->result_asked = true;
 		if (!run->core->audit) {

@@ -1,14 +1,15 @@
 /*
  * read: what the cluster has of the revision. Every kind in use is watched
  * (and may be read at all: what we cannot see we do not write). An object
- * that is not known as managed is read once, so that nothing of others is
- * taken over in silence; so is one of which fields are ignored.
+ * that is not known as managed is looked for once (survey.h), so that nothing
+ * of others is taken over in silence; so is one of which fields are ignored.
  */
 #include "api/tracking.h"
 #include "diff/ignore.h"
 #include "diff/posture.h"
 #include "reconcile/live.h"
 #include "reconcile/steps.h"
+#include "reconcile/survey.h"
 
 /* More at once would open connection after connection until the API server takes no more. */
 #define READS_MAX 32
@@ -55,6 +56,10 @@ static void read_object(struct run *run, const struct desired *desired)
 	map_set(&run->reads, span_of(desired->key), NULL);
 	run->reading++;
 	run_hold(run);
+	if (!as && *desired->namespace && !live_find(run->core->live, desired->key)) {
+		survey_read(run->core->survey, desired->kind_known, desired->namespace, desired->name, on_read, reading);
+		return;
+	}
 	/* rbac: reader get (Secrets: as the project's account) */
 	kube_get(run->core->kube, kube_path(run->arena, desired->kind_known, desired->namespace, desired->name), KUBE_JSON, as, on_read,
 		 reading);

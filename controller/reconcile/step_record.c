@@ -252,6 +252,10 @@ static void tell_events(struct run *run)
 		pruned += action->in_plan && action->act == ACT_DELETE;
 		if (action->in_plan && action->act == ACT_HEAL)
 			report_event(run->app, true, "DriftHealed", arena_printf(run->arena, "%s: %s", action->title, action->why));
+		if (action->in_plan && action_met_another(action))
+			report_event(run->app, true, "AdoptedUnseen",
+				     arena_printf(run->arena, "%s: an object of that name was there when it was written, though not a moment "
+						  "before; it is managed from now on", action->title));
 	}
 	if (!run->intent_durable || !(applied + pruned))
 		return;

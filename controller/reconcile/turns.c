@@ -142,6 +142,11 @@ void turns_end(struct run *run)
 	fill_soon(run->core);
 }
 
+bool turns_wanted(const struct core *core)
+{
+	return first_ready(&core->turns);
+}
+
 void turns_init(struct core *core)
 {
 	core->turns.timer = timer_new(core->loop, look, core);

@@ -22,6 +22,8 @@ void turns_drop(struct app *app);
 void turns_begin(struct run *run);
 void turns_progress(struct run *run);
 void turns_end(struct run *run);
+/* Whether others wait for a place: then a run does not stay for what can be done without it. */
+bool turns_wanted(const struct core *core);
 
 void turns_init(struct core *core);
 void turns_release(struct core *core);

@@ -3,7 +3,7 @@
 
 #include "kube/window.h"
 
-#define MANY 600
+#define MANY 3000
 
 static struct window window;
 static struct turn turns[MANY];
@@ -109,7 +109,7 @@ static void events_do_not_take_the_turns_of_books(void **state)
 
 	(void)state;
 	reset();
-	for (size_t i = 0; i < MANY; i++)
+	for (size_t i = 0; i < 600; i++)
 		window_queue(&window, &turns[i], i < 300 ? LANE_WRITE : i < 400 ? LANE_BOOK : LANE_EVENT);
 	for (size_t i = 0; i < 256; i++) {
 		struct turn *turn = window_next(&window);

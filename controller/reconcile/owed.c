@@ -1,0 +1,60 @@
+/* Results that wait for their inventory; see owed.h. */
+#include "reconcile/owed.h"
+
+#include "base/log.h"
+#include "reconcile/records.h"
+
+void owed_take(struct run *run)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct app *app = run->app;
+
+	ASSERT(!app->owed);
+	json_write(records_result(run), JSON_PLAIN, &text);
+	app->owed = str_take(&text);
+	app->core->owed++;
+}
+
+static void on_recorded(void *data, uint64_t seq, const struct error *err)
+{
+	char *key = data;
+
+	(void)seq;
+	if (err)
+		log_error(LOG_ERROR, "the result of a sync is not in the audit log", err, "app", key, NULL);
+	free(key);
+}
+
+static void record(struct app *app)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct core *core = app->core;
+	struct json *result;
+
+	if (!core->audit) {
+		log_error(LOG_ERROR, "the result of a sync is not in the audit log", &core->audit_error, "app", app->key, NULL);
+		return;
+	}
+	ASSERT(!json_parse(span_of(app->owed), arena, 0, &result, NULL));
+	audit_log_append(core->audit, result, on_recorded, mem_strdup(app->key));
+}
+
+void owed_pay(struct app *app)
+{
+	if (!app->owed || app->inventory_book.busy)
+		return;
+	record(app);
+	owed_drop(app);
+	if (app->run)
+		run_wake(app->run);
+	else
+		app_forget_if_done(app);
+}
+
+void owed_drop(struct app *app)
+{
+	if (!app->owed)
+		return;
+	free(TAKE(app->owed));
+	app->core->owed--;
+}
