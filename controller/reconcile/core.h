@@ -54,6 +54,7 @@ struct turns {
 	struct run *runs;                 /* that have one */
 	size_t at_work;
 	struct timer *timer;
+	struct timer *tidy;               /* runs while memory may be given back soon */
 	bool filling;
 };
 
