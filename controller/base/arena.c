@@ -1,4 +1,4 @@
-/* Blocks that double up to 256 KiB, and a list of things to release; see arena.h. */
+/* Blocks of a quarter of what is used, up to 256 KiB, and a list of things to release; see arena.h. */
 #include "base/arena.h"
 
 #include <stdalign.h>
@@ -95,10 +95,13 @@ void arena_cleanup(struct arena **arena)
 	*arena = NULL;
 }
 
+/* A quarter: what the last block leaves unused is little beside the rest. */
 static size_t next_size(const struct arena *arena, size_t wanted)
 {
-	size_t size = arena->block->size * 2;
+	size_t size = arena->used / 4 - arena->used / 4 % BLOCK_FIRST;
 
+	if (size < BLOCK_FIRST)
+		size = BLOCK_FIRST;
 	if (size > BLOCK_MOST)
 		size = BLOCK_MOST;
 	return size < wanted ? wanted : size;

@@ -52,7 +52,8 @@ struct request {
 	const char *method;            /* literals of the callers, as are the media types */
 	const char *accept, *content_type;
 	char *path, *as, *audit_id;
-	struct str body;
+	char *body;                    /* of body_length; NULL once it was sent */
+	size_t body_length;
 	bool governed;
 	int64_t sent_ms;
 	kube_done *on_done;
@@ -122,7 +123,7 @@ static void request_free(struct request *request)
 	free(request->path);
 	free(request->as);
 	free(request->audit_id);
-	str_release(&request->body);
+	free(request->body);
 	free(request);
 }
 
@@ -255,7 +256,7 @@ static void send(struct request *request)
 	struct http_request http = {
 		.method = request->method,
 		.path = request->path,
-		.body = str_span(&request->body),
+		.body = span_make(request->body, request->body ? request->body_length : 0),
 		.timeout_ms = REQUEST_TIMEOUT_MS,
 		.on_done = on_answer,
 		.data = request,
@@ -271,7 +272,7 @@ static void send(struct request *request)
 	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
 	http.headers = headers.list;
 	request->http_id = http_send(kube->http, &http);
-	str_release(&request->body);
+	free(TAKE(request->body));
 }
 
 /* Sends what may be sent now. */
@@ -304,7 +305,9 @@ static uint64_t ask(struct kube *kube, const struct kube_request *from, enum lan
 	request->path = mem_strdup(from->path);
 	request->as = copy(from->as);
 	request->audit_id = copy(from->audit_id);
-	str_add(&request->body, from->body);
+	/* thousands may wait: no byte more than it takes */
+	request->body = from->body.length ? mem_strndup(from->body.data, from->body.length) : NULL;
+	request->body_length = from->body.length;
 	request->governed = governed;
 	request->on_done = from->on_done;
 	request->data = from->data;

@@ -11,7 +11,7 @@ void owed_take(struct run *run)
 
 	ASSERT(!app->owed);
 	json_write(records_result(run), JSON_PLAIN, &text);
-	app->owed = str_take(&text);
+	app->owed = mem_strdup(str_c(&text));
 	app->core->owed++;
 }
 
