@@ -77,13 +77,27 @@ static bool repeats(const struct element *element)
 	return element->kind == STAR || element->kind == GLOBSTAR;
 }
 
+/* What stands before the first character with a meaning of its own; most patterns fail or are decided there. */
+static size_t literal_prefix(struct span pattern)
+{
+	size_t length = 0;
+
+	while (length < pattern.length && !strchr("*?[\\", pattern.data[length]))
+		length++;
+	return length;
+}
+
 /* Whether one brace-free pattern matches the whole text. */
 static bool match_plain(struct span pattern, struct span text, enum glob_flags flags)
 {
 	struct element elements[LIMIT_GLOB_BYTES];
-	bool active[LIMIT_GLOB_BYTES + 1] = { true };
-	size_t count = 0;
+	bool active[LIMIT_GLOB_BYTES + 1] = { true }, next[LIMIT_GLOB_BYTES + 1];
+	size_t count = 0, prefix = literal_prefix(pattern);
 
+	if (!span_equal(span_sub(text, 0, prefix), span_sub(pattern, 0, prefix)))
+		return false;
+	if (prefix == pattern.length)
+		return text.length == prefix;
 	for (size_t at = 0, used; at < pattern.length; at += used) {
 		used = parse_element(pattern, at, flags, &elements[count++]);
 		if (!used)
@@ -92,7 +106,7 @@ static bool match_plain(struct span pattern, struct span text, enum glob_flags f
 	for (size_t i = 0; i < count && repeats(&elements[i]); i++)
 		active[i + 1] = true;
 	for (size_t t = 0; t < text.length; t++) {
-		bool next[LIMIT_GLOB_BYTES + 1], any = false;
+		bool any = false;
 
 		memset(next, false, count + 1);
 		for (size_t i = 0; i < count; i++) {

@@ -167,9 +167,9 @@ static void write_string(struct span text, struct str *out)
 		str_add(out, span_sub(text, plain, i - plain));
 		plain = i + 1;
 		if (c == '"' || c == '\\')
-			str_addf(out, "\\%c", c);
+			str_add(out, span_make((const char[]){ '\\', (char)c }, 2));
 		else if (c >= 8 && c <= 13 && c != 11)
-			str_addf(out, "\\%c", shorts[c - 8]);
+			str_add(out, span_make((const char[]){ '\\', shorts[c - 8] }, 2));
 		else
 			str_addf(out, "\\u%04x", c);
 	}

@@ -184,18 +184,24 @@ void str_addc(struct str *s, char c)
 
 void str_vaddf(struct str *s, const char *format, va_list args)
 {
+	size_t free_bytes = s->data ? s->capacity - s->length : 0;
 	va_list again;
 	char *room;
 	int length;
 
+	/* most often it fits: then it is formatted once */
 	va_copy(again, args);
-	length = vsnprintf(NULL, 0, format, again);
+	length = vsnprintf(free_bytes ? s->data + s->length : NULL, free_bytes, format, again);
 	va_end(again);
 	ASSERT(length >= 0);
 	room = str_reserve(s, (size_t)length);
-	if (!room)
+	if (!room) {
+		if (free_bytes)
+			s->data[s->length] = '\0';
 		return;
-	vsnprintf(room, (size_t)length + 1, format, args);
+	}
+	if ((size_t)length >= free_bytes)
+		vsnprintf(room, (size_t)length + 1, format, args);
 	str_grew(s, (size_t)length);
 }
 

@@ -255,7 +255,9 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	log_line(LOG_DEBUG, "live object", "key", object->key, "version", object->resource_version, "health", health_name(object->health),
 		 "app", app ? app->key : NULL, "changed", changed ? "true" : "false", "from", quietly ? "answer" : "watch", NULL);
 	drifted = app && is_drifted(object, item_of(app, object->key));
-	keep_drifted(object, from, drifted);
+	/* the answer to our own write: taken in again when the inventory says so, too */
+	if (!quietly || !drifted || !is_being_written(app))
+		keep_drifted(object, from, drifted);
 	if (changed && !quietly)
 		tell(app, (drifted && !is_being_written(app)) || object->posture || (object->extras_text && !digest_is_zero(&object->extras)));
 }
