@@ -196,15 +196,15 @@ static bool is_conflict_of_fields(const struct kube_answer *answer)
 /* Whether the same request may succeed later, and how long to wait; -1: no. */
 static int64_t retry_wait(struct action *action, const struct kube_answer *answer)
 {
-	int64_t wait = RETRY_FIRST_MS << (action->failures < 5 ? action->failures : 5);
+	int64_t wait = RETRY_FIRST_MS << (action->failures < 5 ? action->failures : 5), told = kube_status_wait_ms(answer->status, answer->retry_after_ms);
 
 	if (action->kind_later && answer->err->kind == ERROR_NOT_FOUND)
 		return action->failures < LATER_FAILURES_MAX ? LATER_RETRY_MS : -1;
 	if (answer->err->kind != ERROR_TRANSIENT || action->failures >= FAILURES_MAX || action->attempt_count >= ATTEMPTS_MAX - 2)
 		return -1;
-	if (answer->retry_after_ms > wait)
-		wait = answer->retry_after_ms > 60000 ? 60000 : answer->retry_after_ms;
-	return wait > RETRY_MOST_MS && answer->retry_after_ms < 0 ? RETRY_MOST_MS : wait + (int64_t)rand_below(100);
+	if (told >= wait)
+		return told;
+	return wait > RETRY_MOST_MS ? RETRY_MOST_MS : wait + (int64_t)rand_below(100);
 }
 
 static void note(struct action *action, int code)

@@ -95,11 +95,12 @@ class Crash(Plan):
 
 
 class Fault(Plan):
-    """`damage` to every request of `which`, from the `first` such on, every `every`-th, at most `times` times in the run."""
+    """`damage` to every request of `which`, from the `first` such on, every `every`-th, at most `times` times in the run. More than `more` times
+    the usual number of requests and `each` for every damage is a storm."""
 
-    def __init__(self, name, which, damage, first=1, every=1, times=None, again=0, more=2.0):
+    def __init__(self, name, which, damage, first=1, every=1, times=None, again=0, more=2.0, each=10):
         self.name, self.which, self.damage, self.first, self.every, self.times, self.again = name, which, damage, first, every, times, again
-        self.more, self.seen, self.to_writes, self.lock = more, 0, 0, threading.Lock()
+        self.more, self.each, self.seen, self.to_writes, self.lock = more, each, 0, 0, threading.Lock()
 
     def __call__(self, request):
         if not self.which(request):
@@ -123,7 +124,7 @@ class Fault(Plan):
         if not self.fired:
             return "the fault never took place"
         usual, asked = len(reference.proxy.ledger), len(seen.proxy.ledger)
-        limit = usual * self.more + 10 * len(self.fired)
+        limit = usual * self.more + self.each * len(self.fired)
         return f"a storm: {asked} requests, without the fault {usual}, accepted {limit:g}" if asked > limit else ""
 
 
@@ -227,7 +228,14 @@ def lost_answer(exchange):
 
 
 def status(code, reason, *headers):
+    """Nothing was done; the server says so."""
     return lambda exchange: exchange.fail(code, reason, f"{reason}, by the torture rig", headers)
+
+
+def away(code="429", after="1"):
+    """The server sends it away unheard."""
+    reasons = {"429": "TooManyRequests", "503": "ServiceUnavailable"}
+    return status(int(code), reasons[code], *([("Retry-After", after)] if after else []))
 
 
 def expired_in_stream(exchange):
@@ -250,8 +258,18 @@ def faults():
         Fault("watches reset at once", watches, lambda e: e.reset(), every=2, times=40, more=4),
         Fault("410 to watches", watches, status(410, "Expired"), first=3, every=3, times=20, more=4),
         Fault("410 inside watches", watches, expired_in_stream, first=3, every=3, times=20, more=4),
-        Fault("429 with Retry-After 1", ordinary, status(429, "TooManyRequests", ("Retry-After", "1")), first=20, every=8, times=25),
-        Fault("429 with Retry-After 1 to writes", governed, status(429, "TooManyRequests", ("Retry-After", "1")), every=3, times=15),
+        Fault("429 with Retry-After 1", ordinary, away(), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to writes", governed, away(), every=3, times=15, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to reads", reads, away(), first=10, every=5, times=25, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to lists", lists, away(), every=2, times=15, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to watches", watches, away(), every=2, times=15, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to our books", own_books, away(), every=2, times=25, more=1.3, each=3),
+        Fault("429 that names no time", ordinary, away(after=""), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("429 with Retry-After 0, five in a row", reads, away(after="0"), first=30, times=5, more=1.3, each=3),
+        Fault("429 with a date in the past", ordinary, away(after="Wed, 21 Oct 2015 07:28:00 GMT"), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("429 with a negative Retry-After", ordinary, away(after="-7"), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("503 with Retry-After 1", ordinary, away("503"), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("503 with Retry-After 1 to watches", watches, away("503"), every=2, times=15, more=1.3, each=3),
         Fault("a run of 503 to everything but watches", ordinary, status(503, "ServiceUnavailable"), first=40, times=12),
         Fault("a run of 500 to writes", governed, status(500, "InternalError"), first=5, times=4),
         Fault("504 to reads", reads, status(504, "Timeout"), first=20, every=10, times=12),
