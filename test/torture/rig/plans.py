@@ -6,10 +6,14 @@ FAULTS. The oracle does the rest.
 
 import json
 import random
+import re
 import threading
 import time
 
 from harness.wait import until
+
+
+OBJECT = re.compile(r"/namespaces/app-[^/]+/[a-z]+/[^/]+$")
 
 
 class Plan:
@@ -96,14 +100,14 @@ class Crash(Plan):
 
 class Fault(Plan):
     """`damage` to every request of `which`, from the `first` such on, every `every`-th, at most `times` times in the run. More than `more` times
-    the usual number of requests and `each` for every damage is a storm."""
+    the usual number of requests and `each` for every damage is a storm. `within`: only in these phases."""
 
-    def __init__(self, name, which, damage, first=1, every=1, times=None, again=0, more=2.0, each=10):
+    def __init__(self, name, which, damage, first=1, every=1, times=None, again=0, more=2.0, each=10, within=None):
         self.name, self.which, self.damage, self.first, self.every, self.times, self.again = name, which, damage, first, every, times, again
-        self.more, self.each, self.seen, self.to_writes, self.lock = more, each, 0, 0, threading.Lock()
+        self.within, self.more, self.each, self.seen, self.to_writes, self.lock = within, more, each, 0, 0, threading.Lock()
 
     def __call__(self, request):
-        if not self.which(request):
+        if not self.which(request) or (self.within and self.run.phase not in self.within):
             return None
         with self.lock:
             self.seen += 1
@@ -182,6 +186,11 @@ def reads(request):
     return request.method == "GET" and not request.watch
 
 
+def object_reads(request):
+    """Of one managed object: a look before a deletion, or after a watch told that it is gone."""
+    return reads(request) and OBJECT.search(request.path.split("?")[0]) is not None
+
+
 def lists(request):
     return request.list
 
@@ -238,6 +247,15 @@ def away(code="429", after="1"):
     return status(int(code), reasons[code], *([("Retry-After", after)] if after else []))
 
 
+def not_found_unsaid(exchange):
+    """500 where the server says 404: that an object is gone is not told."""
+    answer = exchange.forward()
+    if answer.status == 404:
+        exchange.fail(500, "InternalError", "no 404, by the torture rig")
+    else:
+        exchange.deliver(answer)
+
+
 def expired_in_stream(exchange):
     """410 inside a watch that began well, as the API server sends it: HTTP 200 and an event ERROR."""
     event = {"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
@@ -277,6 +295,7 @@ def faults():
         Fault("writes done, answer lost", governed, lost_answer, first=2, every=4, times=12, again=1),
         Fault("our books written, answer lost", own_books, lost_answer, first=2, every=4, times=12),
         Fault("writes reset before they arrive", governed, lambda e: e.reset(), first=2, every=4, times=12),
+        Fault("500 where an object is gone", object_reads, not_found_unsaid, every=2, within=("prune", "drift", "deletion")),
         Fault("lists cut in half", lists, half, every=2, times=15),
         Fault("reads cut in half", reads, half, first=10, every=6, times=15),
         Fault("reads with broken JSON", reads, broken_json, first=10, every=6, times=15),
