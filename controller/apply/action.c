@@ -240,7 +240,19 @@ static bool rests_on_version(const struct action *action)
 	return action->stage == STAGE_OWN || action->stage == STAGE_STRIP;
 }
 
-/* The object as it is now: gone, another one of that name, taken over by another Application, or to be deleted in this version. */
+/* Its deletion was accepted, as ours is when its answer was lost or we crashed; what is left to do is the garbage collector's. Not so one
+ * that was to leave its own objects behind. */
+static bool is_leaving(const struct json *object)
+{
+	const struct json *metadata = json_get(object, "metadata"), *finalizers = json_get(metadata, "finalizers");
+
+	for (size_t i = 0; i < json_count(finalizers); i++)
+		if (span_is(json_text_span(json_at(finalizers, i)), "orphan"))
+			return false;
+	return json_get_text(metadata, "deletionTimestamp") != NULL;
+}
+
+/* The object as it is now: gone, going, another one of that name, taken over by another Application, or to be deleted in this version. */
 static void on_looked(void *data, const struct kube_answer *answer)
 {
 	struct action *action = data;
@@ -253,7 +265,7 @@ static void on_looked(void *data, const struct kube_answer *answer)
 			fail(action, answer->err);
 		return;
 	}
-	if (answer->err || !uid || strcmp(uid, action->uid) || action->rules->is_others(action, answer->object, action->data)) {
+	if (answer->err || !uid || strcmp(uid, action->uid) || is_leaving(answer->object) || action->rules->is_others(action, answer->object, action->data)) {
 		finish(action);
 		return;
 	}

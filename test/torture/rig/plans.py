@@ -12,6 +12,8 @@ import time
 
 from harness.wait import until
 
+from .streams import doubled, dropped, reordered, rewritten, small_pages, trickle
+
 
 OBJECT = re.compile(r"/namespaces/app-[^/]+/[a-z]+/[^/]+$")
 
@@ -153,6 +155,68 @@ class Outage(Fault):
         return self.damage
 
 
+class Pages(Fault):
+    """Lists of managed objects come in pages of three, and each `every`-th continuation is refused: its token is too old. The
+    controller is started again before the drift is made, so that there is something to list."""
+
+    def __init__(self, name, every, times):
+        super().__init__(name, lambda request: request.list and "/apis/countersign.dev/" not in request.path, small_pages, more=4)
+        self.pages, self.refused, self.expired, self.times_refused = 0, 0, every, times
+
+    def phase(self, name):
+        if name == "drift":
+            self.run.site.controller.restart()
+
+    def __call__(self, request):
+        damage = super().__call__(request)
+        if damage is None or "continue=" not in request.path:
+            return damage
+        with self.lock:
+            self.pages += 1
+            if self.pages % self.expired or self.refused >= self.times_refused:
+                return damage
+            self.refused += 1
+        return status(410, "Expired")
+
+    def judge(self, reference, seen):
+        return super().judge(reference, seen) or ("" if self.refused else "no continuation was refused")
+
+
+class StaleLists(Plan):
+    """The controller is killed and started again before the drift is made; then each kind's first list is that of an earlier time, the watch goes
+    on from there, as a lagging API server answers. What it declares anew may be applied once more."""
+
+    again, name = 1, "lists of an earlier time after a restart"
+
+    def begin(self, run):
+        super().begin(run)
+        self.old, self.back, self.lock = {}, None, threading.Lock()
+
+    def phase(self, name):
+        if name == "update":
+            self.remember()
+        if name == "drift":
+            self.run.site.controller.kill()
+            self.back = set(self.old)
+            self.run.site.controller.start()
+            until("the earlier lists to be told", lambda: len(self.fired) >= len(self.old), seconds=30)
+
+    def remember(self):
+        """The lists as they are now, by the paths that the controller asked for."""
+        for request in list(self.run.proxy.ledger):
+            kind = request.path.split("?")[0].rsplit("/", 1)[1]
+            if request.list and kind in ("configmaps", "services", "deployments") and request.path not in self.old:
+                self.old[request.path] = self.run.kube.request("GET", request.path)
+
+    def __call__(self, request):
+        with self.lock:
+            if not self.back or request.path not in self.back:
+                return None
+            self.back.discard(request.path)
+        self.fired.append(str(request))
+        return lambda exchange: exchange.say(200, self.old[request.path])
+
+
 class LogFault(Plan):
     """The n-th call of a place in the log's writer fails (fault points of the sanitized build, controller/base/fault.h)."""
 
@@ -274,6 +338,12 @@ def faults():
     return [
         Fault("watches cut after 1 KB (FIN), each second one", watches, cut_after(1024), every=2, times=40, more=4),
         Fault("watches reset at once", watches, lambda e: e.reset(), every=2, times=40, more=4),
+        Fault("watch events doubled", watches, rewritten(doubled)),
+        Fault("watch events in another order of objects", watches, rewritten(reordered, window=0.4)),
+        Fault("watch events dropped, then 410", watches, rewritten(dropped, window=0.4), first=8, every=2, times=20, more=4),
+        Fault("504 of a version that is yet to come, to watches", watches, status(504, "Timeout", ("Retry-After", "1")), every=2, times=15, more=1.3, each=3),
+        Pages("410 to the continuation of lists", 2, 10),
+        StaleLists(),
         Fault("410 to watches", watches, status(410, "Expired"), first=3, every=3, times=20, more=4),
         Fault("410 inside watches", watches, expired_in_stream, first=3, every=3, times=20, more=4),
         Fault("429 with Retry-After 1", ordinary, away(), first=20, every=8, times=25, more=1.3, each=3),
@@ -298,6 +368,10 @@ def faults():
         Fault("500 where an object is gone", object_reads, not_found_unsaid, every=2, within=("prune", "drift", "deletion")),
         Fault("lists cut in half", lists, half, every=2, times=15),
         Fault("reads cut in half", reads, half, first=10, every=6, times=15),
+        *(Fault(f"reads cut after {n} bytes", reads, cut_after(n), first=10, every=6, times=12) for n in (0, 1, 57, 400)),
+        *(Fault(f"answers to writes cut after {n} bytes", governed, cut_after(n), first=3, every=5, times=8, again=1) for n in (0, 1, 57, 400)),
+        Fault("an answer to a read trickles", reads, trickle, first=60, times=1),
+        Fault("an answer to a write trickles", governed, trickle, first=6, times=1, again=1),
         Fault("reads with broken JSON", reads, broken_json, first=10, every=6, times=15),
         Fault("answers to writes with broken JSON", governed, broken_json, first=3, every=5, times=8, again=1),
         Fault("401 once", ordinary, status(401, "Unauthorized"), first=60, times=1),
