@@ -196,15 +196,15 @@ static bool is_conflict_of_fields(const struct kube_answer *answer)
 /* Whether the same request may succeed later, and how long to wait; -1: no. */
 static int64_t retry_wait(struct action *action, const struct kube_answer *answer)
 {
-	int64_t wait = RETRY_FIRST_MS << (action->failures < 5 ? action->failures : 5);
+	int64_t wait = RETRY_FIRST_MS << (action->failures < 5 ? action->failures : 5), told = kube_status_wait_ms(answer->status, answer->retry_after_ms);
 
 	if (action->kind_later && answer->err->kind == ERROR_NOT_FOUND)
 		return action->failures < LATER_FAILURES_MAX ? LATER_RETRY_MS : -1;
 	if (answer->err->kind != ERROR_TRANSIENT || action->failures >= FAILURES_MAX || action->attempt_count >= ATTEMPTS_MAX - 2)
 		return -1;
-	if (answer->retry_after_ms > wait)
-		wait = answer->retry_after_ms > 60000 ? 60000 : answer->retry_after_ms;
-	return wait > RETRY_MOST_MS && answer->retry_after_ms < 0 ? RETRY_MOST_MS : wait + (int64_t)rand_below(100);
+	if (told >= wait)
+		return told;
+	return wait > RETRY_MOST_MS ? RETRY_MOST_MS : wait + (int64_t)rand_below(100);
 }
 
 static void note(struct action *action, int code)
@@ -240,7 +240,19 @@ static bool rests_on_version(const struct action *action)
 	return action->stage == STAGE_OWN || action->stage == STAGE_STRIP;
 }
 
-/* The object as it is now: gone, another one of that name, taken over by another Application, or to be deleted in this version. */
+/* Its deletion was accepted, as ours is when its answer was lost or we crashed; what is left to do is the garbage collector's. Not so one
+ * that was to leave its own objects behind. */
+static bool is_leaving(const struct json *object)
+{
+	const struct json *metadata = json_get(object, "metadata"), *finalizers = json_get(metadata, "finalizers");
+
+	for (size_t i = 0; i < json_count(finalizers); i++)
+		if (span_is(json_text_span(json_at(finalizers, i)), "orphan"))
+			return false;
+	return json_get_text(metadata, "deletionTimestamp") != NULL;
+}
+
+/* The object as it is now: gone, going, another one of that name, taken over by another Application, or to be deleted in this version. */
 static void on_looked(void *data, const struct kube_answer *answer)
 {
 	struct action *action = data;
@@ -253,7 +265,7 @@ static void on_looked(void *data, const struct kube_answer *answer)
 			fail(action, answer->err);
 		return;
 	}
-	if (answer->err || !uid || strcmp(uid, action->uid) || action->rules->is_others(action, answer->object, action->data)) {
+	if (answer->err || !uid || strcmp(uid, action->uid) || is_leaving(answer->object) || action->rules->is_others(action, answer->object, action->data)) {
 		finish(action);
 		return;
 	}

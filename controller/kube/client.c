@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/metric.h"
+#include "base/rand.h"
 #include "io/file.h"
 #include "kube/status.h"
 #include "kube/window.h"
@@ -16,6 +17,12 @@
 #define REQUEST_TIMEOUT_MS 30000
 #define TOKEN_MAX_AGE_MS 30000
 #define TOKEN_BYTES_MAX (64u << 10)
+/* A request that may be sent again is, so often and for so long in all; then its caller hears of it. */
+#define AGAIN_MOST 5u
+#define AGAIN_MOST_MS 60000
+#define BROKEN_WAIT_MS 500
+/* A server that told nothing for so long is away: requests that break then are not sent again. */
+#define AWAY_MS 10000
 
 struct kube {
 	struct http *http;
@@ -25,6 +32,7 @@ struct kube {
 	int64_t token_read_ms;
 	int64_t ahead_s;               /* our clock before the server's */
 	bool ahead_known;
+	int64_t answered_ms;           /* when the server last answered anything, or when we began */
 	struct loop *loop;
 	bool (*is_leading)(const void *);
 	const void *lease;
@@ -33,6 +41,8 @@ struct kube {
 	uint64_t next_id;
 	bool pumping;
 };
+
+#define LEASES "/apis/coordination.k8s.io/"
 
 /* One request as it is asked for. */
 struct kube_request {
@@ -52,10 +62,12 @@ struct request {
 	const char *method;            /* literals of the callers, as are the media types */
 	const char *accept, *content_type;
 	char *path, *as, *audit_id;
-	char *body;                    /* of body_length; NULL once it was sent */
+	char *body;                    /* of body_length; NULL when there is none, or none is needed any more */
 	size_t body_length;
-	bool governed;
-	int64_t sent_ms;
+	bool governed, once;           /* once: who asks counts its attempts (apply/) or has a pace of its own (the lease) */
+	unsigned again;                /* how often it was sent again */
+	int64_t sent_ms, waited_ms;
+	struct timer *wait;            /* NULL: it never waited to be sent again */
 	kube_done *on_done;
 	void *data;
 };
@@ -106,6 +118,7 @@ struct kube *kube_new(struct loop *loop, const struct kube_config *config, const
 
 	kube->http = http_new(loop, &http);
 	kube->loop = loop;
+	kube->answered_ms = clock_mono_ms();
 	window_init(&kube->window);
 	kube->server = mem_strdup(config->server);
 	kube->impersonate = config->impersonate ? mem_strdup(config->impersonate) : NULL;
@@ -120,6 +133,7 @@ static struct span id_key(const uint64_t *id)
 
 static void request_free(struct request *request)
 {
+	timer_free(request->wait);
 	free(request->path);
 	free(request->as);
 	free(request->audit_id);
@@ -170,6 +184,80 @@ static void count(const struct request *request, int status)
 	metric_observe(METRIC_API_REQUEST_SECONDS, (double)(clock_mono_ms() - request->sent_ms) / 1e3, request->method, NULL);
 }
 
+/* What an HTTP answer means; `err` is filled, and answer->err set, unless it is good. */
+static void read_answer(const struct request *request, const struct http_answer *http, struct kube_answer *answer, struct error *err)
+{
+	bool good = http->status >= 200 && http->status < 300;
+
+	if (!http->status) {
+		answer->err = err;
+		return;
+	}
+	if (json_parse(http->body, answer->arena, 0, &answer->object, err) && good) {
+		error_wrap(err, "the API server's answer");
+		err->kind = ERROR_TRANSIENT;  /* cut or garbled on its way: nothing that a person could mend, so tried again */
+		answer->err = err;
+	} else if (!good) {
+		(is_of_secret(span_of(request->path)) ? kube_status_error_of_secret : kube_status_error)(http->status, answer->object, err);
+		answer->err = err;
+	}
+}
+
+static void note_server(struct kube *kube, const struct http_answer *http)
+{
+	if (http->status)
+		kube->answered_ms = clock_mono_ms();
+	if (http->date_s >= 0) {
+		kube->ahead_s = clock_wall_ns() / 1000000000 - http->date_s;
+		kube->ahead_known = true;
+	}
+	if (http->status == 401)
+		kube->token_read_ms = 0;
+}
+
+/* No answer came, or none that is whole; a time-out is none of these, since it has cost its 30 s already. */
+static bool is_broken(const struct kube_answer *answer)
+{
+	return answer->err && (answer->status ? answer->status < 300 : !strcmp(answer->err->reason, "ConnectionError"));
+}
+
+/*
+ * In how many ms we send the same request once more, so that one refusal or one cut does not cost a whole run; -1: not, its caller hears of it.
+ * The server did nothing of what it answered with 429 or 503. What a broken connection or a 504 left of a write nobody knows: only reads go again.
+ */
+static int64_t again_in(const struct request *request, const struct kube_answer *answer)
+{
+	bool reads = !strcmp(request->method, "GET");
+	int64_t wait = -1;
+
+	if (request->once || request->again >= AGAIN_MOST)
+		return -1;
+	if (answer->status != 504 || reads)
+		wait = kube_status_wait_ms(answer->status, answer->retry_after_ms);
+	if (wait < 0 && reads && is_broken(answer) && clock_mono_ms() - request->kube->answered_ms < AWAY_MS)
+		wait = BROKEN_WAIT_MS + (int64_t)rand_below(BROKEN_WAIT_MS);
+	return wait < 0 || request->waited_ms >= AGAIN_MOST_MS ? -1 : wait;
+}
+
+static void on_wait_over(void *data)
+{
+	struct request *request = data;
+
+	window_queue(&request->kube->window, &request->turn, request->turn.lane);
+	pump(request->kube);
+}
+
+/* Its turn is given back meanwhile: those that wait hold up nobody. */
+static void send_later(struct request *request, int64_t wait_ms)
+{
+	request->http_id = 0;
+	request->again++;
+	request->waited_ms += wait_ms;
+	if (!request->wait)
+		request->wait = timer_new(request->kube->loop, on_wait_over, request);
+	timer_start(request->wait, wait_ms);
+}
+
 static void on_answer(void *data, const struct http_answer *http)
 {
 	struct request *request = data;
@@ -178,32 +266,20 @@ static void on_answer(void *data, const struct http_answer *http)
 	struct kube_answer answer = { .status = http->status, .arena = arena, .body = http->body,
 				      .retry_after_ms = http->retry_after_ms };
 	struct error err = http->err;
+	int64_t wait;
 
 	count(request, http->status);
-	if (!http->status) {
-		answer.err = &err;
-	} else {
-		bool good = http->status >= 200 && http->status < 300;
-
-		if (json_parse(http->body, arena, 0, &answer.object, &err) && good) {
-			error_wrap(&err, "the API server's answer");
-			err.kind = ERROR_TRANSIENT;  /* cut or garbled on its way: nothing that a person could mend, so tried again */
-			answer.err = &err;
-		} else if (!good) {
-			(is_of_secret(span_of(request->path)) ? kube_status_error_of_secret : kube_status_error)(http->status, answer.object, &err);
-			answer.err = &err;
-		}
-	}
-	if (http->date_s >= 0) {
-		request->kube->ahead_s = clock_wall_ns() / 1000000000 - http->date_s;
-		request->kube->ahead_known = true;
-	}
-	if (http->status == 401)
-		kube->token_read_ms = 0;
-	map_remove(&kube->requests, id_key(&request->id));
+	read_answer(request, http, &answer, &err);
+	note_server(kube, http);
 	window_done(&kube->window, &request->turn, http->status == 429, clock_mono_ms());
-	request->on_done(request->data, &answer);
-	request_free(request);
+	wait = again_in(request, &answer);
+	if (wait >= 0) {
+		send_later(request, wait);
+	} else {
+		map_remove(&kube->requests, id_key(&request->id));
+		request->on_done(request->data, &answer);
+		request_free(request);
+	}
 	pump(kube);
 }
 
@@ -249,7 +325,7 @@ static void refuse_not_leader(void *data)
 }
 
 /* What a request may rest on is looked at when it is sent, not when it was asked for. */
-static void send(struct request *request)
+static void send_now(struct request *request)
 {
 	struct kube *kube = request->kube;
 	struct headers headers;
@@ -272,7 +348,8 @@ static void send(struct request *request)
 	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
 	http.headers = headers.list;
 	request->http_id = http_send(kube->http, &http);
-	free(TAKE(request->body));
+	if (request->once)
+		free(TAKE(request->body));
 }
 
 /* Sends what may be sent now. */
@@ -284,7 +361,7 @@ static void pump(struct kube *kube)
 		return;
 	kube->pumping = true;
 	while ((turn = window_next(&kube->window)) != NULL)
-		send((struct request *)turn);
+		send_now((struct request *)turn);
 	kube->pumping = false;
 }
 
@@ -309,6 +386,7 @@ static uint64_t ask(struct kube *kube, const struct kube_request *from, enum lan
 	request->body = from->body.length ? mem_strndup(from->body.data, from->body.length) : NULL;
 	request->body_length = from->body.length;
 	request->governed = governed;
+	request->once = governed || span_starts(span_of(from->path), LEASES);
 	request->on_done = from->on_done;
 	request->data = from->data;
 	map_set(&kube->requests, id_key(&request->id), request);
@@ -321,7 +399,7 @@ static enum lane lane_of(struct span path, const char *method, enum lane other)
 {
 	if (strcmp(method, "GET") && span_starts(path, "/apis/countersign.dev/") && strstr(path.data, "/applicationinventories/"))
 		return LANE_INVENTORY;
-	return span_starts(path, "/apis/coordination.k8s.io/") ? LANE_URGENT : span_starts(path, "/apis/events.k8s.io/") ? LANE_EVENT :
+	return span_starts(path, LEASES) ? LANE_URGENT : span_starts(path, "/apis/events.k8s.io/") ? LANE_EVENT :
 	       span_starts(path, "/apis/authorization.k8s.io/") ? LANE_READ : other;
 }
 

@@ -2,6 +2,12 @@
  * Requests to one API server. Answers are parsed into an arena that lives for
  * the callback. Errors come classified (kube/status.h).
  *
+ * What the server sent away unheard (429, 503 with Retry-After), and a read that
+ * broke on its way, is sent again after the time it named, at most five times
+ * and for a minute, and waits for that outside of the window; only then does
+ * its caller hear of it. Not so a governed write, of which apply/ counts every
+ * attempt, nor the lease, which has a pace of its own. reliability.md section 3.
+ *
  * Reading is open to every layer above. Writing is not: bookkeeping (our own
  * objects' status, the inventory, events, the lease) goes by kube_bookkeep,
  * which refuses any path but those; everything else by kube_write

@@ -1,6 +1,12 @@
 /* The one table of refusals; see status.h. */
 #include "kube/status.h"
 
+#include "base/rand.h"
+
+#define WAIT_UNTOLD_MS 1000
+#define WAIT_LEAST_MS 100
+#define WAIT_MOST_MS 60000
+
 /* First match wins; "" and 0 match anything. */
 static const struct {
 	int code;
@@ -109,6 +115,17 @@ int kube_status_error_of_secret(int status, const struct json *body, struct erro
 	add_fields(json_path(body, "details", "causes", NULL), &fields);
 	return error_set(err, full.kind, full.reason, "the API server refused the Secret%s%s%s%.*s (HTTP %d); its message may hold content and is left out",
 			 fields.length ? " for " : "", fields.length ? str_c(&fields) : "", denied.length ? ": " : "", SPAN_ARG(denied), status);
+}
+
+int64_t kube_status_wait_ms(int status, int64_t retry_after_ms)
+{
+	int64_t wait = retry_after_ms < 0 ? WAIT_UNTOLD_MS : retry_after_ms < WAIT_LEAST_MS ? WAIT_LEAST_MS : retry_after_ms;
+
+	/* a 503, or a 504 of a version that is yet to come, without a time says nothing of when it ends */
+	if (status != 429 && ((status != 503 && status != 504) || retry_after_ms < 0))
+		return -1;
+	wait = wait > WAIT_MOST_MS ? WAIT_MOST_MS : wait;
+	return wait + (int64_t)rand_below((uint64_t)wait / 4 + 1);
 }
 
 /* `conflict with "kubectl" using apps/v1: .spec.replicas` -> kubectl */

@@ -14,6 +14,8 @@
 #define BACKOFF_MOST_MS 30000
 /* a stream that told nothing for so long is taken for dead: the server sends a bookmark about once a minute */
 #define IDLE_MS 150000
+/* a stream that is sent away so often in a row is listed anew */
+#define SENT_AWAY_MOST 5u
 
 struct watch {
 	struct kube *kube;
@@ -29,6 +31,7 @@ struct watch {
 	struct str line;           /* an event that is not whole yet */
 	int64_t backoff_ms, started_ms;
 	size_t events;
+	unsigned sent_away;        /* how often in a row the server asked to come back later */
 	bool expired;              /* 410 was told: the next list is without a version */
 	bool broken;               /* an event could not be read: the stream is ended and listed anew */
 };
@@ -147,9 +150,15 @@ static void on_stream_end(void *data, const struct http_answer *answer)
 	struct watch *watch = data;
 	bool short_lived = clock_mono_ms() - watch->started_ms < 1000 && !watch->events;
 	struct error err = ERROR_INIT;
+	int64_t wait = kube_status_wait_ms(answer->status, answer->retry_after_ms);
 
 	watch->request = 0;
 	str_reset(&watch->line);
+	watch->sent_away = wait < 0 ? 0 : watch->sent_away + 1;
+	if (watch->sent_away && watch->sent_away <= SENT_AWAY_MOST) {
+		timer_start(watch->timer, wait);
+		return;
+	}
 	if (answer->status == 410 || watch->expired || watch->broken) {
 		relist(watch);
 		timer_start(watch->timer, watch->broken ? BACKOFF_FIRST_MS : 0);

@@ -4,7 +4,9 @@
  * The first list has no resourceVersion (a quorum read); pages of 500; the
  * watch goes on from the list, moved by events and bookmarks; 410 in any of
  * its three places, a stall, a cut or a broken frame ends the stream and the
- * next list or watch repairs. Backoff 0.8 s doubling to 30 s with jitter.
+ * next list or watch repairs. Backoff 0.8 s doubling to 30 s with jitter. A
+ * stream that is sent away (429, 503 with Retry-After) goes on where it was,
+ * after the time it was told.
  * A list that was cut is never told as if it were whole.
  */
 #ifndef KUBE_WATCH_H

@@ -7,6 +7,7 @@
  *   objects   our own kinds as watched: Applications, Projects, ImagePolicies, inventories, repository Secrets
  *   repos     Git repositories: polled, fetched, read
  *   live      the managed objects of the cluster, a few hundred bytes each
+ *   fetches   those of them that are read again
  *   survey    whether an object is there that is not managed
  *   vetting   image reference -> digest -> evidence -> claims, each fetched and checked once
  *   run       one pass over one Application: the table of steps

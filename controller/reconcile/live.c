@@ -11,6 +11,7 @@
 #include "diff/posture.h"
 #include "gate/images.h"
 #include "kube/watch.h"
+#include "reconcile/fetches.h"
 #include "reconcile/run.h"
 
 struct kind_watch {
@@ -26,6 +27,7 @@ struct kind_watch {
 
 struct live {
 	struct core *core;
+	struct fetches *fetches;
 	struct map objects;         /* key -> struct live_object */
 	struct map watches;         /* GROUP/KIND[/NAMESPACE/ACCOUNT] -> struct kind_watch */
 };
@@ -249,6 +251,7 @@ static void take(struct live *live, const struct json *from, const char *group, 
 			keep_drifted(object, NULL, false);
 		return;
 	}
+	fetches_outdated(live->fetches, object->key);
 	/* the answer to our own write, and then the watch, tell of the same version */
 	changed = !is_same(object, metadata) && digest_object(object, from, arena);
 	app = concerned(live, object);
@@ -269,24 +272,12 @@ void live_take(struct live *live, const struct json *object, const char *group, 
 
 /* --- what the watches tell ------------------------------------------------------------------------------------- */
 
-struct fetching {
-	struct live *live;
-	char *key, *group, *kind;
-};
-
-static void fetching_free(struct fetching *fetching)
-{
-	free(fetching->key);
-	free(fetching->group);
-	free(fetching->kind);
-	free(fetching);
-}
-
 static void gone(struct live *live, const char *key)
 {
 	struct live_object *object = map_remove(&live->objects, span_of(key));
 	struct app *app;
 
+	fetches_outdated(live->fetches, key);
 	if (!object)
 		return;
 	app = concerned(live, object);
@@ -294,15 +285,14 @@ static void gone(struct live *live, const char *key)
 	object_free(object);
 }
 
-static void on_fetched(void *data, const struct kube_answer *answer)
+static void on_found(void *data, const struct json *object, const char *group, const char *kind)
 {
-	struct fetching *fetching = data;
+	take(data, object, group, kind, false);
+}
 
-	if (answer->err && answer->err->kind == ERROR_NOT_FOUND)
-		gone(fetching->live, fetching->key);
-	else if (!answer->err)
-		take(fetching->live, answer->object, fetching->group, fetching->kind, false);
-	fetching_free(fetching);
+static void on_gone(void *data, const char *key)
+{
+	gone(data, key);
 }
 
 /* Reads one object in full: a Secret of which only metadata is watched, or one that left the selection. */
@@ -311,14 +301,9 @@ static void fetch(struct kind_watch *watch, const char *namespace, const char *n
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct live *live = watch->live;
 	const struct kube_kind *kind = discovery_find(live->core->discovery, span_of(watch->group), NULL, span_of(watch->kind));
-	struct fetching *fetching;
 
-	if (!kind)
-		return;
-	fetching = mem_alloc(sizeof(*fetching));
-	*fetching = (struct fetching){ live, mem_strdup(key), mem_strdup(watch->group), mem_strdup(watch->kind) };
-	/* rbac: reader get */
-	kube_get(live->core->kube, kube_path(arena, kind, namespace, name), KUBE_JSON, watch->account, on_fetched, fetching);
+	if (kind)
+		fetches_ask(live->fetches, &(struct fetch_of){ key, kube_path(arena, kind, namespace, name), watch->group, watch->kind, watch->account });
 }
 
 static void on_event(void *data, enum watch_event event, const struct json *from)
@@ -442,9 +427,11 @@ static void on_error(void *data, const struct error *err)
 
 struct live *live_new(struct core *core)
 {
+	static const struct fetches_handler handler = { on_found, on_gone };
 	struct live *live = mem_alloc(sizeof(*live));
 
 	live->core = core;
+	live->fetches = fetches_new(core->kube, core->loop, &handler, live);
 	return live;
 }
 
@@ -452,6 +439,7 @@ void live_free(struct live *live)
 {
 	if (!live)
 		return;
+	fetches_free(live->fetches);
 	MAP_EACH(entry, &live->watches) {
 		struct kind_watch *watch = entry->value;
 

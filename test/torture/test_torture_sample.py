@@ -14,7 +14,7 @@ from rig.plans import crashes, faults, sample
 SEED = int(os.environ.get("TORTURE_SEED", "11"))
 # What takes longer than a sample may: it waits for a timeout, or for a backoff. A 429 to a
 # read costs the whole run and its backoff.
-SLOW = ("hangs", "504 to reads", "409 to writes", "broken JSON", "cut in half")
+SLOW = ("hangs", "trickles", "500 where", "504 to reads", "409 to writes", "broken JSON", "cut in half")
 QUICK_FAULTS = [f for f in faults() if f.name != "429 with Retry-After 1" and not any(word in f.name for word in SLOW)]
 PLANS = sample(crashes(20), 3, SEED) + sample(QUICK_FAULTS, 3, SEED)
 

@@ -6,10 +6,16 @@ FAULTS. The oracle does the rest.
 
 import json
 import random
+import re
 import threading
 import time
 
 from harness.wait import until
+
+from .streams import doubled, dropped, reordered, rewritten, small_pages, trickle
+
+
+OBJECT = re.compile(r"/namespaces/app-[^/]+/[a-z]+/[^/]+$")
 
 
 class Plan:
@@ -95,14 +101,15 @@ class Crash(Plan):
 
 
 class Fault(Plan):
-    """`damage` to every request of `which`, from the `first` such on, every `every`-th, at most `times` times in the run."""
+    """`damage` to every request of `which`, from the `first` such on, every `every`-th, at most `times` times in the run. More than `more` times
+    the usual number of requests and `each` for every damage is a storm. `within`: only in these phases."""
 
-    def __init__(self, name, which, damage, first=1, every=1, times=None, again=0, more=2.0):
+    def __init__(self, name, which, damage, first=1, every=1, times=None, again=0, more=2.0, each=10, within=None):
         self.name, self.which, self.damage, self.first, self.every, self.times, self.again = name, which, damage, first, every, times, again
-        self.more, self.seen, self.to_writes, self.lock = more, 0, 0, threading.Lock()
+        self.within, self.more, self.each, self.seen, self.to_writes, self.lock = within, more, each, 0, 0, threading.Lock()
 
     def __call__(self, request):
-        if not self.which(request):
+        if not self.which(request) or (self.within and self.run.phase not in self.within):
             return None
         with self.lock:
             self.seen += 1
@@ -123,7 +130,7 @@ class Fault(Plan):
         if not self.fired:
             return "the fault never took place"
         usual, asked = len(reference.proxy.ledger), len(seen.proxy.ledger)
-        limit = usual * self.more + 10 * len(self.fired)
+        limit = usual * self.more + self.each * len(self.fired)
         return f"a storm: {asked} requests, without the fault {usual}, accepted {limit:g}" if asked > limit else ""
 
 
@@ -146,6 +153,68 @@ class Outage(Fault):
                 return None
             self.fired.append(str(request))
         return self.damage
+
+
+class Pages(Fault):
+    """Lists of managed objects come in pages of three, and each `every`-th continuation is refused: its token is too old. The
+    controller is started again before the drift is made, so that there is something to list."""
+
+    def __init__(self, name, every, times):
+        super().__init__(name, lambda request: request.list and "/apis/countersign.dev/" not in request.path, small_pages, more=4)
+        self.pages, self.refused, self.expired, self.times_refused = 0, 0, every, times
+
+    def phase(self, name):
+        if name == "drift":
+            self.run.site.controller.restart()
+
+    def __call__(self, request):
+        damage = super().__call__(request)
+        if damage is None or "continue=" not in request.path:
+            return damage
+        with self.lock:
+            self.pages += 1
+            if self.pages % self.expired or self.refused >= self.times_refused:
+                return damage
+            self.refused += 1
+        return status(410, "Expired")
+
+    def judge(self, reference, seen):
+        return super().judge(reference, seen) or ("" if self.refused else "no continuation was refused")
+
+
+class StaleLists(Plan):
+    """The controller is killed and started again before the drift is made; then each kind's first list is that of an earlier time, the watch goes
+    on from there, as a lagging API server answers. What it declares anew may be applied once more."""
+
+    again, name = 1, "lists of an earlier time after a restart"
+
+    def begin(self, run):
+        super().begin(run)
+        self.old, self.back, self.lock = {}, None, threading.Lock()
+
+    def phase(self, name):
+        if name == "update":
+            self.remember()
+        if name == "drift":
+            self.run.site.controller.kill()
+            self.back = set(self.old)
+            self.run.site.controller.start()
+            until("the earlier lists to be told", lambda: len(self.fired) >= len(self.old), seconds=30)
+
+    def remember(self):
+        """The lists as they are now, by the paths that the controller asked for."""
+        for request in list(self.run.proxy.ledger):
+            kind = request.path.split("?")[0].rsplit("/", 1)[1]
+            if request.list and kind in ("configmaps", "services", "deployments") and request.path not in self.old:
+                self.old[request.path] = self.run.kube.request("GET", request.path)
+
+    def __call__(self, request):
+        with self.lock:
+            if not self.back or request.path not in self.back:
+                return None
+            self.back.discard(request.path)
+        self.fired.append(str(request))
+        return lambda exchange: exchange.say(200, self.old[request.path])
 
 
 class LogFault(Plan):
@@ -179,6 +248,11 @@ def own_books(request):
 
 def reads(request):
     return request.method == "GET" and not request.watch
+
+
+def object_reads(request):
+    """Of one managed object: a look before a deletion, or after a watch told that it is gone."""
+    return reads(request) and OBJECT.search(request.path.split("?")[0]) is not None
 
 
 def lists(request):
@@ -227,7 +301,23 @@ def lost_answer(exchange):
 
 
 def status(code, reason, *headers):
+    """Nothing was done; the server says so."""
     return lambda exchange: exchange.fail(code, reason, f"{reason}, by the torture rig", headers)
+
+
+def away(code="429", after="1"):
+    """The server sends it away unheard."""
+    reasons = {"429": "TooManyRequests", "503": "ServiceUnavailable"}
+    return status(int(code), reasons[code], *([("Retry-After", after)] if after else []))
+
+
+def not_found_unsaid(exchange):
+    """500 where the server says 404: that an object is gone is not told."""
+    answer = exchange.forward()
+    if answer.status == 404:
+        exchange.fail(500, "InternalError", "no 404, by the torture rig")
+    else:
+        exchange.deliver(answer)
 
 
 def expired_in_stream(exchange):
@@ -248,10 +338,26 @@ def faults():
     return [
         Fault("watches cut after 1 KB (FIN), each second one", watches, cut_after(1024), every=2, times=40, more=4),
         Fault("watches reset at once", watches, lambda e: e.reset(), every=2, times=40, more=4),
+        Fault("watch events doubled", watches, rewritten(doubled)),
+        Fault("watch events in another order of objects", watches, rewritten(reordered, window=0.4)),
+        Fault("watch events dropped, then 410", watches, rewritten(dropped, window=0.4), first=8, every=2, times=20, more=4),
+        Fault("504 of a version that is yet to come, to watches", watches, status(504, "Timeout", ("Retry-After", "1")), every=2, times=15, more=1.3, each=3),
+        Pages("410 to the continuation of lists", 2, 10),
+        StaleLists(),
         Fault("410 to watches", watches, status(410, "Expired"), first=3, every=3, times=20, more=4),
         Fault("410 inside watches", watches, expired_in_stream, first=3, every=3, times=20, more=4),
-        Fault("429 with Retry-After 1", ordinary, status(429, "TooManyRequests", ("Retry-After", "1")), first=20, every=8, times=25),
-        Fault("429 with Retry-After 1 to writes", governed, status(429, "TooManyRequests", ("Retry-After", "1")), every=3, times=15),
+        Fault("429 with Retry-After 1", ordinary, away(), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to writes", governed, away(), every=3, times=15, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to reads", reads, away(), first=10, every=5, times=25, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to lists", lists, away(), every=2, times=15, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to watches", watches, away(), every=2, times=15, more=1.3, each=3),
+        Fault("429 with Retry-After 1 to our books", own_books, away(), every=2, times=25, more=1.3, each=3),
+        Fault("429 that names no time", ordinary, away(after=""), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("429 with Retry-After 0, five in a row", reads, away(after="0"), first=30, times=5, more=1.3, each=3),
+        Fault("429 with a date in the past", ordinary, away(after="Wed, 21 Oct 2015 07:28:00 GMT"), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("429 with a negative Retry-After", ordinary, away(after="-7"), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("503 with Retry-After 1", ordinary, away("503"), first=20, every=8, times=25, more=1.3, each=3),
+        Fault("503 with Retry-After 1 to watches", watches, away("503"), every=2, times=15, more=1.3, each=3),
         Fault("a run of 503 to everything but watches", ordinary, status(503, "ServiceUnavailable"), first=40, times=12),
         Fault("a run of 500 to writes", governed, status(500, "InternalError"), first=5, times=4),
         Fault("504 to reads", reads, status(504, "Timeout"), first=20, every=10, times=12),
@@ -259,8 +365,13 @@ def faults():
         Fault("writes done, answer lost", governed, lost_answer, first=2, every=4, times=12, again=1),
         Fault("our books written, answer lost", own_books, lost_answer, first=2, every=4, times=12),
         Fault("writes reset before they arrive", governed, lambda e: e.reset(), first=2, every=4, times=12),
+        Fault("500 where an object is gone", object_reads, not_found_unsaid, every=2, within=("prune", "drift", "deletion")),
         Fault("lists cut in half", lists, half, every=2, times=15),
         Fault("reads cut in half", reads, half, first=10, every=6, times=15),
+        *(Fault(f"reads cut after {n} bytes", reads, cut_after(n), first=10, every=6, times=12) for n in (0, 1, 57, 400)),
+        *(Fault(f"answers to writes cut after {n} bytes", governed, cut_after(n), first=3, every=5, times=8, again=1) for n in (0, 1, 57, 400)),
+        Fault("an answer to a read trickles", reads, trickle, first=60, times=1),
+        Fault("an answer to a write trickles", governed, trickle, first=6, times=1, again=1),
         Fault("reads with broken JSON", reads, broken_json, first=10, every=6, times=15),
         Fault("answers to writes with broken JSON", governed, broken_json, first=3, every=5, times=8, again=1),
         Fault("401 once", ordinary, status(401, "Unauthorized"), first=60, times=1),

@@ -105,6 +105,10 @@ class Proxy(Served):
         self.server = _listen(port, self, door)
         self.address = f"https://127.0.0.1:{self.server.server_port}"
 
+    def mutations(self):
+        """How many writes have come, but for the lease and events."""
+        return sum(request.mutating for request in list(self.ledger))
+
     def kubeconfig(self, installation, file):
         """A kubeconfig of the installation that leads here."""
         installation.kubeconfig(file)

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import tempfile
 import threading
+import time
 
 from harness.kube import images
 from harness.manifests import config_map, deployment, text, wave
@@ -16,6 +17,7 @@ from .oracle import Outcome, Watcher
 from .proxy import Proxy
 
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
+QUIET_SECONDS = 0.7
 PHASES = ("sync", "update", "prune", "denial", "drift", "deletion")
 
 
@@ -74,11 +76,17 @@ class Run:
             self.plan.phase(phase)
 
     def rest(self):
-        """Waits for a crash that the plan has under way, and until the Application is good again."""
+        """Waits for a crash that the plan has under way, and until the Application is good again and stays so: what it says may be from before the
+        controller has heard of what was done last."""
         if self.plan:
             self.plan.settle()
-        if self.phase != "deletion":
-            self.site.settled("app", seconds=60)
+        for _ in range(20):
+            if self.phase != "deletion":
+                self.site.settled("app", seconds=60)
+            sent = self.proxy.mutations()
+            time.sleep(QUIET_SECONDS)
+            if self.proxy.mutations() == sent:
+                break
 
     # --- the phases ---
 

@@ -208,6 +208,10 @@ static void a_deletion_looks_first(void **state)
 		{ "gone", NULL, false, 0 },
 		{ "another of that name", "{'metadata':{'name':'x','uid':'v','resourceVersion':'7'}}", false, 0 },
 		{ "taken over by another Application", LIVE, true, 0 },
+		{ "going already", "{'metadata':{'name':'x','uid':'u','resourceVersion':'8','finalizers':['foregroundDeletion'],"
+				   "'deletionTimestamp':'2026-01-01T00:00:00Z'}}", false, 0 },
+		{ "going without what it made", "{'metadata':{'name':'x','uid':'u','resourceVersion':'8','finalizers':['orphan'],"
+						"'deletionTimestamp':'2026-01-01T00:00:00Z'}}", false, 1 },
 	};
 
 	(void)state;

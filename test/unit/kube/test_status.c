@@ -133,9 +133,27 @@ static void conflicts_of_anything_else_are_none(void **state)
 	}
 }
 
+static void wait_is_what_the_server_asks_for_up_to_a_minute(void **state)
+{
+	static const struct { int status; int64_t told, least, most; } cases[] = {
+		{ 429, 7000, 7000, 8750 }, { 429, -1, 1000, 1250 }, { 429, 0, 100, 125 }, { 429, 3600000, 60000, 75000 }, { 429, -5000, 1000, 1250 },
+		{ 503, 2000, 2000, 2500 }, { 503, -1, -1, -1 }, { 504, 1000, 1000, 1250 }, { 504, -1, -1, -1 }, { 500, 1000, -1, -1 },
+		{ 200, 1000, -1, -1 }, { 409, 1000, -1, -1 }, { 0, -1, -1, -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		int64_t wait = kube_status_wait_ms(cases[i].status, cases[i].told);
+
+		if (wait < cases[i].least || wait > cases[i].most)
+			fail_msg("%d with %lld: %lld", cases[i].status, (long long)cases[i].told, (long long)wait);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wait_is_what_the_server_asks_for_up_to_a_minute),
 		cmocka_unit_test(status_is_classified_by_code_reason_and_message),
 		cmocka_unit_test(status_without_a_body_is_classified_too),
 		cmocka_unit_test(status_of_a_secret_tells_no_content),

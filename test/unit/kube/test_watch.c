@@ -107,6 +107,35 @@ static void error_in_the_stream_ends_it(void **state)
 	framer_end(&expired, &old);
 }
 
+/* Nothing is listed anew and nobody told, the first five times. */
+static void stream_that_is_sent_away_goes_on_where_it_was(void **state)
+{
+	const struct http_answer away = { .status = 429, .retry_after_ms = 2000 }, well = { .status = 200, .retry_after_ms = -1 };
+	struct told told = { .text = STR_INIT };
+	struct watch watch = framer(&told);
+	struct loop *loop = loop_new();
+
+	(void)state;
+	watch.timer = timer_new(loop, begin, &watch);
+	watch.backoff_ms = BACKOFF_FIRST_MS;
+	watch.listed = true;
+	str_adds(&watch.version, "7");
+	for (unsigned i = 0; i < 2 * SENT_AWAY_MOST; i++) {
+		if (i == SENT_AWAY_MOST)
+			on_stream_end(&watch, &well);
+		on_stream_end(&watch, &away);
+		assert_true(watch.listed && timer_running(watch.timer));
+	}
+	ASSERT_TEXT("error", told.error, "");
+	ASSERT_TEXT("version", str_c(&watch.version), "7");
+	on_stream_end(&watch, &away);
+	assert_false(watch.listed);
+	ASSERT_TEXT("error", told.error, "TooManyRequests");
+	timer_free(watch.timer);
+	loop_free(loop);
+	framer_end(&watch, &told);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +143,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_event_ends_the_stream_and_lists_anew),
 		cmocka_unit_test(event_over_the_limit_lists_anew),
 		cmocka_unit_test(error_in_the_stream_ends_it),
+		cmocka_unit_test(stream_that_is_sent_away_goes_on_where_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

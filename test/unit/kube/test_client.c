@@ -1,0 +1,334 @@
+/* Requests that are sent again, against a server on loopback that answers by path and counts. */
+#include "kube/client.c" /* its clocks are its own */
+
+#include "unit.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* --- the server: a thread a connection, one answer each ------------------------------------------------------------- */
+
+#define GOOD "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+#define BUSY(code, after) "HTTP/1.1 " code " X\r\n" after "Content-Length: 2\r\nConnection: close\r\n\r\n{}"
+
+/* The answers of a path, one after the other, the last again and again; "" breaks the connection. */
+static struct site {
+	const char *path, *answers[3];
+	unsigned asked;
+	int64_t asked_ms[8];
+	char bodies[8][32];
+} sites[] = {
+	{ .path = "/once", .answers = { BUSY("429", "Retry-After: 1\r\n"), GOOD } },
+	{ .path = "/untold", .answers = { BUSY("429", ""), GOOD } },
+	{ .path = "/always", .answers = { BUSY("429", "Retry-After: 0\r\n") } },
+	{ .path = "/long", .answers = { BUSY("429", "Retry-After: 3000\r\n") } },
+	{ .path = "/maintained", .answers = { BUSY("503", "Retry-After: 0\r\n"), GOOD } },
+	{ .path = "/down", .answers = { BUSY("503", "") } },
+	{ .path = "/future", .answers = { BUSY("504", "Retry-After: 0\r\n"), GOOD } },
+	{ .path = "/broken", .answers = { "", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", GOOD } },
+	{ .path = "/garbled", .answers = { "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n{", GOOD } },
+	{ .path = "/gone", .answers = { "" } },
+	{ .path = "/good", .answers = { GOOD } },
+	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/busy", .answers = { BUSY("429", "Retry-After: 0\r\n"), GOOD } },
+	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/broken", .answers = { "" } },
+	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/late", .answers = { BUSY("504", "Retry-After: 0\r\n") } },
+	{ .path = "/apis/coordination.k8s.io/lease", .answers = { BUSY("429", "Retry-After: 0\r\n") } },
+	{ .path = "/api/governed", .answers = { BUSY("429", "Retry-After: 0\r\n") } },
+};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int listening;
+static char base_url[64];
+
+static const char *answer_of(struct site *site, const char *request)
+{
+	const char *body = strstr(request, "\r\n\r\n") + 4, *answer;
+	size_t n;
+
+	pthread_mutex_lock(&lock);
+	n = site->asked < COUNT_OF(site->answers) ? site->asked : COUNT_OF(site->answers) - 1;
+	while (n && !site->answers[n])
+		n--;
+	answer = site->answers[n];
+	if (site->asked < COUNT_OF(site->bodies)) {
+		site->asked_ms[site->asked] = clock_mono_ms();
+		snprintf(site->bodies[site->asked], sizeof(site->bodies[0]), "%s", body);
+	}
+	site->asked++;
+	pthread_mutex_unlock(&lock);
+	return answer;
+}
+
+/* The path follows the method and ends at a space. */
+static void *serve(void *argument)
+{
+	int client = (int)(intptr_t)argument;
+	char request[4096] = "";
+	ssize_t got = recv(client, request, sizeof(request) - 1, 0);
+	char *path = got > 0 ? strchr(request, ' ') : NULL, *end = path ? strchr(path + 1, ' ') : NULL;
+
+	for (size_t i = 0; end && i < COUNT_OF(sites); i++) {
+		const char *answer;
+
+		if (!span_equal(span_make(path + 1, (size_t)(end - path - 1)), span_of(sites[i].path)))
+			continue;
+		answer = answer_of(&sites[i], request);
+		send(client, answer, strlen(answer), MSG_NOSIGNAL);
+	}
+	shutdown(client, SHUT_WR);
+	close(client);
+	return NULL;
+}
+
+static void *accept_all(void *unused)
+{
+	int client;
+
+	while ((client = accept(listening, NULL, NULL)) >= 0) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)client))
+			abort();
+		pthread_detach(thread);
+	}
+	return unused;
+}
+
+/* Binds to a free port of our own range, so that none of the kernel's is taken. */
+static int start_server(void **state)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	pthread_t thread;
+	int port = 25000 + getpid() % 4000, tries = 100;
+
+	(void)state;
+	listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	do
+		address.sin_port = htons((uint16_t)++port);
+	while (bind(listening, (struct sockaddr *)&address, sizeof(address)) && --tries);
+	snprintf(base_url, sizeof(base_url), "http://127.0.0.1:%d", port);
+	return !tries || listen(listening, 512) || pthread_create(&thread, NULL, accept_all, NULL) || pthread_detach(thread);
+}
+
+/* --- the client ------------------------------------------------------------------------------------------------------ */
+
+static struct world {
+	struct loop *loop;
+	struct kube *kube;
+	struct timer *guard, *look;
+	unsigned answers, left;
+	int status;
+	char reason[ERROR_REASON_MAX];
+} world;
+
+static void on_guard(void *data)
+{
+	(void)data;
+	base_panic(__FILE__, __LINE__, "nothing came for 20 s");
+}
+
+static int begin(void **state)
+{
+	const struct kube_config config = { .server = base_url };
+
+	(void)state;
+	world = (struct world){ .loop = loop_new() };
+	world.kube = kube_new(world.loop, &config, "countersign-test");
+	world.guard = timer_new(world.loop, on_guard, NULL);
+	timer_start(world.guard, 20000);
+	for (size_t i = 0; i < COUNT_OF(sites); i++)
+		sites[i].asked = 0;
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	timer_free(world.guard);
+	timer_free(world.look);
+	kube_free(world.kube);
+	loop_free(world.loop);
+	return 0;
+}
+
+static void on_done(void *data, const struct kube_answer *answer)
+{
+	(void)data;
+	world.answers++;
+	world.status = answer->status;
+	snprintf(world.reason, sizeof(world.reason), "%s", answer->err ? answer->err->reason : "");
+	if (!--world.left)
+		loop_stop(world.loop);
+}
+
+static struct site *site_of(const char *path)
+{
+	for (size_t i = 0; i < COUNT_OF(sites); i++)
+		if (!strcmp(sites[i].path, path))
+			return &sites[i];
+	fail_msg("no site %s", path);
+	return NULL;
+}
+
+static struct site *get(const char *path)
+{
+	world.left = 1;
+	kube_get(world.kube, path, NULL, NULL, on_done, NULL);
+	loop_run(world.loop);
+	return site_of(path);
+}
+
+static struct site *book(const char *path)
+{
+	world.left = 1;
+	kube_bookkeep(world.kube, "PATCH", path, KUBE_MERGE_PATCH, SPAN("{\"a\":1}"), on_done, NULL);
+	loop_run(world.loop);
+	return site_of(path);
+}
+
+static void check(const char *path, int status, unsigned asked)
+{
+	if (world.status != status || site_of(path)->asked != asked || world.answers != 1)
+		fail_msg("%s: status %d, asked %u times, told %u times; want %d, %u, once", path, world.status, site_of(path)->asked, world.answers,
+			 status, asked);
+	world.answers = 0;
+}
+
+static void request_sent_away_is_sent_again_after_its_time(void **state)
+{
+	struct site *site = get("/once");
+
+	(void)state;
+	check("/once", 200, 2);
+	assert_in_range(site->asked_ms[1] - site->asked_ms[0], 1000, 2500);
+	site = get("/untold");
+	check("/untold", 200, 2);
+	assert_in_range(site->asked_ms[1] - site->asked_ms[0], 1000, 2500);
+	get("/maintained");
+	check("/maintained", 200, 2);
+	get("/future");
+	check("/future", 200, 2);
+}
+
+static void request_is_sent_again_five_times_at_most(void **state)
+{
+	(void)state;
+	get("/always");
+	check("/always", 429, 6);
+	ASSERT_TEXT("reason", world.reason, "TooManyRequests");
+}
+
+static void refusal_that_names_no_time_is_told_at_once(void **state)
+{
+	(void)state;
+	get("/down");
+	check("/down", 503, 1);
+}
+
+static void read_that_broke_on_its_way_is_sent_again(void **state)
+{
+	(void)state;
+	get("/broken");
+	check("/broken", 200, 3);
+	get("/garbled");
+	check("/garbled", 200, 2);
+}
+
+static void read_of_a_server_that_is_away_is_told_at_once(void **state)
+{
+	(void)state;
+	world.kube->answered_ms -= AWAY_MS;
+	get("/gone");
+	check("/gone", 0, 1);
+}
+
+static void write_of_our_books_is_sent_again_whole_if_nothing_was_done(void **state)
+{
+	struct site *site = book("/apis/countersign.dev/v1alpha1/namespaces/busy");
+
+	(void)state;
+	check(site->path, 200, 2);
+	ASSERT_TEXT("body", site->bodies[0], "{\"a\":1}");
+	ASSERT_TEXT("body", site->bodies[1], "{\"a\":1}");
+}
+
+static void write_of_which_nobody_knows_is_not_sent_again(void **state)
+{
+	(void)state;
+	book("/apis/countersign.dev/v1alpha1/namespaces/broken");
+	check("/apis/countersign.dev/v1alpha1/namespaces/broken", 0, 1);
+	book("/apis/countersign.dev/v1alpha1/namespaces/late");
+	check("/apis/countersign.dev/v1alpha1/namespaces/late", 504, 1);
+}
+
+static bool leads(const void *data)
+{
+	(void)data;
+	return true;
+}
+
+static void governed_write_and_lease_are_sent_once(void **state)
+{
+	const struct write_permit permit = { .account = "system:serviceaccount:a:b", .log_id = "log", .intent_seq = 1, .intent_durable = true,
+					     .project_allows = true, .images_allowed = true };
+	const struct write_request request = { .method = "PATCH", .path = "/api/governed", .content_type = KUBE_APPLY_PATCH, .body = SPAN("{}"),
+					       .ordinal = 1, .attempt = 1, .on_done = on_done };
+
+	(void)state;
+	kube_set_leading(world.kube, leads, NULL);
+	world.left = 1;
+	kube_write(world.kube, &permit, &request);
+	loop_run(world.loop);
+	check("/api/governed", 429, 1);
+	get("/apis/coordination.k8s.io/lease");
+	check("/apis/coordination.k8s.io/lease", 429, 1);
+}
+
+static void stop(void *data)
+{
+	(void)data;
+	loop_stop(world.loop);
+}
+
+/* More than the window holds wait, and another is answered; a waiting one is canceled, the others go with the client. */
+static void waiting_request_holds_up_nobody_and_can_be_canceled(void **state)
+{
+	uint64_t first = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * WINDOW_WIDTH; i++) {
+		uint64_t id = kube_get(world.kube, "/long", NULL, NULL, on_done, NULL);
+
+		first = first ? first : id;
+	}
+	world.left = 1;
+	kube_get(world.kube, "/good", NULL, NULL, on_done, NULL);
+	loop_run(world.loop);
+	check("/good", 200, 1);
+	world.look = timer_new(world.loop, stop, NULL);
+	timer_start(world.look, 300);
+	loop_run(world.loop);
+	assert_int_equal(site_of("/long")->asked, 2 * WINDOW_WIDTH);
+	assert_int_equal(world.kube->window.in_flight, 0);
+	kube_cancel(world.kube, first);
+	assert_int_equal(world.kube->requests.count, 2 * WINDOW_WIDTH - 1);
+	assert_int_equal(world.answers, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(request_sent_away_is_sent_again_after_its_time, begin, end),
+		cmocka_unit_test_setup_teardown(request_is_sent_again_five_times_at_most, begin, end),
+		cmocka_unit_test_setup_teardown(refusal_that_names_no_time_is_told_at_once, begin, end),
+		cmocka_unit_test_setup_teardown(read_that_broke_on_its_way_is_sent_again, begin, end),
+		cmocka_unit_test_setup_teardown(read_of_a_server_that_is_away_is_told_at_once, begin, end),
+		cmocka_unit_test_setup_teardown(write_of_our_books_is_sent_again_whole_if_nothing_was_done, begin, end),
+		cmocka_unit_test_setup_teardown(write_of_which_nobody_knows_is_not_sent_again, begin, end),
+		cmocka_unit_test_setup_teardown(governed_write_and_lease_are_sent_once, begin, end),
+		cmocka_unit_test_setup_teardown(waiting_request_holds_up_nobody_and_can_be_canceled, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, start_server, NULL);
+}
