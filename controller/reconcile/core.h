@@ -79,7 +79,7 @@ struct core {
 	size_t pruning_waits;             /* Applications with waits_for_looks */
 	struct timer *audit_retry, *stop_timer;
 	int64_t stop_by_ms;
-	struct str last_checkpoint;       /* of the log that was closed at the end */
+	struct str last_checkpoint;       /* of the log that was closed last */
 	const char *identity;             /* in the lease */
 	bool leading, stopping;
 	int exit_status;
