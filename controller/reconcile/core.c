@@ -310,6 +310,7 @@ static void release(struct core *core)
 	workers_free(core->workers);
 	reload_free(core->reload);
 	kube_free(core->kube);
+	recover_release(core);
 	timer_free(core->audit_retry);
 	timer_free(core->stop_timer);
 	str_release(&core->last_checkpoint);

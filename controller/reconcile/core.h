@@ -86,6 +86,7 @@ struct core {
 	size_t runs_active;
 	struct turns turns;
 	size_t recovering;                /* interrupted syncs that are being resolved: no run begins before */
+	struct recovery *recoveries;      /* those: recover.h's part */
 };
 
 /* Runs the core role until it is told to stop; returns the exit status (78: the configuration is wrong). */
