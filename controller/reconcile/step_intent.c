@@ -7,6 +7,7 @@
 #include "gate/images.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
+#include "reconcile/planning.h"
 #include "reconcile/records.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -248,6 +249,7 @@ enum step_result step_settle(struct run *run)
 	}
 	if (!run->remembered) {
 		run->remembered = true;
+		plan_count_heals(run);
 		remember(run);
 	}
 	/* first the inventory, then the result: a crash in between leaves an open intent, by which recover.c finds what was made */
