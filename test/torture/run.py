@@ -14,7 +14,14 @@ from harness.images import Key, open_registry  # noqa: E402
 from harness.kube import Kube  # noqa: E402
 from harness.stack import Stack  # noqa: E402
 from rig.campaign import Campaign  # noqa: E402
+from rig.disks import disks  # noqa: E402
 from rig.plans import crashes, faults, log_faults, sample  # noqa: E402
+from rig.roles import roles, supervisors, terminations  # noqa: E402
+
+
+def every(most):
+    """All plans, for a workload whose phases have at most so many mutating requests."""
+    return crashes(most) + faults() + log_faults() + roles() + supervisors(most) + terminations(most) + disks()
 
 
 def main():
@@ -35,7 +42,7 @@ def main():
             print(f"without a fault: {len(campaign.reference.facts)} facts; mutating requests by phase: {dict(campaign.points)}", flush=True)
             if campaign.reference.wrong:
                 sys.exit(f"the run without a fault is wrong itself: {campaign.reference.wrong}")
-            plans = [p for p in crashes(max(campaign.points.values())) + faults() + log_faults() if options.only in p.name][options.skip:]
+            plans = [p for p in every(max(campaign.points.values())) if options.only in p.name][options.skip:]
             if options.sample:
                 plans = sample(plans, options.sample, options.seed)
                 print(f"a sample by seed {options.seed}", flush=True)
