@@ -20,7 +20,7 @@ PHASE = "drift"  # healing needs the log and no mirror, which lies on the same v
 REFUSED = 78     # EX_CONFIG
 
 # The calls by which the log and its journal reach the disk, and how often the shortest phases make them.
-CALLS = {"fdatasync": 4, "pwrite64": 8, "renameat": 4, "openat": 4, "write": 3}
+CALLS = {"fdatasync": 3, "pwrite64": 8, "renameat": 4, "openat": 4, "write": 3}
 
 
 class Traced(Plan):
