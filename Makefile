@@ -142,11 +142,13 @@ image: setup
 version:
 	@echo $(VERSION)
 
-## make torture     every fault of the rig against the program with sanitizers, compared with a run without; ONLY=word, the last line counts
+## make torture     every fault of the rig against the program with sanitizers, compared with a run without; ONLY=word, the last line counts.
+##                  ONLY=soak: 20 minutes of changes and faults. ONLY=tests: the tests of the folder at full length, 100 restarts among them
 torture: setup
 	$(Q)hack/stack/build
 	$(Q)$(MAKE) --no-print-directory -j2 V=asan all
-	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 /usr/bin/python3 test/torture/run.py $(if $(ONLY),--only '$(ONLY)')
+	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 TORTURE_ROUNDS=3 TORTURE_RESTARTS=100 /usr/bin/python3 \
+		$(if $(filter tests,$(ONLY)),-m pytest -q test/torture,test/torture/run.py $(if $(ONLY),--only '$(ONLY)'))
 
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers

@@ -1,11 +1,19 @@
 /* The only callers of malloc; see mem.h. */
 #include "base/mem.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fault.h"
+
+/* A test's word for "the system has no more": the n-th allocation of the process gets none. */
+static bool is_refused(void)
+{
+	return fault_at("mem.alloc") != 0;
+}
 
 static void *checked(void *pointer)
 {
@@ -16,7 +24,7 @@ static void *checked(void *pointer)
 
 void *mem_alloc(size_t size)
 {
-	return checked(calloc(1, size ? size : 1));
+	return checked(is_refused() ? NULL : calloc(1, size ? size : 1));
 }
 
 void *mem_calloc(size_t count, size_t size)
@@ -27,7 +35,7 @@ void *mem_calloc(size_t count, size_t size)
 
 void *mem_realloc(void *pointer, size_t size)
 {
-	return checked(realloc(pointer, size ? size : 1));
+	return checked(is_refused() ? NULL : realloc(pointer, size ? size : 1));
 }
 
 char *mem_strndup(const char *bytes, size_t length)

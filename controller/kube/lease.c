@@ -175,6 +175,13 @@ static bool is_taken(struct lease *lease, const struct json *live)
 	return clock_mono_ms() < lease->seen_ms + lease->other_duration_ms;
 }
 
+static bool may_take(const struct lease *lease, const struct json *live)
+{
+	struct span note = json_text_span(json_path(live, "metadata", "annotations", ANNOTATION_NOTE, NULL));
+
+	return !lease->handler.may_take || lease->handler.may_take(lease->data, note);
+}
+
 static void on_read(void *data, const struct kube_answer *answer)
 {
 	struct lease *lease = data;
@@ -196,6 +203,10 @@ static void on_read(void *data, const struct kube_answer *answer)
 	if (is_taken(lease, answer->object)) {
 		if (lease->held)
 			lose(lease);
+		again(lease);
+		return;
+	}
+	if (!lease->held && !lease->releasing && !may_take(lease, answer->object)) {
 		again(lease);
 		return;
 	}

@@ -15,6 +15,8 @@ struct lease_handler {
 	void (*on_leading)(void *data, int64_t transitions); /* we are the leader from now on */
 	void (*on_lost)(void *data);                          /* we are not any more: stop, flush, exit */
 	struct span (*note)(void *data);                      /* what the lease is to carry for whoever follows; SPAN0: as it is */
+	/* May we take it, with the note ("": none) that it carries? NULL: yes. Asked before the note is replaced; false: later, perhaps. */
+	bool (*may_take)(void *data, struct span note);
 };
 
 /* Competes for lease `namespace`/`name` as `identity`. Also sets kube_set_leading. */

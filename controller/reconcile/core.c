@@ -52,6 +52,7 @@ static void close_down(struct core *core)
 	audit_log_close(core->audit);
 	core->audit = NULL;
 	/* what the lease carries from now on: the last checkpoint, with log.stop in it */
+	str_reset(&core->last_checkpoint);
 	if (core->leading)
 		file_read(arena_printf(core->arena, "%s/audit/checkpoint", core->options->data_dir), CHECKPOINT_BYTES_MAX,
 			  &core->last_checkpoint, NULL);
@@ -155,10 +156,20 @@ static int try_open_audit(struct core *core, struct error *err)
 	};
 	char *dir = arena_printf(core->arena, "%s/audit", core->options->data_dir);
 
+	if (core->audit) {
+		str_reset(&core->last_checkpoint);
+		str_add(&core->last_checkpoint, audit_log_checkpoint(core->audit));
+	}
 	audit_log_close(core->audit);
 	core->audit = NULL;
 	if (audit_log_open(core->loop, dir, &config, &core->audit, err))
 		return -1;
+	if (audit_log_goes_on_from(core->audit, str_span(&core->last_checkpoint), err)) {
+		audit_log_close(core->audit);
+		core->audit = NULL;
+		core_stop(core, 78);
+		return -1;
+	}
 	core->audit_error = (struct error)ERROR_INIT;
 	return 0;
 }
@@ -224,9 +235,24 @@ static struct span checkpoint_now(void *data)
 	return core->audit && core->leading ? audit_log_checkpoint(core->audit) : str_span(&core->last_checkpoint);
 }
 
+/* Not with an older copy of our log: its next records would have the numbers of others, that were acted upon already. */
+static bool may_lead(void *data, struct span note)
+{
+	struct core *core = data;
+	struct error err = ERROR_INIT;
+
+	if (!core->audit)
+		return false;
+	if (!audit_log_goes_on_from(core->audit, note, &err))
+		return true;
+	log_error(LOG_ERROR, "cannot start: the audit log is older than what the cluster knows of it", &err, NULL);
+	core_stop(core, 78);
+	return false;
+}
+
 static void start_lease(struct core *core)
 {
-	static const struct lease_handler handler = { on_leading, on_lease_lost, checkpoint_now };
+	static const struct lease_handler handler = { on_leading, on_lease_lost, checkpoint_now, may_lead };
 
 	/* one process can hold a volume, so its log's id names the holder: a restart goes on with its own lease at once */
 	core->identity = arena_printf(core->arena, "%s_%s", core->options->instance, audit_log_id(core->audit));
@@ -287,6 +313,7 @@ static void release(struct core *core)
 	workers_free(core->workers);
 	reload_free(core->reload);
 	kube_free(core->kube);
+	recover_release(core);
 	timer_free(core->audit_retry);
 	timer_free(core->stop_timer);
 	str_release(&core->last_checkpoint);

@@ -84,7 +84,7 @@ struct core {
 	size_t pruning_waits;             /* Applications with waits_for_looks */
 	struct timer *audit_retry, *stop_timer;
 	int64_t stop_by_ms;
-	struct str last_checkpoint;       /* of the log that was closed at the end */
+	struct str last_checkpoint;       /* of the log that was closed last */
 	const char *identity;             /* in the lease */
 	bool leading, stopping;
 	int exit_status;
@@ -92,6 +92,7 @@ struct core {
 	size_t owed;                      /* Applications whose result waits for their inventory */
 	struct turns turns;
 	size_t recovering;                /* interrupted syncs that are being resolved: no run begins before */
+	struct recovery *recoveries;      /* those: recover.h's part */
 };
 
 /* Runs the core role until it is told to stop; returns the exit status (78: the configuration is wrong). */

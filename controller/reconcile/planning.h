@@ -18,4 +18,7 @@ int plan_prune(struct run *run, struct error *err);
 /* Deletions of all that the Application has; -1 and *err: the Project does not permit one of them, so none is sent. */
 int plan_deletion(struct run *run, struct error *err);
 
+/* Counts the fields that were taken back, after they were: what was never sent (no log, no API server) was no fight. */
+void plan_count_heals(struct run *run);
+
 #endif

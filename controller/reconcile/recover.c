@@ -18,7 +18,12 @@ struct recovery {
 	struct json *results;      /* objects[] of the sync.result */
 	size_t waiting;
 	bool remembered;           /* the inventory says more than the one in the cluster */
+	struct timer *poll;        /* runs while that is being written */
+	struct recovery *next;
 };
+
+#define POLL_MS 50
+#define RETRY_MS 1000
 
 struct question {
 	struct recovery *recovery;
@@ -49,11 +54,22 @@ static struct gvk gvk_of(struct recovery *recovery, const struct json *object)
 			     arena_strndup(recovery->arena, span_from(rest, (size_t)(first + 1))), arena_strndup(recovery->arena, kind) };
 }
 
-static void finish(struct recovery *recovery)
+static void recovery_free(struct recovery *recovery)
+{
+	struct recovery **link = &recovery->core->recoveries;
+
+	while (*link != recovery)
+		link = &(*link)->next;
+	*link = recovery->next;
+	timer_free(recovery->poll);
+	arena_free(recovery->arena);
+	free(recovery);
+}
+
+static void conclude(struct recovery *recovery)
 {
 	struct json *record = json_object(recovery->arena);
 	struct core *core = recovery->core;
-	struct app *app = app_find(core, span_of(text(recovery->intent, "app")));
 
 	json_set_string(recovery->arena, record, "kind", "sync.result");
 	json_set_string(recovery->arena, record, "outcome", "unknown");
@@ -64,17 +80,38 @@ static void finish(struct recovery *recovery)
 	json_set(recovery->arena, record, "project", json_copy(recovery->arena, json_get(recovery->intent, "project")));
 	json_set_int(recovery->arena, record, "intent", json_get_int(recovery->intent, "seq", 0));
 	json_set(recovery->arena, record, "objects", recovery->results);
-	if (app && recovery->remembered)
-		report_inventory(app);
 	if (core->audit)
 		audit_log_append(core->audit, record, NULL, NULL);
 	log_line(LOG_INFO, "an interrupted sync was resolved", "app", text(recovery->intent, "app"), NULL);
-	arena_free(recovery->arena);
-	free(recovery);
+	recovery_free(recovery);
 	if (--core->recovering)
 		return;
 	MAP_EACH(entry, &core->apps)
 		app_enqueue(entry->value, 0);
+}
+
+/* First the inventory, then the result: what a second crash leaves in between is an open intent still, and is found again. */
+static void finish(void *data)
+{
+	struct recovery *recovery = data;
+	struct app *app = app_find(recovery->core, span_of(text(recovery->intent, "app")));
+
+	if (!app || !recovery->remembered || (!app->inventory_book.busy && !app->inventory_book.failed)) {
+		conclude(recovery);
+		return;
+	}
+	if (!app->inventory_book.busy)
+		report_inventory(app);
+	timer_start(recovery->poll, app->inventory_book.failed ? RETRY_MS : POLL_MS);
+}
+
+static void on_all_read(struct recovery *recovery)
+{
+	struct app *app = app_find(recovery->core, span_of(text(recovery->intent, "app")));
+
+	if (app && recovery->remembered)
+		report_inventory(app);
+	finish(recovery);
 }
 
 static void note(struct recovery *recovery, const struct json *object, const char *outcome)
@@ -137,7 +174,7 @@ static void on_read(void *data, const struct kube_answer *answer)
 	}
 	free(question);
 	if (!--recovery->waiting)
-		finish(recovery);
+		on_all_read(recovery);
 }
 
 static void ask(struct recovery *recovery, const struct json *object)
@@ -197,7 +234,7 @@ static void on_discovered(void *data, const struct error *err)
 	for (size_t i = 0; i < json_count(objects); i++)
 		ask(recovery, json_at(objects, i));
 	if (!--recovery->waiting)
-		finish(recovery);
+		on_all_read(recovery);
 }
 
 static void on_intent(void *data, const struct json *intent)
@@ -209,8 +246,17 @@ static void on_intent(void *data, const struct json *intent)
 	recovery->arena = arena_new(0);
 	recovery->intent = json_copy(recovery->arena, intent);
 	recovery->results = json_array(recovery->arena);
+	recovery->poll = timer_new(core->loop, finish, recovery);
+	recovery->next = core->recoveries;
+	core->recoveries = recovery;
 	core->recovering++;
 	discovery_refresh(core->discovery, on_discovered, recovery);
+}
+
+void recover_release(struct core *core)
+{
+	while (core->recoveries)
+		recovery_free(core->recoveries);
 }
 
 void recover_open_intents(struct core *core)

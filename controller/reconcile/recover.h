@@ -12,4 +12,7 @@
 /* Reads the open intents of the log and sees to each. Called once, when core begins to lead. */
 void recover_open_intents(struct core *core);
 
+/* Forgets those under way, at the end of core: their intents stay open. */
+void recover_release(struct core *core);
+
 #endif

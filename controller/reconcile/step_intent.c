@@ -8,6 +8,7 @@
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
 #include "reconcile/owed.h"
+#include "reconcile/planning.h"
 #include "reconcile/records.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -262,6 +263,7 @@ enum step_result step_settle(struct run *run)
 	}
 	if (!run->remembered) {
 		run->remembered = true;
+		plan_count_heals(run);
 		remember(run);
 	}
 	/* first the inventory, then the result: a crash in between leaves an open intent, by which recover.c finds what was made */

@@ -201,9 +201,21 @@ static bool is_contested(struct run *run, const struct desired *desired, bool gr
 			app_enqueue(run->app, GRAVE_PACE_MS - (now - heal->last_ms));
 		return true;
 	}
-	heal->count++;
-	heal->last_ms = now;
 	return false;
+}
+
+void plan_count_heals(struct run *run)
+{
+	for (size_t i = 0; i < run->action_count; i++) {
+		const struct action *action = &run->actions[i];
+		struct heal *heal = action->act == ACT_HEAL && action->attempt_count ? map_get(&run->app->heals, span_of(action->key)) : NULL;
+
+		/* what was deleted is made anew however often */
+		if (!heal || !action->uid)
+			continue;
+		heal->count++;
+		heal->last_ms = clock_mono_ms();
+	}
 }
 
 /* Not ours to mend now: told, and left alone. */

@@ -13,6 +13,7 @@
 #include "base/metric.h"
 #include "base/rand.h"
 #include "record/audit_read.h"
+#include "record/log_anchor.h"
 #include "record/log_recover.h"
 
 /*
@@ -369,6 +370,13 @@ static int find_open_intents(struct audit_log *log, const char *dir, struct erro
 	result = audit_read_each(&reader, from, size, note_intent, log, err);
 	audit_reader_release(&reader);
 	return result;
+}
+
+int audit_log_goes_on_from(const struct audit_log *log, struct span note, struct error *err)
+{
+	const struct log_recovered *on_disk = &log->on_disk;
+
+	return log_anchor_check(&on_disk->writer.files, on_disk->writer.written, note_signer_key(on_disk->signer), note, err);
 }
 
 static int by_key(const void *a, const void *b)

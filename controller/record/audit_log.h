@@ -59,6 +59,11 @@ uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_
 /* Forgets the completions of `data` (a run that ended); the records stay. */
 void audit_log_forget(struct audit_log *log, const void *data);
 
+/*
+ * Whether this log goes on from a checkpoint of it that was kept elsewhere (a note that it did not sign is none of it: yes).
+ * ERROR_INVALID "LogTruncated" or "LogForked": an older copy of it was put back, and nothing may be done that it records.
+ */
+int audit_log_goes_on_from(const struct audit_log *log, struct span note, struct error *err);
 /* The newest signed checkpoint, a C2SP signed note. Borrowed until the next append. */
 struct span audit_log_checkpoint(const struct audit_log *log);
 

@@ -1,7 +1,6 @@
 """Two replicas and one lease; and many lives of one replica, one after the other."""
 
 import os
-import pathlib
 import signal
 import threading
 
@@ -13,6 +12,7 @@ from harness.manifests import config_map, text, wave
 from harness.site import Site
 from harness.wait import stays, until
 from rig.proxy import Proxy
+from rig.soak import Restarts
 
 
 @pytest.fixture
@@ -62,28 +62,10 @@ def test_leader_that_slept_past_its_lease_sends_nothing_when_it_wakes(site, stac
             other.stop()
 
 
-def figures(controller):
-    (pid,) = controller.pids("core")
-    descriptors = len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
-    resident = next(int(line.split()[1]) for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS"))
-    files = sorted(str(p.relative_to(controller.data)) for p in controller.data.rglob("*") if p.is_file() and "/tile/" not in str(p))
-    return {"descriptors": descriptors, "KiB": resident, "files": files}
-
-
-def test_twenty_restarts_leave_descriptors_memory_and_files_as_they_were(site):
+def test_many_restarts_leave_descriptors_memory_and_files_as_they_were(site):
     site.controller.start()
     site.deploy({f"app/{n}.yaml": text(config_map(f"c{n}")) for n in range(20)})
-    seen = []
-    for number in range(20):
-        if number % 2:
-            site.controller.kill()
-            site.controller.start()
-        else:
-            site.controller.restart()
-        site.kube.patch("v1", "ConfigMap", site.namespace, "c0", {"data": {"key": f"drifted {number}"}})
-        until("the drift to be healed", lambda: site.find("v1", "ConfigMap", "c0")["data"]["key"], lambda key: key == "value", seconds=20)
-        site.settled("app")
-        seen.append(figures(site.controller))
+    seen = Restarts(site, int(os.environ.get("TORTURE_RESTARTS", "20"))).run()
     early, late = seen[1], seen[-1]
     assert len(late["files"]) <= len(early["files"]) + 1, (early["files"], late["files"])
     assert abs(late["descriptors"] - early["descriptors"]) <= 4, [s["descriptors"] for s in seen]

@@ -19,7 +19,7 @@ import threading
 import urllib.parse
 
 from harness.kube import Kube, conditions
-from harness.wait import stays
+from harness.wait import stays, until
 
 KINDS = [("v1", "ConfigMap"), ("v1", "Secret"), ("v1", "Service"), ("v1", "ServiceAccount"), ("apps/v1", "Deployment")]
 OWN = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
@@ -121,7 +121,9 @@ class Outcome:
         site = self.site
         self.count(phase, site.governed()[self.counted:])
         for kind in KINDS:
-            for obj in site.kube.list(*kind, site.namespace):
+            # a deletion in the foreground ends when the garbage collector has come by
+            for obj in until("what was deleted to be gone", lambda kind=kind: site.kube.list(*kind, site.namespace),
+                             lambda found: not any("deletionTimestamp" in o["metadata"] for o in found)):
                 if key_of(obj) not in OWN:
                     self.facts[f"{phase}: {key_of(obj)}"] = self.plain(normal(obj))
         app = site.kube.find_application(site.system, "app")

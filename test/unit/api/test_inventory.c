@@ -1,6 +1,11 @@
 /* The packed inventory: what goes in comes out, what is no inventory is an error, size is bounded. */
 #include "unit.h"
 
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "api/inventory.h"
@@ -181,6 +186,54 @@ static void inventory_with_fields_of_the_wrong_type_reads_them_as_absent(void **
 	ASSERT_TEXT("name", got.items[1].name, "");
 }
 
+#ifdef FAULTS
+/* In a child: writes and reads an inventory of 300 objects, while the n-th allocation is refused. */
+static void write_and_read(unsigned nth)
+{
+	WITH_ARENA(arena);
+	CLEANUP(str_release) struct str packed = STR_INIT;
+	struct inventory_item items[300];
+	struct pin pins[2];
+	struct inventory from = sample(items, pins), got;
+	char fault[32];
+
+	from.count = COUNT_OF(items);
+	for (size_t i = 2; i < from.count; i++) {
+		items[i] = items[0];
+		items[i].name = arena_printf(arena, "web-%zu", i);
+	}
+	snprintf(fault, sizeof(fault), "mem.alloc:enomem:%u", nth);
+	setenv("COUNTERSIGN_FAULT", fault, 1);
+	inventory_encode(&from, arena, &packed);
+	if (inventory_decode(str_span(&packed), arena, &got, NULL) || got.count != from.count)
+		_exit(1);
+	_exit(0);
+}
+
+/* Never a part of an inventory: what it does not know would be left behind. */
+static void inventory_without_memory_is_an_abort_and_never_a_part_of_it(void **state)
+{
+	unsigned nth = 0;
+	int status;
+
+	(void)state;
+	do {
+		pid_t child = fork();
+
+		nth++;
+		if (!child) {
+			if (!freopen("/dev/null", "w", stderr))
+				_exit(2);
+			write_and_read(nth);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGABRT : WEXITSTATUS(status) == 0);
+	} while (WIFSIGNALED(status));
+	print_message("refused %u allocations\n", nth - 1);
+	assert_true(nth > 10);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +243,9 @@ int main(void)
 		cmocka_unit_test(inventory_cut_anywhere_is_an_error),
 		cmocka_unit_test(adv_inventory_that_unpacks_to_gigabytes_is_an_error),
 		cmocka_unit_test(inventory_with_fields_of_the_wrong_type_reads_them_as_absent),
+#ifdef FAULTS
+		cmocka_unit_test(inventory_without_memory_is_an_abort_and_never_a_part_of_it),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,13 @@
 /* record: the log on a disk that fails, and killed, or failing, at the n-th call of its writers, for every n. */
 #include "log_fixture.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 struct outcome {
 	unsigned good, bad;
@@ -24,7 +28,7 @@ static void on_outcome(void *data, uint64_t seq, const struct error *err)
 #ifdef FAULTS
 /* --- killed, or failing, at the n-th call, for every n ----------------------------------------------------------------------- */
 
-enum { CHILD_DONE = 0, CHILD_FAILED = 3, CHILD_LIED = 4 };
+enum { CHILD_DONE = 0, CHILD_FAILED = 3, CHILD_LIED = 4, CHILD_LEAKED = 5 };
 
 static int acknowledged_pipe[2];
 static bool failed_told;
@@ -44,17 +48,31 @@ static void note_failed(void *data, const struct error *err)
 	failed_told = err != NULL;
 }
 
+/* Ends the child, unless something that it allocated is lost. */
+static void leave(int status)
+{
+	loop_free(loop);
+#ifdef __SANITIZE_ADDRESS__
+	if (__lsan_do_recoverable_leak_check())
+		_exit(CHILD_LEAKED);
+#endif
+	_exit(status);
+}
+
 /* In the child: opens, appends in commits of several sizes, closes. */
 static void work(const char *fault, unsigned commits, unsigned records, size_t bytes)
 {
 	struct audit_log_config own = { .version = "child", .on_failed = note_failed };
 	struct audit_log *log = NULL;
 	struct error err = ERROR_INIT;
+	static struct loop *volatile parents; /* not lost: the parent frees it */
 
-	setenv("COUNTERSIGN_FAULT", fault, 1);
+	parents = loop;
+	(void)parents;
 	loop = loop_new();
+	setenv("COUNTERSIGN_FAULT", fault, 1);
 	if (audit_log_open(loop, dir, &own, &log, &err))
-		_exit(CHILD_FAILED);
+		leave(CHILD_FAILED);
 	for (unsigned i = 0; i < commits; i++) {
 		append_some(log, 1 + i % records, bytes, tell_parent, NULL);
 		loop_run(loop);
@@ -62,7 +80,7 @@ static void work(const char *fault, unsigned commits, unsigned records, size_t b
 	if (failed_told == audit_log_ok(log, NULL))
 		_exit(CHILD_LIED);
 	audit_log_close(log);
-	_exit(failed_told ? CHILD_FAILED : CHILD_DONE);
+	leave(failed_told ? CHILD_FAILED : CHILD_DONE);
 }
 
 /* Runs the child; *last is the newest seq that it was told is durable, or -1. Returns its exit status, or -signal. */
@@ -184,6 +202,22 @@ static void failing_at_every_call_it_acknowledges_nothing_more_and_recovers(void
 	assert_true(hits > 80);
 }
 
+/* No memory is an abort with a line that says so, and no record that was acknowledged is lost by it. */
+static void without_memory_at_every_allocation_it_aborts_and_recovers(void **state)
+{
+	unsigned hits;
+	int saved = dup(2);
+
+	(void)state;
+	make_log(2, 300);
+	freopen("/dev/null", "w", stderr);
+	hits = crash_at("mem.alloc", "enomem", -SIGABRT, 1, 3, 2, 300);
+	dup2(saved, 2);
+	close(saved);
+	print_message("refused %u allocations\n", hits);
+	assert_true(hits > 100);
+}
+
 static void after_one_failed_sync_everything_is_refused_and_told_once(void **state)
 {
 	struct audit_log *log = open_log();
@@ -215,7 +249,7 @@ static char disk[128];
 
 static bool mount_disk(const char *size)
 {
-	char options[32];
+	char options[64];
 
 	snprintf(disk, sizeof(disk), "%s/disk", home);
 	snprintf(options, sizeof(options), "size=%s", size);
@@ -256,6 +290,39 @@ static void full_disk_ends_the_log_and_room_lets_it_go_on(void **state)
 	assert_non_null(strstr(err.text, "No space left"));
 	assert_int_equal(mount("tmpfs", disk, "tmpfs", MS_REMOUNT, "size=30m"), 0);
 	assert_true(reopen() > good);
+	umount(disk);
+}
+
+static void disk_without_inodes_ends_the_log_and_one_lets_it_go_on(void **state)
+{
+	struct outcome outcome = { 0 };
+	struct error err = ERROR_INIT;
+	struct audit_log *log;
+	char name[160];
+	int count = 0, fd;
+
+	(void)state;
+	if (!mount_disk("30m,nr_inodes=200"))
+		skip();
+	log = open_log();
+	for (;; count++) {
+		snprintf(name, sizeof(name), "%s/filler%d", disk, count);
+		fd = open(name, O_CREAT | O_WRONLY, 0600);
+		if (fd < 0)
+			break;
+		close(fd);
+	}
+	assert_int_equal(errno, ENOSPC);
+	log = append_until_failed(log, &outcome, 200);
+	assert_false(audit_log_ok(log, &err));
+	assert_non_null(strstr(err.text, "No space left"));
+	assert_true(outcome.bad);
+	audit_log_close(log);
+	while (count--) {
+		snprintf(name, sizeof(name), "%s/filler%d", disk, count);
+		unlink(name);
+	}
+	assert_true(reopen() > outcome.good);
 	umount(disk);
 }
 
@@ -314,6 +381,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(folder_removed_while_the_log_is_open_ends_it),
 		TEST(full_disk_ends_the_log_and_room_lets_it_go_on),
+		TEST(disk_without_inodes_ends_the_log_and_one_lets_it_go_on),
 		TEST(disk_that_turns_read_only_ends_the_log),
 		TEST(folder_on_a_file_system_of_its_own_is_refused_with_the_way_out),
 #ifdef FAULTS
@@ -322,6 +390,7 @@ int main(void)
 		TEST(killed_while_the_journal_is_turned_nothing_acknowledged_is_lost),
 		TEST(made_anew_after_every_kill_while_it_was_made),
 		TEST(failing_at_every_call_it_acknowledges_nothing_more_and_recovers),
+		TEST(without_memory_at_every_allocation_it_aborts_and_recovers),
 #endif
 	};
 
