@@ -14,7 +14,7 @@ from harness.controller import ACCOUNT, NAMESPACE, binary, cli
 from harness.gitrepo import Repo
 from harness.stack import ROOT, run
 from harness.tenant import WORKLOAD_RULES, Tenant, image_policy, obj, role_pair
-from harness.wait import until
+from harness.wait import SCALE, until
 
 USER = "65532"
 POD = "countersign-controller-0"
@@ -66,7 +66,7 @@ class World(Apps):
         self.repo = Repo(stack, self.folder / "shop", "ops/shop", tls=True)
         self.own = Repo(stack, self.folder / "own", "ops/countersign", tls=True)
         self.team = Tenant(kube, NAMESPACE, "shop", ["shop"], ["https://git.test/open/ops/*"], rules=WORKLOAD_RULES)
-        self.played = []
+        self.played, self.failed = [], None
 
     # --- images ---
 
@@ -131,6 +131,11 @@ class World(Apps):
         return until(f"pod {name} to be ready", look, lambda s: s["ready"] and s["uid"] != after_uid and (restarts is None or s["restarts"] >= restarts),
                      seconds)
 
+    def said(self, pod=POD, lines=40):
+        """The last lines that the containers of all pods of that name wrote."""
+        files = sorted((self.stack.folder / "log/pods").glob(f"{NAMESPACE}_{pod}_*/*/*.log"), key=lambda f: f.stat().st_mtime)
+        return "\n".join("".join(f.read_text(errors="replace") for f in files).splitlines()[-lines:])
+
     def processes(self, pod=POD):
         """role → pids (of the machine) of that pod's processes."""
         uid = self.pod(pod)["metadata"]["uid"]
@@ -169,14 +174,14 @@ class World(Apps):
     def run_out_of_memory(self, pid, work):
         """The kernel's OOM killer takes this process: it is the first choice, and the container's limit is drawn in around what is used."""
         pathlib.Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
-        line = next(x for x in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines() if ":memory:" in x or x.startswith("0::/kubepods"))
+        line = next(x for x in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines() if ":memory:" in x or x.startswith("0::"))
         if ":memory:" in line:
             group = pathlib.Path("/sys/fs/cgroup/memory" + line.split(":", 2)[2])
             limit, usage = group / "memory.limit_in_bytes", group / "memory.usage_in_bytes"
         else:
             group = pathlib.Path("/sys/fs/cgroup" + line.split(":", 2)[2])
             limit, usage = group / "memory.max", group / "memory.current"
-        before, end = limit.read_text().strip(), time.monotonic() + 20
+        before, end = limit.read_text().strip(), time.monotonic() + 20 * SCALE
         try:
             while pathlib.Path(f"/proc/{pid}").exists():
                 assert time.monotonic() < end, "the OOM killer did not come"
