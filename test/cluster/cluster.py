@@ -6,15 +6,17 @@ import os
 import pathlib
 import re
 import signal
+import threading
 import time
 
 from harness.apps import Apps
 from harness.auditlog import ApiServerLog, CountersignLog
-from harness.controller import ACCOUNT, NAMESPACE, binary, cli
+from harness.controller import ACCOUNT, NAMESPACE, binary, cli, process_status
 from harness.gitrepo import Repo
 from harness.stack import ROOT, run
 from harness.tenant import WORKLOAD_RULES, Tenant, image_policy, obj, role_pair
 from harness.wait import SCALE, until
+from harness.web import parse
 
 USER = "65532"
 POD = "countersign-controller-0"
@@ -50,10 +52,21 @@ class Image:
     def pinned(self):
         return f"{self.stack.registry_name}/{self.name}@{self.digest}"
 
+    @property
+    def pinned_tag(self):
+        return f"{self.ref}@{self.digest}"
+
     def sign(self, key):
         run(self.stack.cosign, "sign", "--key", key.private, "--yes", "--tlog-upload=false", "--use-signing-config=false",
             f"{self.stack.registry}/{self.name}@{self.digest}", env={"COSIGN_PASSWORD": ""})
         return self
+
+
+def open_in(pid):
+    """What is wrong with how that process is closed in, or None."""
+    status = process_status(pid)
+    good = set(status["Uid"].split()) == {USER} and set(status["Gid"].split()) == {USER} and status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+    return None if good and all(int(status[f"Cap{kind}"], 16) == 0 for kind in ("Eff", "Prm", "Inh", "Bnd", "Amb")) else str(status)
 
 
 class World(Apps):
@@ -166,6 +179,32 @@ class World(Apps):
                     ticks, count = ticks + int(fields[11]) + int(fields[12]), count + 1
         return f"{kib / 1024:.0f} MiB in {count} processes, {ticks / os.sysconf('SC_CLK_TCK'):.2f} s"
 
+    @contextlib.contextmanager
+    def watched(self):
+        """Inside the block each process of the pod is looked at, again and again: role → how often it was found closed in."""
+        seen, wrong, end = {}, [], threading.Event()
+
+        def watch():
+            while not end.is_set():
+                with contextlib.suppress(AttributeError, TypeError):  # no pod in this moment
+                    for role, pid in [(role, pid) for role, pids in self.processes().items() for pid in pids]:
+                        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                            why = open_in(pid)
+                            seen[role] = seen.get(role, 0) + 1
+                            wrong.extend([f"{role}: {why}"] if why else [])
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            end.set()
+            thread.join()
+        assert not wrong, wrong
+
+    def metrics(self, pod=POD):
+        return parse(self.kube.kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics").stdout)
+
     def kill(self, role, number=signal.SIGKILL, pod=POD):
         (pid, *_) = self.processes(pod)[role]
         os.kill(pid, number)
@@ -214,17 +253,28 @@ class World(Apps):
         return self.log_of(0)
 
     def whole(self, *numbers):
-        """Every log verifies, every write of the cluster's audit log is in one of them, and none was sent twice."""
+        """Every log verifies, every write of the cluster's audit log is in one of them, and none took effect twice."""
+        records = []
         for number in numbers or (0,):
             done = self.log_of(number).verify()
             assert done.returncode == 0, done.stdout + done.stderr
-        ids = {r["id"] if "id" in r else None for number in numbers or (0,) for r in self.log_of(number).records()}
-        sent = [e["auditID"] for e in self.requests.governed(user=f":{NAMESPACE}:{ACCOUNT}")]
-        assert len(sent) == len(set(sent)), "a write went out twice"
-        recorded = {a["audit_id"] for number in numbers or (0,) for r in self.log_of(number).records("sync.result")
-                    for o in r["objects"] for a in o["attempts"]}
-        assert ids and set(sent) <= recorded, f"writes without a record: {set(sent) - recorded}"
+            records += self.log_of(number).records()
+        sent = self.requests.governed(user=f":{NAMESPACE}:{ACCOUNT}")
+        recorded = {a["audit_id"] for r in records if r["kind"] == "sync.result" for o in r["objects"] for a in o["attempts"]}
+        assert {e["auditID"] for e in sent} <= recorded, f"writes without a record: {[e['auditID'] for e in sent if e['auditID'] not in recorded]}"
+        self._once(records, [e["auditID"] for e in sent if e["responseStatus"]["code"] < 300])
         return len(sent)
+
+    def _once(self, records, answered):
+        """What a commit says of an object is written once, whatever died in between; only what others changed is written again. To adopt an object
+        takes two requests, of one intent: one that takes the former manager's fields from it, and the apply."""
+        announced = {o["audit_id"]: (r["git"]["commit"], o["op"], o["gvk"], o.get("ns"), o["name"], o.get("sha256_after"))
+                     for r in records if r["kind"] == "sync.intent" for o in r["objects"]}
+        acts = [audit_id.rsplit(".", 1)[0] for audit_id in answered]
+        acts = [act for act in acts if announced[act][1] != "adopt"] + sorted({act for act in acts if announced[act][1] == "adopt"})
+        written = [announced[act] for act in acts]
+        twice = [w for w in set(written) if w[1] != "heal" and written.count(w) > 1]
+        assert not twice and len(answered) == len(set(answered)), f"written twice: {twice}"
 
     def applier(self):
         """The account with which Countersign manages itself: an administrator's choice, and an administrator's rights."""

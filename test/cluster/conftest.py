@@ -12,7 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "story"), str(HERE.parent / "e2e")]
 
 from harness.kube import Kube  # noqa: E402
-from harness.stack import ROOT, Stack  # noqa: E402
+from harness.stack import ROOT, Stack, run  # noqa: E402
 from harness.wait import until  # noqa: E402
 from cluster import World  # noqa: E402
 from node import Node, left_of  # noqa: E402
@@ -38,7 +38,7 @@ def network_of(pid):
 
 
 @pytest.fixture(scope="session")
-def stack():
+def stack(tmp_path_factory):
     """A node of our own, which leaves nothing behind, or the running one that COUNTERSIGN_NODE names."""
     given = os.environ.get("COUNTERSIGN_NODE")
     if given:
@@ -47,6 +47,8 @@ def stack():
             yield Stack(folder, owned=False)
         return
     with Node() as node:
+        # the first time it fetches packages, and there is no way out of the node's network
+        run(ROOT / "hack/image", tmp_path_factory.mktemp("image") / "oci", seconds=1800)
         with network_of(node.pid):
             yield Stack(node.folder, owned=False)
     until("nothing to be left of the node", lambda: left_of(node), lambda left: left == [])
