@@ -170,14 +170,27 @@ class World(Apps):
 
     def cost(self):
         """Memory of all processes of the pod that leads (each shared page by its share), and their processor time."""
-        kib = ticks = count = 0
+        kib = count = 0
         for pids in self.processes(self.leader()).values():
             for pid in pids:
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     kib += int(re.search(r"(?m)^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text())[1])
-                    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-                    ticks, count = ticks + int(fields[11]) + int(fields[12]), count + 1
-        return f"{kib / 1024:.0f} MiB in {count} processes, {ticks / os.sysconf('SC_CLK_TCK'):.2f} s"
+                    count += 1
+        return f"{kib / 1024:.0f} MiB in {count} processes, {self.processor_time():.2f} s"
+
+    def processor_time(self):
+        """Seconds that the processes of the pod that leads, as they are now, have run."""
+        seconds = 0
+        for pid in [pid for pids in self.processes(self.leader()).values() for pid in pids]:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                seconds += int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+        return seconds
+
+    def at_rest(self, seconds=5):
+        """Percent of a core that the pod uses while nothing happens; its repositories are looked at every second."""
+        before = self.processor_time()
+        time.sleep(seconds)
+        return 100 * (self.processor_time() - before) / seconds
 
     @contextlib.contextmanager
     def watched(self):

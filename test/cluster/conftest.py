@@ -37,6 +37,11 @@ def network_of(pid):
             setns(home.fileno(), CLONE_NEWNET)
 
 
+def fetch_packages(folder):
+    """What the image is made of lies in the cache afterwards: there is no way out of the node's network."""
+    run(ROOT / "hack/image", folder / "oci", seconds=1800)
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
     """A node of our own, which leaves nothing behind, or the running one that COUNTERSIGN_NODE names."""
@@ -47,8 +52,7 @@ def stack(tmp_path_factory):
             yield Stack(folder, owned=False)
         return
     with Node() as node:
-        # the first time it fetches packages, and there is no way out of the node's network
-        run(ROOT / "hack/image", tmp_path_factory.mktemp("image") / "oci", seconds=1800)
+        fetch_packages(tmp_path_factory.mktemp("image"))
         with network_of(node.pid):
             yield Stack(node.folder, owned=False)
     until("nothing to be left of the node", lambda: left_of(node), lambda left: left == [])

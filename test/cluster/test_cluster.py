@@ -70,6 +70,8 @@ def test_row1_image_is_built_signed_installed_and_closed_in(world, say):
         step.answer = re.search(rf"(?m)^ok +sandbox +{POD}: (.*)$", done.stdout)[1]
         assert step.answer.startswith("seccomp, no-new-privileges"), done.stdout
         assert re.search(rf"(?m)^ok +pod +{POD} is ready, leads, runs {world.first.pinned}$", done.stdout), done.stdout
+    with say("what the pod costs before anything is asked of it") as step:
+        step.answer = world.cost()
 
 
 @in_order
@@ -437,8 +439,12 @@ def test_row5_rights_network_and_budget_are_what_the_readme_says(world, say):
         deny = world.kube.get("networking.k8s.io/v1", "NetworkPolicy", NAMESPACE, "countersign-default-deny")["spec"]
         assert deny["podSelector"] == {} and set(deny["policyTypes"]) == {"Ingress", "Egress"}
         step.answer = "they do"
-    with say("what the leading pod costs at rest, and what it has used since it started") as step:
+    with say("what the leading pod costs after all of this") as step:
         step.answer = world.cost()
+    with say("at rest") as step:
+        percent = world.at_rest()
+        assert percent < 5, f"{percent:.1f} % of a core"
+        step.answer = f"{percent:.2f} % of a core"
 
 
 def _tries(world):
