@@ -112,13 +112,13 @@ demo-cluster: setup
 ## make test        install what is missing, run every test; the last line is "N passed, N failed"
 test: setup
 	$(Q)hack/stack/build
-	$(Q)hack/stack/build kustomize helm
+	$(Q)hack/stack/build containerd shim ctr coredns kustomize helm
 	$(Q)$(MAKE) --no-print-directory check
 	$(Q)$(MAKE) --no-print-directory -j2 V=asan all unit-build
 	$(Q)$(MAKE) --no-print-directory -j2 all fuzz-build
 	$(Q)cd test/tlogcheck && PATH="$$PATH:/usr/local/go/bin" go build -o ../../build/tlogcheck .
 	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 COUNTERSIGN_TLOGCHECK=$(CURDIR)/build/tlogcheck test/run $(foreach t,$(TESTS),build/asan/test/$(basename $(notdir $(t)))) \
-		test/tlogcheck test/fuzz test/mutants test/e2e test/torture test/story
+		test/tlogcheck test/fuzz test/mutants test/e2e test/torture test/story test/cluster
 
 ## make up, down    keep the stack and the controller running in STACK to play by hand; stop them
 STACK ?= /tmp/countersign

@@ -4,6 +4,7 @@
 #include <yyjson.h>
 
 #include "base/json.h"
+#include "base/json_plain.h"
 #include "base/limits.h"
 #include "base/map.h"
 
@@ -153,10 +154,29 @@ int json_parse(struct span text, struct arena *arena, unsigned depth_max, struct
 }
 
 /* RFC 8259 section 7: the quotation mark, the reverse solidus and U+0000 to U+001F, nothing else. */
+/* Most texts need no escape, and are written in one piece. */
+static bool write_plain(struct span text, struct str *out)
+{
+	char *room;
+
+	if (json_plain(text.data, text.data + text.length) < text.data + text.length)
+		return false;
+	room = str_reserve(out, text.length + 2);
+	if (!room)
+		return true;
+	room[0] = room[text.length + 1] = '"';
+	if (text.length)
+		memcpy(room + 1, text.data, text.length);
+	str_grew(out, text.length + 2);
+	return true;
+}
+
 static void write_string(struct span text, struct str *out)
 {
 	size_t plain = 0;
 
+	if (write_plain(text, out))
+		return;
 	str_addc(out, '"');
 	for (size_t i = 0; i < text.length; i++) {
 		static const char shorts[] = "btn\0fr";

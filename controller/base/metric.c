@@ -29,9 +29,9 @@ static const struct family families[METRIC_COUNT] = {
 	[METRIC_COMMIT_TO_LIVE_SECONDS] = { "countersign_commit_to_live_seconds",
 					    "From the time that a commit carries to all its objects applied; commits older than a day "
 					    "are left out.", HISTOGRAM, { NULL } },
-	[METRIC_API_REQUESTS] = { "countersign_api_requests_total", "Requests to the API server, watches left out; code 0 is no answer.", COUNTER,
+	[METRIC_API_REQUESTS] = { "countersign_api_requests_total", "Requests to the API server, a watch once; code 0 is no answer.", COUNTER,
 				  { "verb", "code" } },
-	[METRIC_API_REQUEST_SECONDS] = { "countersign_api_request_duration_seconds", "How long the API server took.", HISTOGRAM,
+	[METRIC_API_REQUEST_SECONDS] = { "countersign_api_request_duration_seconds", "How long the API server took, watches left out.", HISTOGRAM,
 					 { "verb" } },
 	[METRIC_VERIFICATIONS] = { "countersign_verifications_total", "Verdicts on images; the reason is empty when allowed.", COUNTER,
 				   { "result", "reason" } },

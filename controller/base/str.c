@@ -179,7 +179,12 @@ void str_adds(struct str *s, const char *string)
 
 void str_addc(struct str *s, char c)
 {
-	str_add(s, (struct span){ &c, 1 });
+	char *room = str_reserve(s, 1);
+
+	if (!room)
+		return;
+	*room = c;
+	str_grew(s, 1);
 }
 
 void str_vaddf(struct str *s, const char *format, va_list args)

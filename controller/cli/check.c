@@ -1,46 +1,16 @@
 /* `countersign check`; see operate.h. */
-#include <stdio.h>
-
-#include "base/clock.h"
+#include "cli/checks.h"
 #include "cli/cli.h"
 #include "cli/install_yaml.h"
 #include "cli/operate.h"
-#include "cli/person_kube.h"
-#include "cli/text.h"
 #include "io/sandbox.h"
 
 /* selectableFields of CustomResourceDefinitions */
 #define MINOR_MIN 31
 #define CLOCK_S_MAX 10
-#define LEASE_S_MAX 15
 #define ACCOUNT "countersign-controller"
 
 enum { OPTION_PRE = OPTION_OWN };
-
-struct check {
-	struct person *person;
-	bool pre, is_account;      /* is_account: we are asked with the controller's own credential */
-	unsigned failed;
-	const char *account;       /* full user name */
-};
-
-enum grade { GOOD, WARNED, FAILED };
-
-static void tell(struct check *check, enum grade grade, const char *name, const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static void tell(struct check *check, enum grade grade, const char *name, const char *format, ...)
-{
-	static const char *const words[] = { "ok", "warn", "FAIL" };
-	CLEANUP(str_release) struct str text = STR_INIT, clean = STR_INIT;
-	va_list args;
-
-	va_start(args, format);
-	str_vaddf(&text, format, args);
-	va_end(args);
-	text_clean(str_span(&text), &clean);
-	printf("%-4s  %-12s  %s\n", words[grade], name, str_c(&clean));
-	check->failed += grade == FAILED;
-}
 
 /* --- the server --------------------------------------------------------------------------------------------------- */
 
@@ -52,14 +22,14 @@ static bool check_server(struct check *check)
 	int64_t minor = 0;
 
 	if (person_get(check->person, "/version", &version, &err)) {
-		tell(check, FAILED, "api-server", "%s: %s", kube_server(check->person->kube), err.text);
+		check_tell(check, CHECK_FAILED, "api-server", "%s: %s", kube_server(check->person->kube), err.text);
 		return false;
 	}
 	digits = json_text_span(json_get(version, "minor"));
 	while (digits.length && (digits.data[digits.length - 1] < '0' || digits.data[digits.length - 1] > '9'))
 		digits.length--; /* "31+" of some clouds */
 	span_to_int64(digits, &minor);
-	tell(check, minor >= MINOR_MIN ? GOOD : FAILED, "api-server", "%s, Kubernetes %s%s", kube_server(check->person->kube),
+	check_tell(check, minor >= MINOR_MIN ? CHECK_GOOD : CHECK_FAILED, "api-server", "%s, Kubernetes %s%s", kube_server(check->person->kube),
 	     json_get_text(version, "gitVersion"), minor >= MINOR_MIN ? "" : "; at least 1.31 is needed");
 	return true;
 }
@@ -69,9 +39,9 @@ static void check_clock(struct check *check)
 	int64_t ahead;
 
 	if (!kube_clock_ahead(check->person->kube, &ahead))
-		tell(check, WARNED, "clock", "the API server does not tell its time");
+		check_tell(check, CHECK_WARNED, "clock", "the API server does not tell its time");
 	else
-		tell(check, ahead <= CLOCK_S_MAX && ahead >= -CLOCK_S_MAX ? GOOD : FAILED, "clock", "ours is %lld s %s the API server's",
+		check_tell(check, ahead <= CLOCK_S_MAX && ahead >= -CLOCK_S_MAX ? CHECK_GOOD : CHECK_FAILED, "clock", "ours is %lld s %s the API server's",
 		     (long long)(ahead < 0 ? -ahead : ahead), ahead < 0 ? "behind" : "ahead of");
 }
 
@@ -148,16 +118,16 @@ static void check_installer(struct check *check)
 		int allowed = ask_right(check, &needed[i], NULL, &err);
 
 		if (allowed < 0) {
-			tell(check, FAILED, "your-rights", "%s", err.text);
+			check_tell(check, CHECK_FAILED, "your-rights", "%s", err.text);
 			return;
 		}
 		if (!allowed)
 			name_right(&needed[i], &missing);
 	}
 	if (missing.length)
-		tell(check, FAILED, "your-rights", "to install you lack: %s", str_c(&missing));
+		check_tell(check, CHECK_FAILED, "your-rights", "to install you lack: %s", str_c(&missing));
 	else
-		tell(check, GOOD, "your-rights", "you may install into %s", ns);
+		check_tell(check, CHECK_GOOD, "your-rights", "you may install into %s", ns);
 }
 
 /* Every right of the installation's own Role and ClusterRole, one question each. -1 when they cannot be asked. */
@@ -229,17 +199,17 @@ static void check_account(struct check *check)
 			failed = each_right(check, json_at(objects, i), &missing, &count, &err);
 	}
 	if (failed || each_excess(check, &excess, &err)) {
-		tell(check, WARNED, "rights", "cannot be asked for (%s); run it with the account's own credential, or as an administrator", err.text);
+		check_tell(check, CHECK_WARNED, "rights", "cannot be asked for (%s); run it with the account's own credential, or as an administrator", err.text);
 		return;
 	}
 	if (missing.length)
-		tell(check, FAILED, "rights", "%s lacks: %s", check->account, str_c(&missing));
+		check_tell(check, CHECK_FAILED, "rights", "%s lacks: %s", check->account, str_c(&missing));
 	else
-		tell(check, GOOD, "rights", "%s has the %u that it needs", check->account, count);
+		check_tell(check, CHECK_GOOD, "rights", "%s has the %u that it needs", check->account, count);
 	if (excess.length)
-		tell(check, FAILED, "too-many", "%s may do what it never may: %s", check->account, str_c(&excess));
+		check_tell(check, CHECK_FAILED, "too-many", "%s may do what it never may: %s", check->account, str_c(&excess));
 	else
-		tell(check, GOOD, "too-many", "it may not read all Secrets, write workloads, act as just anybody or bind roles");
+		check_tell(check, CHECK_GOOD, "too-many", "it may not read all Secrets, write workloads, act as just anybody or bind roles");
 }
 
 /* --- what is installed -------------------------------------------------------------------------------------------- */
@@ -266,97 +236,15 @@ static void check_kinds(struct check *check)
 						names[i]);
 
 		if (person_get(check->person, path, &definition, &err))
-			tell(check, check->pre && err.kind == ERROR_NOT_FOUND ? GOOD : FAILED, "kinds", "%s.countersign.dev: %s", names[i],
+			check_tell(check, check->pre && err.kind == ERROR_NOT_FOUND ? CHECK_GOOD : CHECK_FAILED, "kinds", "%s.countersign.dev: %s", names[i],
 			     err.kind == ERROR_NOT_FOUND ? "not installed" : err.text);
 		else if (!is_established(definition))
-			tell(check, FAILED, "kinds", "%s.countersign.dev is there but not served", names[i]);
+			check_tell(check, CHECK_FAILED, "kinds", "%s.countersign.dev is there but not served", names[i]);
 		else
 			good++;
 	}
 	if (good == COUNT_OF(names))
-		tell(check, GOOD, "kinds", "all %u are served", good);
-}
-
-static void check_lease(struct check *check)
-{
-	const char *path = arena_printf(check->person->arena, "/apis/coordination.k8s.io/v1/namespaces/%s/leases/countersign",
-					check->person->namespace);
-	struct error err = ERROR_INIT;
-	int64_t renewed_ns, age_s;
-	const char *holder;
-	struct json *lease;
-
-	if (person_get(check->person, path, &lease, &err)) {
-		tell(check, FAILED, "leader", "%s", err.kind == ERROR_NOT_FOUND ? "no controller has ever led here" : err.text);
-		return;
-	}
-	holder = json_text(json_path(lease, "spec", "holderIdentity", NULL));
-	if (!holder || !*holder || !time_parse(json_text_span(json_path(lease, "spec", "renewTime", NULL)), &renewed_ns)) {
-		tell(check, FAILED, "leader", "nobody leads");
-		return;
-	}
-	age_s = (clock_wall_ns() - renewed_ns) / 1000000000;
-	tell(check, age_s <= LEASE_S_MAX ? GOOD : FAILED, "leader", "%s, renewed %lld s ago", holder, (long long)age_s);
-}
-
-/* Each line of a pod's /readyz?verbose that is not good, and the one on its sandbox. */
-static void tell_pod(struct check *check, const char *pod, struct span lines)
-{
-	bool passed = false;
-
-	while (lines.data) {
-		struct span line = span_cut(&lines, '\n');
-
-		passed |= span_is(line, "readyz check passed");
-		if (span_starts(line, "[-]"))
-			tell(check, FAILED, "pod", "%s: %.*s", pod, SPAN_ARG(span_from(line, 3)));
-		if (span_starts(line, "[+]sandbox"))
-			tell(check, GOOD, "sandbox", "%s: %.*s", pod, SPAN_ARG(span_from(line, 15)));
-	}
-	if (passed)
-		tell(check, GOOD, "pod", "%s is ready", pod);
-}
-
-struct pod_answer {
-	struct check *check;
-	const char *pod;
-};
-
-/* The answer is text, not JSON: so it is read as it came. */
-static void on_pod(void *data, const struct kube_answer *answer)
-{
-	struct pod_answer *pod = data;
-
-	if (!answer->status)
-		tell(pod->check, FAILED, "pod", "%s: %s", pod->pod, answer->err ? answer->err->text : "no answer");
-	else if (!span_starts(answer->body, "[") )
-		tell(pod->check, WARNED, "pod", "%s cannot be asked through the API server: %.*s", pod->pod, SPAN_ARG(span_sub(answer->body, 0, 200)));
-	else
-		tell_pod(pod->check, pod->pod, answer->body);
-	loop_stop(pod->check->person->loop);
-}
-
-static void check_pods(struct check *check)
-{
-	struct arena *arena = check->person->arena;
-	const char *path = arena_printf(arena, "/api/v1/namespaces/%s/pods?labelSelector=app.kubernetes.io%%2Fname%%3Dcountersign",
-					check->person->namespace);
-	struct error err = ERROR_INIT;
-	struct json *list;
-
-	if (person_get(check->person, path, &list, &err)) {
-		tell(check, WARNED, "pod", "%s", err.text);
-		return;
-	}
-	if (!json_count(json_get(list, "items")))
-		tell(check, WARNED, "pod", "none here: does the controller run outside of the cluster?");
-	for (size_t i = 0; i < json_count(json_get(list, "items")); i++) {
-		struct pod_answer pod = { check, json_text(json_path(json_at(json_get(list, "items"), i), "metadata", "name", NULL)) };
-
-		kube_get(check->person->kube, arena_printf(arena, "/api/v1/namespaces/%s/pods/%s:8080/proxy/readyz?verbose",
-							   check->person->namespace, pod.pod), "*/*", NULL, on_pod, &pod);
-		loop_run(check->person->loop);
-	}
+		check_tell(check, CHECK_GOOD, "kinds", "all %u are served", good);
 }
 
 static void check_policies(struct check *check)
@@ -371,11 +259,11 @@ static void check_policies(struct check *check)
 		struct json *list;
 
 		if (person_list(check->person, person_path(check->person, kinds[i].resource, NULL), &list, &err))
-			tell(check, WARNED, kinds[i].resource, "%s", err.text);
+			check_tell(check, CHECK_WARNED, kinds[i].resource, "%s", err.text);
 		else if (!json_count(json_get(list, "items")))
-			tell(check, WARNED, kinds[i].resource, "%s", kinds[i].none);
+			check_tell(check, CHECK_WARNED, kinds[i].resource, "%s", kinds[i].none);
 		else
-			tell(check, GOOD, kinds[i].resource, "%zu", json_count(json_get(list, "items")));
+			check_tell(check, CHECK_GOOD, kinds[i].resource, "%zu", json_count(json_get(list, "items")));
 	}
 }
 
@@ -417,7 +305,7 @@ int cli_check(int argc, char **argv)
 		check_kinds(&check);
 		if (check.pre) {
 			check_installer(&check);
-			tell(&check, GOOD, "sandbox", "this machine: %s; the node is asked once it runs", sandbox_layers());
+			check_tell(&check, CHECK_GOOD, "sandbox", "this machine: %s; the node is asked once it runs", sandbox_layers());
 		} else {
 			find_self(&check);
 			check_account(&check);

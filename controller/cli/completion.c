@@ -13,7 +13,7 @@
 static const char *common_options(const struct command *command)
 {
 	if (command->run == cli_get || command->run == cli_describe || command->run == cli_diff || command->run == cli_sync ||
-	    command->run == cli_check || command->run == cli_install || command->run == cli_project)
+	    command->run == cli_check || command->run == cli_status || command->run == cli_install || command->run == cli_project)
 		return "--kubeconfig --context --namespace --help";
 	return "--help";
 }

@@ -12,6 +12,9 @@
  */
 int cli_check(int argc, char **argv);
 
+/* status: who leads, what each pod says of itself and which layers of its sandbox are on, how many Applications are ready. As `check`. */
+int cli_status(int argc, char **argv);
+
 /* install --image REF [--export]: applies install.yaml of this version for that image, or prints it. */
 int cli_install(int argc, char **argv);
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/limits.h"
+#include "base/metric.h"
 #include "base/rand.h"
 #include "kube/status.h"
 
@@ -34,6 +35,7 @@ struct watch {
 	unsigned sent_away;        /* how often in a row the server asked to come back later */
 	bool expired;              /* 410 was told: the next list is without a version */
 	bool broken;               /* an event could not be read: the stream is ended and listed anew */
+	bool counted;              /* in the metrics: once a stream, with its first byte or at its end */
 };
 
 static void begin(void *data);
@@ -72,6 +74,18 @@ static void set_version(struct watch *watch, const struct json *metadata)
 		return;
 	str_reset(&watch->version);
 	str_add(&watch->version, version);
+}
+
+/* How long one lasts is our own choice, so only the number is told. */
+static void count(struct watch *watch, int status)
+{
+	char code[16];
+
+	if (watch->counted)
+		return;
+	watch->counted = true;
+	snprintf(code, sizeof(code), "%d", status);
+	metric_add(METRIC_API_REQUESTS, 1, "WATCH", code, NULL);
 }
 
 /* One event of the stream; -1 ends it. */
@@ -118,6 +132,7 @@ static int on_piece(void *data, struct span piece)
 	struct watch *watch = data;
 	ptrdiff_t end;
 
+	count(watch, 200);
 	while ((end = span_index(piece, '\n')) >= 0) {
 		struct span line = span_sub(piece, 0, (size_t)end);
 		int rc;
@@ -153,6 +168,7 @@ static void on_stream_end(void *data, const struct http_answer *answer)
 	int64_t wait = kube_status_wait_ms(answer->status, answer->retry_after_ms);
 
 	watch->request = 0;
+	count(watch, answer->status);
 	str_reset(&watch->line);
 	watch->sent_away = wait < 0 ? 0 : watch->sent_away + 1;
 	if (watch->sent_away && watch->sent_away <= SENT_AWAY_MOST) {
@@ -196,7 +212,7 @@ static void start_stream(struct watch *watch)
 		 (int)(300 + rand_below(300)));
 	url_escape(str_span(&watch->version), &path);
 	watch->events = 0;
-	watch->expired = watch->broken = false;
+	watch->expired = watch->broken = watch->counted = false;
 	watch->started_ms = clock_mono_ms();
 	/* rbac: named where the watch is asked for */
 	watch->request = kube_stream(watch->kube, str_c(&path), watch->metadata ? KUBE_METADATA : KUBE_JSON, watch->as, IDLE_MS, on_piece, on_stream_end,

@@ -9,6 +9,7 @@
 #include "io/sandbox.h"
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
+#include "source/git_url.h"
 
 /* The lease is read or renewed every 2 s; so long without an answer is an API server that is not there. */
 #define API_SILENCE_MS 15000
@@ -65,10 +66,10 @@ static bool is_due(const struct app *app, int64_t now_ms)
 	return app->run ? app->again : timer_running(app->timer) && app->wake_at_ms <= now_ms;
 }
 
-/* As Argo CD writes it into this label: lower case, without ".git". */
+/* As Argo CD writes it into this label: lower case, without ".git"; and without the secrets that somebody may have put into it. */
 static char *label_of_repo(struct arena *arena, const char *url)
 {
-	struct span text = span_trim(span_of(url));
+	struct span text = span_trim(span_of(git_url_redact(url, arena)));
 	char *label;
 
 	if (span_ends(text, ".git"))

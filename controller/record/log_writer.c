@@ -302,7 +302,21 @@ static void note_folders(struct map *folders, struct span name)
 	}
 }
 
-static int sync_level(const struct log_writer *writer, int level, uint64_t from, struct map *folders, struct error *err)
+/* Asks the kernel to write a file, without waiting: the disk then works at all of them while each is synced in turn. No promise, so no error. */
+static int begin_sync(const struct log_files *files, const char *name, int flags, struct error *err)
+{
+	CLEANUP(fd_cleanup) int fd = openat(files->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | flags);
+
+	(void)err;
+	if (fd >= 0)
+		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return 0;
+}
+
+typedef int each_tile(const struct log_files *files, const char *name, int flags, struct error *err);
+
+/* Every full tile of a level that holds records from `from` on. */
+static int each_of_level(const struct log_writer *writer, int level, uint64_t from, each_tile *each, struct map *folders, struct error *err)
 {
 	unsigned shift = TLOG_HEIGHT * ((unsigned)(level == TLOG_ENTRIES ? 0 : level) + 1);
 	uint64_t end = shift < 64 ? writer->edge.tree.size >> shift : 0;
@@ -312,7 +326,7 @@ static int sync_level(const struct log_writer *writer, int level, uint64_t from,
 
 		tlog_path(level, index, TLOG_WIDTH, &name);
 		note_folders(folders, str_span(&name));
-		if (sync_file(&writer->files, str_c(&name), 0, err))
+		if (each(&writer->files, str_c(&name), 0, err))
 			return -1;
 	}
 	return 0;
@@ -323,7 +337,9 @@ int log_writer_sync(const struct log_writer *writer, uint64_t from, struct error
 	CLEANUP(map_release) struct map folders = MAP_INIT;
 
 	for (int level = TLOG_ENTRIES; level < TLOG_LEVELS; level++)
-		if (sync_level(writer, level, from, &folders, err))
+		each_of_level(writer, level, from, begin_sync, &folders, NULL);
+	for (int level = TLOG_ENTRIES; level < TLOG_LEVELS; level++)
+		if (each_of_level(writer, level, from, sync_file, &folders, err))
 			return -1;
 	MAP_EACH(folder, &folders)
 		if (sync_file(&writer->files, folder->key, O_DIRECTORY, err))

@@ -6,15 +6,17 @@ import os
 import pathlib
 import re
 import signal
+import threading
 import time
 
 from harness.apps import Apps
 from harness.auditlog import ApiServerLog, CountersignLog
-from harness.controller import ACCOUNT, NAMESPACE, binary, cli
+from harness.controller import ACCOUNT, NAMESPACE, binary, cli, process_status
 from harness.gitrepo import Repo
 from harness.stack import ROOT, run
 from harness.tenant import WORKLOAD_RULES, Tenant, image_policy, obj, role_pair
-from harness.wait import until
+from harness.wait import SCALE, until
+from harness.web import parse
 
 USER = "65532"
 POD = "countersign-controller-0"
@@ -50,10 +52,21 @@ class Image:
     def pinned(self):
         return f"{self.stack.registry_name}/{self.name}@{self.digest}"
 
+    @property
+    def pinned_tag(self):
+        return f"{self.ref}@{self.digest}"
+
     def sign(self, key):
         run(self.stack.cosign, "sign", "--key", key.private, "--yes", "--tlog-upload=false", "--use-signing-config=false",
             f"{self.stack.registry}/{self.name}@{self.digest}", env={"COSIGN_PASSWORD": ""})
         return self
+
+
+def open_in(pid):
+    """What is wrong with how that process is closed in, or None."""
+    status = process_status(pid)
+    good = set(status["Uid"].split()) == {USER} and set(status["Gid"].split()) == {USER} and status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+    return None if good and all(int(status[f"Cap{kind}"], 16) == 0 for kind in ("Eff", "Prm", "Inh", "Bnd", "Amb")) else str(status)
 
 
 class World(Apps):
@@ -66,7 +79,7 @@ class World(Apps):
         self.repo = Repo(stack, self.folder / "shop", "ops/shop", tls=True)
         self.own = Repo(stack, self.folder / "own", "ops/countersign", tls=True)
         self.team = Tenant(kube, NAMESPACE, "shop", ["shop"], ["https://git.test/open/ops/*"], rules=WORKLOAD_RULES)
-        self.played = []
+        self.played, self.failed = [], None
 
     # --- images ---
 
@@ -131,6 +144,11 @@ class World(Apps):
         return until(f"pod {name} to be ready", look, lambda s: s["ready"] and s["uid"] != after_uid and (restarts is None or s["restarts"] >= restarts),
                      seconds)
 
+    def said(self, pod=POD, lines=40):
+        """The last lines that the containers of all pods of that name wrote."""
+        files = sorted((self.stack.folder / "log/pods").glob(f"{NAMESPACE}_{pod}_*/*/*.log"), key=lambda f: f.stat().st_mtime)
+        return "\n".join("".join(f.read_text(errors="replace") for f in files).splitlines()[-lines:])
+
     def processes(self, pod=POD):
         """role → pids (of the machine) of that pod's processes."""
         uid = self.pod(pod)["metadata"]["uid"]
@@ -152,14 +170,53 @@ class World(Apps):
 
     def cost(self):
         """Memory of all processes of the pod that leads (each shared page by its share), and their processor time."""
-        kib = ticks = count = 0
+        kib = count = 0
         for pids in self.processes(self.leader()).values():
             for pid in pids:
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     kib += int(re.search(r"(?m)^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text())[1])
-                    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-                    ticks, count = ticks + int(fields[11]) + int(fields[12]), count + 1
-        return f"{kib / 1024:.0f} MiB in {count} processes, {ticks / os.sysconf('SC_CLK_TCK'):.2f} s"
+                    count += 1
+        return f"{kib / 1024:.0f} MiB in {count} processes, {self.processor_time():.2f} s"
+
+    def processor_time(self):
+        """Seconds that the processes of the pod that leads, as they are now, have run."""
+        seconds = 0
+        for pid in [pid for pids in self.processes(self.leader()).values() for pid in pids]:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                seconds += int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+        return seconds
+
+    def at_rest(self, seconds=5):
+        """Percent of a core that the pod uses while nothing happens; its repositories are looked at every second."""
+        before = self.processor_time()
+        time.sleep(seconds)
+        return 100 * (self.processor_time() - before) / seconds
+
+    @contextlib.contextmanager
+    def watched(self):
+        """Inside the block each process of the pod is looked at, again and again: role → how often it was found closed in."""
+        seen, wrong, end = {}, [], threading.Event()
+
+        def watch():
+            while not end.is_set():
+                with contextlib.suppress(AttributeError, TypeError):  # no pod in this moment
+                    for role, pid in [(role, pid) for role, pids in self.processes().items() for pid in pids]:
+                        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                            why = open_in(pid)
+                            seen[role] = seen.get(role, 0) + 1
+                            wrong.extend([f"{role}: {why}"] if why else [])
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            end.set()
+            thread.join()
+        assert not wrong, wrong
+
+    def metrics(self, pod=POD):
+        return parse(self.kube.kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics").stdout)
 
     def kill(self, role, number=signal.SIGKILL, pod=POD):
         (pid, *_) = self.processes(pod)[role]
@@ -169,14 +226,14 @@ class World(Apps):
     def run_out_of_memory(self, pid, work):
         """The kernel's OOM killer takes this process: it is the first choice, and the container's limit is drawn in around what is used."""
         pathlib.Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
-        line = next(x for x in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines() if ":memory:" in x or x.startswith("0::/kubepods"))
+        line = next(x for x in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines() if ":memory:" in x or x.startswith("0::"))
         if ":memory:" in line:
             group = pathlib.Path("/sys/fs/cgroup/memory" + line.split(":", 2)[2])
             limit, usage = group / "memory.limit_in_bytes", group / "memory.usage_in_bytes"
         else:
             group = pathlib.Path("/sys/fs/cgroup" + line.split(":", 2)[2])
             limit, usage = group / "memory.max", group / "memory.current"
-        before, end = limit.read_text().strip(), time.monotonic() + 20
+        before, end = limit.read_text().strip(), time.monotonic() + 20 * SCALE
         try:
             while pathlib.Path(f"/proc/{pid}").exists():
                 assert time.monotonic() < end, "the OOM killer did not come"
@@ -209,17 +266,28 @@ class World(Apps):
         return self.log_of(0)
 
     def whole(self, *numbers):
-        """Every log verifies, every write of the cluster's audit log is in one of them, and none was sent twice."""
+        """Every log verifies, every write of the cluster's audit log is in one of them, and none took effect twice."""
+        records = []
         for number in numbers or (0,):
             done = self.log_of(number).verify()
             assert done.returncode == 0, done.stdout + done.stderr
-        ids = {r["id"] if "id" in r else None for number in numbers or (0,) for r in self.log_of(number).records()}
-        sent = [e["auditID"] for e in self.requests.governed(user=f":{NAMESPACE}:{ACCOUNT}")]
-        assert len(sent) == len(set(sent)), "a write went out twice"
-        recorded = {a["audit_id"] for number in numbers or (0,) for r in self.log_of(number).records("sync.result")
-                    for o in r["objects"] for a in o["attempts"]}
-        assert ids and set(sent) <= recorded, f"writes without a record: {set(sent) - recorded}"
+            records += self.log_of(number).records()
+        sent = self.requests.governed(user=f":{NAMESPACE}:{ACCOUNT}")
+        recorded = {a["audit_id"] for r in records if r["kind"] == "sync.result" for o in r["objects"] for a in o["attempts"]}
+        assert {e["auditID"] for e in sent} <= recorded, f"writes without a record: {[e['auditID'] for e in sent if e['auditID'] not in recorded]}"
+        self._once(records, [e["auditID"] for e in sent if e["responseStatus"]["code"] < 300])
         return len(sent)
+
+    def _once(self, records, answered):
+        """What a commit says of an object is written once, whatever died in between; only what others changed is written again. To adopt an object
+        takes two requests, of one intent: one that takes the former manager's fields from it, and the apply."""
+        announced = {o["audit_id"]: (r["git"]["commit"], o["op"], o["gvk"], o.get("ns"), o["name"], o.get("sha256_after"))
+                     for r in records if r["kind"] == "sync.intent" for o in r["objects"]}
+        acts = [audit_id.rsplit(".", 1)[0] for audit_id in answered]
+        acts = [act for act in acts if announced[act][1] != "adopt"] + sorted({act for act in acts if announced[act][1] == "adopt"})
+        written = [announced[act] for act in acts]
+        twice = [w for w in set(written) if w[1] != "heal" and written.count(w) > 1]
+        assert not twice and len(answered) == len(set(answered)), f"written twice: {twice}"
 
     def applier(self):
         """The account with which Countersign manages itself: an administrator's choice, and an administrator's rights."""

@@ -15,6 +15,7 @@ from harness.kube import condition
 from harness.manifests import config_map, deployment, text
 from harness.tenant import WORKLOAD_RULES, obj
 from harness.wait import until
+from harness.web import Web, free_port
 
 ADMISSION = "admissionregistration.k8s.io/v1"
 
@@ -195,6 +196,8 @@ def kubeconfigs(site, seen, folder):
 def surfaces(site, apps):
     """Everything that the controller or a command shows to anybody."""
     out = {"controller's output": site.controller.output.read_bytes()}
+    out |= {path: site.web.get(path)[1].encode() for path in ("/metrics", "/readyz?verbose", "/livez?verbose")}
+    assert b"argocd_app_info{" in out["/metrics"]
     # the mirror holds what Git holds
     out |= look.folder("data", site.controller.data, leave_out=("git", "source", "mirrors"))
     api = "countersign.dev/v1alpha1"
@@ -222,7 +225,7 @@ def test_canaries_are_found_in_every_spelling_where_there_is_one():
     for name, shown in {
         "raw": f"x{word}y", "cut": word[:20], "rest": word[-14:], "url": look.url_encoded(word)[:0] + "".join(f"%{ord(c):02X}" for c in word),
         "base64": b64(word), "base64 of more": b64("password=" + word + "\n"), "base64 of one more": b64("p" + word), "twice": b64(b64(word)),
-        "hex": word.encode().hex(), "backwards": word[::-1],
+        "lower": word.lower(), "hex": word.encode().hex(), "backwards": word[::-1],
     }.items():
         assert seen.leaks({"here": shown.encode()}), name
     assert not seen.leaks({"here": b"nothing at all"})
@@ -236,7 +239,9 @@ def hostile(request, stack, kube, registry, keys, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("canaries")
     seen = Canaries()
-    site = Site(stack, kube, registry, keys, folder, "canaries").install(rules=WORKLOAD_RULES)
+    web = Web(free_port())
+    site = Site(stack, kube, registry, keys, folder, "canaries", listen=web.address).install(rules=WORKLOAD_RULES)
+    site.web = web
     basic = Registry(stack, stack.registry_bearer, folder / "bearer", "bob", "secret", made_through=registry)
     site.controller.plain_http.append(basic.address)
     site.kube.apply(obj("countersign.dev/v1alpha1", "ImagePolicy", "door", site.system, spec={

@@ -250,3 +250,11 @@ def test_core_that_hangs_fails_the_probe(served):
     finally:
         os.kill(core, signal.SIGCONT)
     until("the probe to pass again", lambda: served.web.get("/livez"), lambda got: got == (200, "ok"), seconds=10)
+
+
+def test_watches_count_among_the_requests(served):
+    """One for each kind that it follows: its own four, Secrets, ConfigMaps, with the first byte of each. Of a kind to which nothing happens that
+    is the server's bookmark, within about a minute; last in this file, most of that has passed."""
+    until("all watches to be counted", lambda: total(served.web.metrics(), "countersign_api_requests_total", verb="WATCH", code="200"),
+          lambda count: count >= 6, seconds=90)
+    assert total(served.web.metrics(), "countersign_api_request_duration_seconds_count", verb="WATCH") == 0

@@ -40,16 +40,16 @@ def row10_every_change_of_the_log_is_found(world, say):
     world.deployed()
     second = SecondVerifier()
     try:
-        _whole(world, say, second)
+        whole_by_both(world, say, second)
         small = _small_log(world, say)
         _flips(world, say, small)
-        _entries(world, say, second, small)
+        changed_entries_are_found(world, say, second, small)
         _truncated(world, say, small)
     finally:
         second.close()
 
 
-def _whole(world, say, second):
+def whole_by_both(world, say, second):
     with say("countersign audit verify, and a second verifier in Go") as step:
         copy = _copied(world.log.folder, world.folder / "whole")
         done = world.log.verify(folder=copy)
@@ -107,7 +107,7 @@ def _found(log, second, folder, what):
     assert answer.startswith("bad "), f"{what}: the second verifier says {answer}"
 
 
-def _flip_some(log, folder, every, begin):
+def flip_some(log, folder, every, begin):
     """Flips, in a copy of its own, each byte whose number leaves `begin` when divided by `every`; returns how many it flipped."""
     copy, second, number, flips = _copied(log.folder, folder), SecondVerifier(), 0, 0
     try:
@@ -130,7 +130,7 @@ def _flip_some(log, folder, every, begin):
 def _flips(world, say, log):
     with say("each byte of each file flipped in turn") as step:
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            parts = [pool.submit(_flip_some, log, world.folder / f"flipped{n}", AT_ONCE, n) for n in range(AT_ONCE)]
+            parts = [pool.submit(flip_some, log, world.folder / f"flipped{n}", AT_ONCE, n) for n in range(AT_ONCE)]
             flips = sum(part.result() for part in parts)
         size = sum(p.stat().st_size for p in log.folder.rglob("*") if p.is_file())
         assert flips == size > 1000, f"expected {size} flips, and a log of more than 1000 bytes; saw {flips}"
@@ -154,7 +154,7 @@ def join(records):
     return b"".join(struct.pack(">H", len(r)) + r for r in records)
 
 
-def _entries(world, say, second, log):
+def changed_entries_are_found(world, say, second, log):
     """Whole records dropped, swapped, inserted: with the length prefixes right, so that only the hashes can tell."""
     with say("a record dropped, two swapped, one inserted, a strange file added") as step:
         records = split(_bundle(log.folder).read_bytes())

@@ -29,9 +29,10 @@ class Canaries:
 
 
 def spellings(word):
-    """(name, bytes) of each form: pieces of the word itself, of its base64 at each alignment, of its hexadecimal and URL-encoded forms."""
+    """(name, bytes) of each form: pieces of the word itself, also in lower case, of its base64 at each alignment, of its hexadecimal and URL-encoded forms."""
     pieces = [word[:PIECE], word[PIECE:2 * PIECE], word[2 * PIECE:]]
     out = [("raw", piece.encode()) for piece in pieces]
+    out += [("lower case", piece.lower().encode()) for piece in pieces]
     out += [("reversed", word[::-1][:PIECE].encode()), ("hex", word[:PIECE].encode().hex().encode()), ("HEX", word[:PIECE].encode().hex().upper().encode())]
     out.append(("url", "".join(f"%{ord(c):02X}" for c in word[:PIECE]).encode()))
     for shift in range(3):

@@ -13,6 +13,7 @@
 #include "base/encode.h"
 #include "base/glob.h"
 #include "base/json.h"
+#include "base/json_plain.h"
 #include "base/map.h"
 #include "base/pack.h"
 #include "base/rand.h"
@@ -97,6 +98,50 @@ static void json_roundtrip(void **state)
 		json_write(value, JSON_SORTED, &out);
 		assert_string_equal(str_c(&out), cases[i].out ? cases[i].out : cases[i].in);
 	}
+}
+
+/* What json_plain says of a text, byte by byte. */
+static size_t plain_bytewise(const char *text, size_t length)
+{
+	size_t at = 0;
+
+	while (at < length && (uint8_t)text[at] >= 0x20 && (uint8_t)text[at] < 0x80 && text[at] != '"' && text[at] != '\\')
+		at++;
+	return at;
+}
+
+/* Every byte at every place of texts of every length around the blocks that are looked at together; exact ends, for the sanitizers. */
+static void json_plain_finds_the_first_byte_that_is_not(void **state)
+{
+	(void)state;
+	for (size_t length = 1; length < 40; length++)
+		for (size_t place = 0; place < length; place++)
+			for (unsigned byte = 0; byte < 256; byte++) {
+				CLEANUP(mem_cleanup) char *text = mem_alloc(length);
+
+				memset(text, 'a', length);
+				text[place] = (char)byte;
+				text[length - 1] = place == length - 1 ? (char)byte : '"';
+				if ((size_t)(json_plain(text, text + length) - text) != plain_bytewise(text, length))
+					fail_msg("byte %u at %zu of %zu", byte, place, length);
+			}
+}
+
+static void json_strings_of_any_length_come_back_as_they_were(void **state)
+{
+	(void)state;
+	for (size_t length = 0; length < 40; length++)
+		for (size_t place = 0; place <= length; place++) {
+			CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+			CLEANUP(str_release) struct str text = STR_INIT, out = STR_INIT;
+			struct json *back;
+
+			for (size_t i = 0; i < length; i++)
+				str_adds(&text, i == place ? "\"\n\x01\xc3\xa4" : "a");
+			json_write(json_span(arena, str_span(&text)), JSON_PLAIN, &out);
+			assert_int_equal(json_parse(str_span(&out), arena, 0, &back, NULL), 0);
+			assert_true(span_equal(json_text_span(back), str_span(&text)));
+		}
 }
 
 static void json_refuses(void **state)
@@ -315,6 +360,8 @@ int main(void)
 		cmocka_unit_test(error_text_that_is_cut_says_so),
 		cmocka_unit_test(arena_releases_newest_first),
 		cmocka_unit_test(json_roundtrip),
+		cmocka_unit_test(json_plain_finds_the_first_byte_that_is_not),
+		cmocka_unit_test(json_strings_of_any_length_come_back_as_they_were),
 		cmocka_unit_test(json_refuses),
 		cmocka_unit_test(json_equal_ignores_order_and_number_form),
 		cmocka_unit_test(json_pointer_follows_rfc_6901),

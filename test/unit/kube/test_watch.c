@@ -77,6 +77,28 @@ static void what_is_no_event_ends_the_stream_and_lists_anew(void **state)
 	}
 }
 
+static void a_stream_counts_as_one_request(void **state)
+{
+	struct told told = { .text = STR_INIT };
+	struct watch watch = framer(&told);
+	struct str text = STR_INIT;
+
+	(void)state;
+	metric_reset();
+	for (int i = 0; i < 3; i++)
+		on_piece(&watch, SPAN(EVENT("ADDED", "a", "1")));
+	count(&watch, 0); /* its end */
+	watch.counted = false;
+	count(&watch, 403); /* the next one, refused */
+	metric_write(&text);
+	assert_non_null(strstr(str_c(&text), "countersign_api_requests_total{verb=\"WATCH\",code=\"200\"} 1\n"));
+	assert_non_null(strstr(str_c(&text), "countersign_api_requests_total{verb=\"WATCH\",code=\"403\"} 1\n"));
+	assert_int_equal((int)metric_sum(METRIC_API_REQUESTS), 2);
+	str_release(&text);
+	framer_end(&watch, &told);
+	metric_reset();
+}
+
 static void event_over_the_limit_lists_anew(void **state)
 {
 	struct told told = { .text = STR_INIT };
@@ -141,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_are_told_however_the_stream_is_cut),
 		cmocka_unit_test(what_is_no_event_ends_the_stream_and_lists_anew),
+		cmocka_unit_test(a_stream_counts_as_one_request),
 		cmocka_unit_test(event_over_the_limit_lists_anew),
 		cmocka_unit_test(error_in_the_stream_ends_it),
 		cmocka_unit_test(stream_that_is_sent_away_goes_on_where_it_was),
