@@ -19,11 +19,14 @@ struct recovery {
 	size_t waiting;
 	bool remembered;           /* the inventory says more than the one in the cluster */
 	struct timer *poll;        /* runs while that is being written */
+	unsigned tries;
 	struct recovery *next;
 };
 
 #define POLL_MS 50
 #define RETRY_MS 1000
+/* One inventory that the API server refuses must not keep all Applications waiting. */
+#define TRIES_MOST 60u
 
 struct question {
 	struct recovery *recovery;
@@ -66,6 +69,18 @@ static void recovery_free(struct recovery *recovery)
 	free(recovery);
 }
 
+/* The last of them lets the runs begin. */
+static void leave(struct recovery *recovery)
+{
+	struct core *core = recovery->core;
+
+	recovery_free(recovery);
+	if (--core->recovering)
+		return;
+	MAP_EACH(entry, &core->apps)
+		app_enqueue(entry->value, 0);
+}
+
 static void conclude(struct recovery *recovery)
 {
 	struct json *record = json_object(recovery->arena);
@@ -83,11 +98,7 @@ static void conclude(struct recovery *recovery)
 	if (core->audit)
 		audit_log_append(core->audit, record, NULL, NULL);
 	log_line(LOG_INFO, "an interrupted sync was resolved", "app", text(recovery->intent, "app"), NULL);
-	recovery_free(recovery);
-	if (--core->recovering)
-		return;
-	MAP_EACH(entry, &core->apps)
-		app_enqueue(entry->value, 0);
+	leave(recovery);
 }
 
 /* First the inventory, then the result: what a second crash leaves in between is an open intent still, and is found again. */
@@ -100,8 +111,16 @@ static void finish(void *data)
 		conclude(recovery);
 		return;
 	}
-	if (!app->inventory_book.busy)
+	if (recovery->tries >= TRIES_MOST) {
+		log_line(LOG_ERROR, "an interrupted sync is not resolved, since its inventory cannot be written; it will be at the next start", "app",
+			 app->key, NULL);
+		leave(recovery);
+		return;
+	}
+	if (!app->inventory_book.busy) {
+		recovery->tries++;
 		report_inventory(app);
+	}
 	timer_start(recovery->poll, app->inventory_book.failed ? RETRY_MS : POLL_MS);
 }
 
