@@ -2,6 +2,7 @@
 #include "kube/lease.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "kube/write.h"
@@ -52,6 +53,15 @@ static void hear(struct lease *lease, const struct kube_answer *answer)
 		lease->heard_ms = clock_mono_ms();
 }
 
+/* Of a whole answer: what is asked one after the other comes in the order of versions. */
+static void tell_version(struct lease *lease, const struct kube_answer *answer)
+{
+	const char *version = answer->err ? NULL : json_text(json_path(answer->object, "metadata", "resourceVersion", NULL));
+
+	if (version && lease->handler.on_version)
+		lease->handler.on_version(lease->data, strtoull(version, NULL, 10));
+}
+
 static bool is_leading(const void *data)
 {
 	return lease_held(data);
@@ -78,6 +88,7 @@ static void on_written(void *data, const struct kube_answer *answer)
 		timer_start(lease->timer, 0);
 		return;
 	}
+	tell_version(lease, answer);
 	if (!answer->err) {
 		bool first = !lease->held;
 
@@ -181,6 +192,8 @@ static void on_read(void *data, const struct kube_answer *answer)
 
 	lease->request = 0;
 	hear(lease, answer);
+	if (!lease->releasing)
+		tell_version(lease, answer);
 	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
 		again(lease);
 		return;
