@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "kube/write.h"
 
 #define ANNOTATION_HOLDER "countersign.dev/log-holder"
@@ -30,6 +31,7 @@ struct lease {
 	int64_t transitions;
 	struct str former, former_note;     /* as we found it when we took it */
 	bool held, releasing;
+	char failing[ERROR_REASON_MAX];     /* why the server does not answer; "" while it does */
 	void (*on_released)(void *);
 	void *released_data;
 };
@@ -46,11 +48,17 @@ int64_t lease_silent_ms(const struct lease *lease)
 	return lease->heard_ms ? clock_mono_ms() - lease->heard_ms : -1;
 }
 
-/* Whatever it said about the lease, but that it does not know or let us. */
+/* Whatever it said about the lease, but that it does not know or let us. What else there is, is told once for each cause. */
 static void hear(struct lease *lease, const struct kube_answer *answer)
 {
-	if (!answer->err || answer->err->kind == ERROR_NOT_FOUND || answer->err->kind == ERROR_CONFLICT)
+	if (!answer->err || answer->err->kind == ERROR_NOT_FOUND || answer->err->kind == ERROR_CONFLICT) {
 		lease->heard_ms = clock_mono_ms();
+		lease->failing[0] = '\0';
+		return;
+	}
+	if (strcmp(lease->failing, answer->err->reason))
+		log_error(LOG_WARN, "the lease cannot be read or renewed; trying again", answer->err, NULL);
+	snprintf(lease->failing, sizeof(lease->failing), "%s", answer->err->reason);
 }
 
 /* Of a whole answer: what is asked one after the other comes in the order of versions. */
