@@ -11,7 +11,7 @@ static const char *const kind_names[] = {
 	[AUDIT_LOG_START] = "log.start",       [AUDIT_LOG_STOP] = "log.stop",       [AUDIT_TERM_START] = "term.start",
 	[AUDIT_TERM_END] = "term.end",         [AUDIT_SYNC_INTENT] = "sync.intent", [AUDIT_SYNC_RESULT] = "sync.result",
 	[AUDIT_SYNC_DENIED] = "sync.denied",   [AUDIT_DRIFT] = "drift",             [AUDIT_CONFIG_CHANGE] = "config.change",
-	[AUDIT_LOG_LOST] = "log.lost",
+	[AUDIT_LOG_LOST] = "log.lost",         [AUDIT_CLUSTER_RESTORED] = "cluster.restored",
 };
 
 static const char *const outcome_names[] = {

@@ -32,7 +32,7 @@
 
 enum audit_kind {
 	AUDIT_LOG_START, AUDIT_LOG_STOP, AUDIT_TERM_START, AUDIT_TERM_END, AUDIT_SYNC_INTENT, AUDIT_SYNC_RESULT,
-	AUDIT_SYNC_DENIED, AUDIT_DRIFT, AUDIT_CONFIG_CHANGE, AUDIT_LOG_LOST,
+	AUDIT_SYNC_DENIED, AUDIT_DRIFT, AUDIT_CONFIG_CHANGE, AUDIT_LOG_LOST, AUDIT_CLUSTER_RESTORED,
 };
 const char *audit_kind_name(enum audit_kind kind);          /* "sync.intent" and so on */
 bool audit_kind_parse(struct span name, enum audit_kind *out);

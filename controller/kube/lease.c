@@ -2,8 +2,10 @@
 #include "kube/lease.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "kube/write.h"
 
 #define ANNOTATION_HOLDER "countersign.dev/log-holder"
@@ -29,6 +31,7 @@ struct lease {
 	int64_t transitions;
 	struct str former, former_note;     /* as we found it when we took it */
 	bool held, releasing;
+	char failing[ERROR_REASON_MAX];     /* why the server does not answer; "" while it does */
 	void (*on_released)(void *);
 	void *released_data;
 };
@@ -45,11 +48,26 @@ int64_t lease_silent_ms(const struct lease *lease)
 	return lease->heard_ms ? clock_mono_ms() - lease->heard_ms : -1;
 }
 
-/* Whatever it said about the lease, but that it does not know or let us. */
+/* Whatever it said about the lease, but that it does not know or let us. What else there is, is told once for each cause. */
 static void hear(struct lease *lease, const struct kube_answer *answer)
 {
-	if (!answer->err || answer->err->kind == ERROR_NOT_FOUND || answer->err->kind == ERROR_CONFLICT)
+	if (!answer->err || answer->err->kind == ERROR_NOT_FOUND || answer->err->kind == ERROR_CONFLICT) {
 		lease->heard_ms = clock_mono_ms();
+		lease->failing[0] = '\0';
+		return;
+	}
+	if (strcmp(lease->failing, answer->err->reason))
+		log_error(LOG_WARN, "the lease cannot be read or renewed; trying again", answer->err, NULL);
+	snprintf(lease->failing, sizeof(lease->failing), "%s", answer->err->reason);
+}
+
+/* Of a whole answer: what is asked one after the other comes in the order of versions. */
+static void tell_version(struct lease *lease, const struct kube_answer *answer)
+{
+	const char *version = answer->err ? NULL : json_text(json_path(answer->object, "metadata", "resourceVersion", NULL));
+
+	if (version && lease->handler.on_version)
+		lease->handler.on_version(lease->data, strtoull(version, NULL, 10));
 }
 
 static bool is_leading(const void *data)
@@ -78,6 +96,7 @@ static void on_written(void *data, const struct kube_answer *answer)
 		timer_start(lease->timer, 0);
 		return;
 	}
+	tell_version(lease, answer);
 	if (!answer->err) {
 		bool first = !lease->held;
 
@@ -188,6 +207,8 @@ static void on_read(void *data, const struct kube_answer *answer)
 
 	lease->request = 0;
 	hear(lease, answer);
+	if (!lease->releasing)
+		tell_version(lease, answer);
 	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
 		again(lease);
 		return;

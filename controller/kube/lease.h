@@ -14,6 +14,7 @@ struct lease;
 struct lease_handler {
 	void (*on_leading)(void *data, int64_t transitions); /* we are the leader from now on */
 	void (*on_lost)(void *data);                          /* we are not any more: stop, flush, exit */
+	void (*on_version)(void *data, uint64_t version);     /* the lease as the server has it now; before the others. May be NULL */
 	struct span (*note)(void *data);                      /* what the lease is to carry for whoever follows; SPAN0: as it is */
 	/* May we take it, with the note ("": none) that it carries? NULL: yes. Asked before the note is replaced; false: later, perhaps. */
 	bool (*may_take)(void *data, struct span note);

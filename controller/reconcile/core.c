@@ -16,6 +16,7 @@
 #include "reconcile/reload.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
+#include "reconcile/rollback.h"
 #include "reconcile/run.h"
 #include "reconcile/survey.h"
 #include "reconcile/turns.h"
@@ -215,6 +216,7 @@ static void on_leading(void *data, int64_t transitions)
 	core->lease_transitions = transitions;
 	if (core->audit)
 		record_term(core);
+	rollback_record(core->rollback);
 	discovery_refresh(core->discovery, on_discovered, core);
 }
 
@@ -250,9 +252,16 @@ static bool may_lead(void *data, struct span note)
 	return false;
 }
 
+static void on_version(void *data, uint64_t version)
+{
+	struct core *core = data;
+
+	rollback_saw(core->rollback, version);
+}
+
 static void start_lease(struct core *core)
 {
-	static const struct lease_handler handler = { on_leading, on_lease_lost, checkpoint_now, may_lead };
+	static const struct lease_handler handler = { on_leading, on_lease_lost, on_version, checkpoint_now, may_lead };
 
 	/* one process can hold a volume, so its log's id names the holder: a restart goes on with its own lease at once */
 	core->identity = arena_printf(core->arena, "%s_%s", core->options->instance, audit_log_id(core->audit));
@@ -290,6 +299,7 @@ static void start_work(struct core *core)
 	core->repos = repos_new(core);
 	core->live = live_new(core);
 	core->survey = survey_new(core->loop, core->kube);
+	core->rollback = rollback_new(core);
 	turns_init(core);
 	core->vetting = vetting_new(core);
 	core->audit_retry = timer_new(core->loop, open_audit, core);
@@ -305,6 +315,7 @@ static void release(struct core *core)
 	objects_free(core->objects);
 	live_free(core->live);
 	survey_free(core->survey);
+	rollback_free(core->rollback);
 	vetting_free(core->vetting);
 	repos_free(core->repos);
 	discovery_free(core->discovery);

@@ -12,6 +12,7 @@
  *   vetting   image reference -> digest -> evidence -> claims, each fetched and checked once
  *   run       one pass over one Application: the table of steps
  *   report    status, events of a run
+ *   rollback  notices that the cluster went back to an older state, and holds what was of that time
  *   reload    credentials on disk, read again when they change
  *   probe     what core tells of itself: checks and metrics, for the web role
  */
@@ -48,6 +49,7 @@ struct survey;
 struct vetting;
 struct probe;
 struct reload;
+struct rollback;
 
 /* See turns.h. */
 struct turns {
@@ -78,6 +80,7 @@ struct core {
 	struct vetting *vetting;
 	struct probe *probe;
 	struct reload *reload;
+	struct rollback *rollback;
 	struct map apps;                  /* "namespace/name" -> struct app */
 	struct map claims;                /* object key -> struct app: who may write it (claims.h) */
 	size_t waiting;                   /* Applications that wait for an object of another's */

@@ -418,7 +418,8 @@ static void on_error(void *data, const struct error *err)
 {
 	struct kind_watch *watch = data;
 
-	if (!watch->err.reason[0])
+	/* once for each cause: a refused certificate may follow a connection that broke */
+	if (strcmp(watch->err.reason, err->reason))
 		log_error(LOG_WARN, "cannot watch a kind; trying again", err, "group", watch->group, "kind", watch->kind,
 			  "as", watch->account, NULL);
 	watch->err = *err;

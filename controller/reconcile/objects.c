@@ -1,6 +1,8 @@
 /* Watches of our own kinds; see objects.h. */
 #include "reconcile/objects.h"
 
+#include <stdio.h>
+
 #include "api/repository_secret.h"
 #include "base/log.h"
 #include "kube/watch.h"
@@ -19,7 +21,8 @@ struct collection {
 	enum own_kind kind;
 	struct watch *watch;
 	struct map copies;       /* name -> struct object_copy */
-	bool listed_once, failing;
+	bool listed_once;
+	char failing[ERROR_REASON_MAX];   /* why it cannot be read; "" while it can */
 };
 
 struct objects {
@@ -286,9 +289,9 @@ static void on_listed(void *data)
 		copy_free(map_remove(&collection->copies, span_of(name)));
 	}
 	collection->listed_once = true;
-	if (collection->failing)
+	if (collection->failing[0])
 		log_line(LOG_INFO, "reading again", "what", sources[collection->kind].what, NULL);
-	collection->failing = false;
+	collection->failing[0] = '\0';
 	if (!first || !objects_ready(collection->objects))
 		return;
 	MAP_EACH(each, &core->apps)
@@ -302,9 +305,10 @@ static void on_error(void *data, const struct error *err)
 {
 	struct collection *collection = data;
 
-	if (collection->failing)
+	/* once for each cause */
+	if (!strcmp(collection->failing, err->reason))
 		return;
-	collection->failing = true;
+	snprintf(collection->failing, sizeof(collection->failing), "%s", err->reason);
 	log_error(LOG_ERROR, "cannot read; trying again", err, "what", sources[collection->kind].what, NULL);
 }
 

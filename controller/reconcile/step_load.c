@@ -3,6 +3,7 @@
 #include "reconcile/interests.h"
 #include "reconcile/permission.h"
 #include "reconcile/report.h"
+#include "reconcile/rollback.h"
 #include "reconcile/steps.h"
 #include "source/git_url.h"
 
@@ -90,12 +91,16 @@ enum step_result step_load(struct run *run)
 		err = (struct error)ERROR_INIT;
 		if (!app->inventory.count)
 			return STEP_NEXT;
+		if (rollback_check(run->core->rollback, run, &err))
+			return run_fail(run, &err);
 		return permission_project(run, &err) ? run_fail(run, &err) : STEP_NEXT;
 	}
 	take_up(run);
 	if (err.reason[0])
 		return run_fail(run, &err);
 	if (read_operation(run, &err))
+		return run_fail(run, &err);
+	if (rollback_check(run->core->rollback, run, &err))
 		return run_fail(run, &err);
 	return permit(run);
 }

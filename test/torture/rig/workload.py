@@ -13,7 +13,7 @@ from harness.site import Site
 from harness.tenant import obj
 from harness.wait import until
 
-from .oracle import Outcome, Watcher
+from .oracle import KINDS, Outcome, Watcher, key_of
 from .proxy import Proxy
 
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
@@ -83,10 +83,14 @@ class Run:
         for _ in range(20):
             if self.phase != "deletion":
                 self.site.settled("app", seconds=60)
+            until("what was deleted to be gone", self.leaving, lambda names: names == [], seconds=30)
             sent = self.proxy.mutations()
             time.sleep(QUIET_SECONDS)
             if self.proxy.mutations() == sent:
                 break
+
+    def leaving(self):
+        return [key_of(o) for kind in KINDS for o in self.kube.list(*kind, self.site.namespace) if "deletionTimestamp" in o["metadata"]]
 
     # --- the phases ---
 
