@@ -25,11 +25,14 @@ struct kind_watch {
 	struct error err;           /* reason "" while it works */
 };
 
+#define GONE_MAX 4096       /* uids; older ones are of no use: answers come within half a minute */
+
 struct live {
 	struct core *core;
 	struct fetches *fetches;
 	struct map objects;         /* key -> struct live_object */
 	struct map watches;         /* GROUP/KIND[/NAMESPACE/ACCOUNT] -> struct kind_watch */
+	struct map gone;            /* uids of which a watch told the end: an answer that comes later does not bring them back */
 };
 
 char *live_key(struct arena *arena, const char *group, const char *kind, const char *namespace, const char *name)
@@ -267,7 +270,8 @@ static void take(struct live *live, const struct json *from, const char *group, 
 
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind)
 {
-	take(live, object, group, kind, true);
+	if (!map_has(&live->gone, json_text_span(json_path(object, "metadata", "uid", NULL))))
+		take(live, object, group, kind, true);
 }
 
 /* --- what the watches tell ------------------------------------------------------------------------------------- */
@@ -280,6 +284,9 @@ static void gone(struct live *live, const char *key)
 	fetches_outdated(live->fetches, key);
 	if (!object)
 		return;
+	if (live->gone.count >= GONE_MAX)
+		map_release(&live->gone);
+	map_set(&live->gone, span_of(object->uid), live);
 	app = concerned(live, object);
 	tell(app, app && item_of(app, key));
 	object_free(object);
@@ -451,6 +458,7 @@ void live_free(struct live *live)
 		free(watch->namespace);
 		free(watch);
 	}
+	map_release(&live->gone);
 	MAP_EACH(entry, &live->objects)
 		object_free(entry->value);
 	map_release(&live->watches);
@@ -563,7 +571,7 @@ bool live_drifted(const struct live *live, const struct app *app)
 		const struct live_object *object =
 			map_get(&live->objects, span_of(live_key(arena, item->group, item->kind, item->namespace, item->name)));
 
-		if (object && is_drifted(object, item))
+		if (object ? is_drifted(object, item) : map_has(&live->gone, span_of(item->uid)))
 			return true;
 	}
 	return false;

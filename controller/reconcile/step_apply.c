@@ -179,18 +179,22 @@ static bool is_superseded(struct run *run)
 	       strcmp(commit, run->tip);
 }
 
-/* An object that this run does not write, and that somebody deleted or changed since it was planned: only a new plan mends it. */
+/*
+ * An object that somebody deleted since this run wrote it, or, if it does not write it, deleted or changed since it was planned:
+ * only a new plan mends it.
+ */
 static bool is_drifted_since(const struct run *run, const struct desired *desired)
 {
 	const struct live_object *live = live_find(run->core->live, desired->key);
 	const struct inventory_item *item =
 		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
 
-	if (!item || !*item->uid || desired->found)
-		return false;
+	/* what was written is known from its answer on, so it is missing only when it is gone */
 	for (size_t i = 0; i < run->action_count; i++)
 		if (!strcmp(run->actions[i].key, desired->key))
-			return false;
+			return run->actions[i].finished && run->actions[i].after && !live;
+	if (!item || !*item->uid || desired->found)
+		return false;
 	return !live || strcmp(live->uid, item->uid) || (!live->metadata_only && !digest_equal(&live->owned, &item->owned));
 }
 

@@ -137,6 +137,22 @@ static int set_namespace(struct run *run, struct desired *desired, struct error 
 	return 0;
 }
 
+/* As the API server has it for every name; it reads an escaped slash as a slash, and then another resource is meant. */
+static bool is_path_segment(const char *name)
+{
+	return !span_is(span_of(name), ".") && !span_is(span_of(name), "..") && !strpbrk(name, "/%");
+}
+
+static int check_address(const struct desired *desired, struct error *err)
+{
+	bool named = is_path_segment(desired->name);
+
+	if (named && is_path_segment(desired->namespace))
+		return 0;
+	return error_set(err, ERROR_INVALID, "BadName", "%s (%s:%u): the %s '%s' cannot be one: no '/' or '%%', and neither '.' nor '..'",
+			 desired->kind, desired->file, desired->line, named ? "namespace" : "name", named ? desired->namespace : desired->name);
+}
+
 static int read_options(struct run *run, struct desired *desired, struct error *err)
 {
 	struct span list = json_text_span(json_path(desired->object, "metadata", "annotations", "argocd.argoproj.io/sync-options", NULL));
@@ -167,7 +183,7 @@ static int prepare_one(struct run *run, const struct rendered_object *object, st
 				     .version = kind->version, .kind = object->kind, .namespace = object->namespace,
 				     .name = object->name, .file = object->path, .line = object->line,
 				     .namespaced = kind->namespaced, .rank = order_rank(span_of(object->kind)), .released = "" };
-	if (set_namespace(run, desired, err) || permission_of_desired(run, desired, &desired->account, err) || read_options(run, desired, err))
+	if (set_namespace(run, desired, err) || check_address(desired, err) || permission_of_desired(run, desired, &desired->account, err) || read_options(run, desired, err))
 		return -1;
 	if (order_wave(desired->object, &desired->wave, err))
 		return error_wrap(err, "%s", rendered_object_title(object, run->arena));

@@ -1,0 +1,155 @@
+"""A Git server on its worst day: what runs stays, the condition says what is wrong, and the next good commit recovers."""
+
+import http.client
+import http.server
+import shutil
+import threading
+import urllib.parse
+
+import pytest
+
+from harness.hostile import Served
+from harness.manifests import config_map, text
+from harness.stack import run
+from harness.wait import stays, until
+
+
+class GitProxy(Served):
+    """A door before the real Git server; `damage` (bytes → bytes, or None to cut the connection after them) falls on answers to fetches."""
+
+    def __init__(self, upstream, port=22450):
+        self.upstream, self.damage, self.hits = urllib.parse.urlsplit(upstream).netloc, None, 0
+        self.server = next(s for s in (listen(port + n, self) for n in range(100)) if s)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def pass_on(self):
+        proxy = self.server.proxy
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        connection = http.client.HTTPConnection(proxy.upstream, timeout=20)
+        connection.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() not in ("host", "transfer-encoding")})
+        answer = connection.getresponse()
+        data, cut = answer.read(), False
+        if proxy.damage and b"PACK" in data:
+            proxy.hits += 1
+            damaged = proxy.damage(data)
+            cut, data = len(damaged) < len(data), damaged
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data) + (1000 if cut else 0)))
+        self.end_headers()
+        self.wfile.write(data)
+        if cut:
+            self.close_connection = True
+
+    do_GET = do_POST = pass_on
+
+
+def listen(port, proxy):
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError:
+        return None
+    server.daemon_threads, server.proxy, server.stopping = True, proxy, threading.Event()
+    return server
+
+
+@pytest.fixture
+def proxied(new_site, stack):
+    """A site whose repositories are reached through the proxy; (site, proxy, repository, Application in order)."""
+    site = new_site()
+    with GitProxy(stack.git_url) as proxy:
+        site.install(repos=[f"http://{proxy.address}/open/{site.name}/*"])
+        site.controller.start()
+        repo = site.repo({"app/c.yaml": text(config_map("c", key="1"))})
+        app = site.team.application("app", repo, "app")
+        app["spec"]["source"]["repoURL"] = f"http://{proxy.address}{repo.path_on_server}"
+        site.kube.apply(app)
+        site.settled("app")
+        yield site, proxy, repo
+
+
+def value(site):
+    return site.find("v1", "ConfigMap", "c")["data"]["key"]
+
+
+def flip(data):
+    """One bit behind the header of the pack."""
+    at = data.index(b"PACK") + 20
+    return data[:at] + bytes([data[at] ^ 4]) + data[at + 1:]
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:data.index(b"PACK") + 16], flip], ids=["cut in mid-pack", "a bit flipped"])
+def test_pack_that_is_damaged_is_told_and_the_next_good_one_recovers(proxied, damage):
+    site, proxy, repo = proxied
+    proxy.damage = damage
+    site.requests.mark()
+    commit = repo.push("two", {"app/c.yaml": text(config_map("c", key="2"))})
+    seen = site.wait_condition("Synced", "False", "app", said=repo.path_on_server, seconds=20)
+    assert seen["reason"] in ("FetchFailed", "RepositoryUnreachable"), seen
+    assert proxy.hits and site.governed() == [] and value(site) == "1"
+    hits = proxy.hits
+    stays("it is not asked without end", lambda: proxy.hits - hits, lambda more: more <= 8, 3)
+    proxy.damage = None
+    site.synced_at(commit, "app", seconds=60)
+    assert value(site) == "2"
+
+
+def test_repository_replaced_by_another_is_held_as_rewritten(site):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="1"))})
+    site.requests.mark()
+    other = site.repo({"app/c.yaml": text(config_map("c", key="of another"))})
+    shutil.rmtree(repo.bare)
+    shutil.copytree(other.bare, repo.bare)
+    site.wait_condition("Synced", "False", "app", reason="HistoryRewritten", seconds=20)
+    site.nothing_sent(site.requests)
+    assert value(site) == "1"
+
+
+def test_deleted_branch_keeps_what_runs_and_its_return_recovers(site):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="1"))})
+    site.requests.mark()
+    run("git", "-C", repo.bare, "update-ref", "-d", "refs/heads/main")
+    site.wait_condition("Synced", "False", "app", said="main", seconds=20)
+    site.nothing_sent(site.requests)
+    commit = repo.push("back", {"app/c.yaml": text(config_map("c", key="2"))})
+    site.synced_at(commit, "app", seconds=40)
+
+
+def test_deleted_repository_keeps_what_runs_and_its_return_recovers(site, tmp_path):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="1"))})
+    site.requests.mark()
+    repo.bare.rename(tmp_path / "away.git")
+    site.wait_condition("Synced", "False", "app", said=repo.url, seconds=20)
+    site.nothing_sent(site.requests)
+    (tmp_path / "away.git").rename(repo.bare)
+    site.synced_at(repo.push("back", {"app/c.yaml": text(config_map("c", key="2"))}), "app", seconds=60)
+
+
+def test_hundred_thousand_refs_do_not_matter(site):
+    repo = site.repo({"app/c.yaml": text(config_map("c", key="1"))})
+    head = repo.git("rev-parse", "HEAD")
+    (repo.bare / "packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted \n" +
+                                           "".join(f"{head} refs/heads/b{n:06}\n" for n in range(100_000)))
+    site.kube.apply(site.team.application("app", repo, "app"))
+    site.settled("app", seconds=40)
+    site.synced_at(repo.push("two", {"app/c.yaml": text(config_map("c", key="2"))}), "app", seconds=40)
+    app = site.team.application("old", repo, "app", namespace=site.namespace)
+    app["spec"]["source"]["targetRevision"] = "b099999"
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("it to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+    site.kube.apply(app)
+    site.compared_at(head, "old", seconds=40)
