@@ -107,7 +107,7 @@ demo-cluster: setup
 	$(Q)hack/stack/build
 	$(Q)hack/stack/build containerd shim ctr coredns
 	$(Q)$(MAKE) --no-print-directory -j2 all
-	$(Q)/usr/bin/python3 -m pytest -q -x -s -p no:cacheprovider test/cluster
+	$(Q)/usr/bin/python3 -m pytest -q -x -s -p no:cacheprovider test/cluster/test_cluster.py
 
 ## make test        install what is missing, run every test; the last line is "N passed, N failed"
 test: setup

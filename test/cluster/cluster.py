@@ -281,7 +281,7 @@ class World(Apps):
     def _once(self, records, answered):
         """What a commit says of an object is written once, whatever died in between; only what others changed is written again. To adopt an object
         takes two requests, of one intent: one that takes the former manager's fields from it, and the apply."""
-        announced = {o["audit_id"]: (r["git"]["commit"], o["op"], o["gvk"], o.get("ns"), o["name"], o.get("sha256_after"))
+        announced = {o["audit_id"]: (r.get("git", {}).get("commit"), o["op"], o["gvk"], o.get("ns"), o["name"], o.get("sha256_after"))
                      for r in records if r["kind"] == "sync.intent" for o in r["objects"]}
         acts = [audit_id.rsplit(".", 1)[0] for audit_id in answered]
         acts = [act for act in acts if announced[act][1] != "adopt"] + sorted({act for act in acts if announced[act][1] == "adopt"})

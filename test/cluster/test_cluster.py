@@ -344,7 +344,7 @@ def test_row4_upgrades_are_commits_and_an_unsigned_one_is_refused(world, say):
         world.compared_at(commit, "countersign", seconds=30)
         told = world.wait_condition("Verified", "False", "countersign", said="countersign", seconds=30)
         assert third.digest in told["message"], told
-        denied = [r for n in (0, 1) for r in world.log_of(n).records("sync.denied", f"{NAMESPACE}/countersign") if r["git"]["commit"] == commit]
+        denied = [r for n in (0, 1) for r in world.log_of(n).records("sync.denied", f"{NAMESPACE}/countersign") if r.get("git", {}).get("commit") == commit]
         assert denied and denied[0]["outcome"] == "deny", denied
         set_to = images(world.kube.get("apps/v1", "StatefulSet", NAMESPACE, "countersign-controller"))
         assert {i.rsplit("@", 1)[1] for i in [*set_to, *(i for n in (0, 1) for i in images(world.pod(f"countersign-controller-{n}")))]} == {second.digest}

@@ -178,6 +178,23 @@ def test_check_tells_what_is_good_and_what_is_not(ready_site, tmp_path):
         site.kube.delete(f"{rbac}/v1", "ClusterRoleBinding", None, extra)
 
 
+def test_status_tells_who_leads_and_how_many_applications_are_ready(ready_site):
+    site = ready_site
+    admin = site.stack.kubeconfig
+    repo = site.deploy({"app/c.yaml": text(config_map("c"))})
+    done = cli("status", "-n", site.system, kubeconfig=admin)
+    told = lines(done)
+    assert done.returncode == 0 and told["leader"].startswith("ok") and holder(site) in told["leader"], done.stdout
+    assert told["applications"].startswith("ok") and "1 of 1 are ready" in told["applications"] and told["pod"].startswith("warn"), done.stdout
+    repo.push("broken", {"app/c.yaml": "no: object\n"})
+    site.wait_condition("Synced", "False", "app")
+    done = cli("status", "-n", site.system, kubeconfig=admin)
+    assert lines(done)["applications"].startswith("warn") and "0 of 1 are ready" in lines(done)["applications"] and done.returncode == 0, done.stdout
+    site.controller.stop()
+    done = cli("status", "-n", site.system, kubeconfig=admin)
+    assert lines(done)["leader"].startswith("FAIL") and "nobody leads" in done.stdout and done.returncode == 1, done.stdout
+
+
 def test_check_of_a_cluster_that_is_not_there_fails_with_its_address(tmp_path):
     file = tmp_path / "kubeconfig"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "c",

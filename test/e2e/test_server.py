@@ -1,6 +1,7 @@
 """Probes and metrics: they tell the truth, in the formats that others read, and nobody who reaches the port can do harm."""
 
 import contextlib
+import re
 import socket
 import time
 
@@ -93,6 +94,22 @@ def test_api_requests_agree_with_the_servers_own_audit_log(served):
         return len(events)
 
     assert until("both to agree", compare, seconds=20) > 5
+
+
+FAMILIES = {
+    "build_info": "gauge", "leader": "gauge", "runs_total": "counter", "run_duration_seconds": "histogram", "runs_active": "gauge",
+    "queue_depth": "gauge", "queue_wait_seconds": "histogram", "commit_to_live_seconds": "histogram", "api_requests_total": "counter",
+    "api_request_duration_seconds": "histogram", "verifications_total": "counter", "cache_requests_total": "counter", "audit_log_records": "gauge",
+    "audit_log_written_bytes_total": "counter", "audit_log_writable": "gauge", "audit_log_last_durable_timestamp_seconds": "gauge",
+    "audit_checkpoint_age_seconds": "gauge", "worker_jobs_total": "counter", "worker_crashes_total": "counter", "worker_queue_depth": "gauge",
+    "processes": "gauge", "process_resident_memory_bytes": "gauge", "process_cpu_seconds_total": "counter", "metric_series_dropped_total": "counter",
+}
+
+
+def test_families_keep_their_names_and_units(served):
+    """Dashboards and alerts of others name them."""
+    told = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", served.web.get("/metrics")[1]))
+    assert told == {f"countersign_{name}": kind for name, kind in FAMILIES.items()} | {"argocd_app_info": "gauge", "argocd_app_sync_total": "counter"}
 
 
 def test_promtool_accepts_the_metrics(served):
