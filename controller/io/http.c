@@ -31,6 +31,9 @@ struct transfer {
 	void (*on_done)(void *, const struct http_answer *);
 	void *data;
 	bool too_large, stalled, ended_by_reader;
+	bool repeatable;   /* a GET */
+	bool begun;        /* it was given a connection to be sent on */
+	bool cut_off;      /* and its connection broke: libcurl would have sent it once more */
 	bool added, canceled;
 	bool headers_done; /* of the last answer: libcurl takes an end inside of the headers for one */
 	struct transfer *next_waiting;  /* in http->waiting: to be added or freed */
@@ -102,6 +105,8 @@ static void explain(const struct transfer *transfer, CURLcode code, struct http_
 			  (long long)transfer->idle_timeout_ms);
 	else if (transfer->ended_by_reader)
 		error_set(&answer->err, ERROR_TRANSIENT, "StreamEnded", "the stream was ended by its reader");
+	else if (transfer->cut_off)
+		error_set(&answer->err, ERROR_TRANSIENT, "ConnectionError", "the connection broke before an answer came; whether it was done is not known");
 	else
 		error_set(&answer->err, ERROR_TRANSIENT,
 			  code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ? "CertificateError" :
@@ -475,6 +480,20 @@ static CURL *take_handle(struct http *http)
 	return easy;
 }
 
+/*
+ * libcurl sends a request again by itself when a kept connection breaks before the first byte of its answer. The server may have done it
+ * by then, so for anything but a GET that is the caller's to decide.
+ */
+static int on_sending(void *data, char *to, char *from, int port, int our_port)
+{
+	struct transfer *transfer = data;
+
+	(void)to, (void)from, (void)port, (void)our_port;
+	transfer->cut_off = transfer->begun && !transfer->repeatable;
+	transfer->begun = true;
+	return transfer->cut_off ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static void set_request(struct transfer *transfer, const struct http_request *request)
 {
 	CLEANUP(str_release) struct str url = STR_INIT;
@@ -486,6 +505,9 @@ static void set_request(struct transfer *transfer, const struct http_request *re
 	for (const char *const *header = request->headers; header && *header; header++)
 		transfer->headers = curl_slist_append(transfer->headers, *header);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	transfer->repeatable = !strcmp(request->method, "GET");
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
 	if (request->body.length) {
 		transfer->request_body = mem_strndup(request->body.data, request->body.length);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->request_body);

@@ -5,7 +5,8 @@
  *
  * Completion comes exactly once and never from inside http_send. A body that
  * ends early, a stall or a broken frame is an error (TRANSIENT, reason
- * "ConnectionError"), never a shorter body.
+ * "ConnectionError"), never a shorter body. Anything but a GET is sent once:
+ * when its connection breaks before an answer, that is such an error, too.
  */
 #ifndef IO_HTTP_H
 #define IO_HTTP_H

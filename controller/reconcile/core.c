@@ -175,6 +175,15 @@ static int try_open_audit(struct core *core, struct error *err)
 	return 0;
 }
 
+void core_recover(struct core *core)
+{
+	if (!core->recover_due || core->stopping || !core->leading || core->runs_active || core->owed || core->recovering || !core->objects ||
+	    !objects_ready(core->objects))
+		return;
+	core->recover_due = false;
+	recover_open_intents(core);
+}
+
 /* After a failure the log is opened anew, which verifies it: that is safe, and it may be that the disk has room again. */
 static void open_audit(void *data)
 {
@@ -190,9 +199,9 @@ static void open_audit(void *data)
 	log_line(LOG_INFO, "the audit log can be written again", NULL);
 	if (core->leading)
 		record_term(core);
-	/* what was under way when it broke; a run that still works tells its own result */
-	if (core->leading && !core->runs_active && core->objects && objects_ready(core->objects))
-		recover_open_intents(core);
+	/* what was under way when it broke; a run that still works tells its own result, or found the log closed when it wanted to */
+	core->recover_due = true;
+	core_recover(core);
 	tell_audit(core);
 }
 

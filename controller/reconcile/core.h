@@ -90,6 +90,7 @@ struct core {
 	struct str last_checkpoint;       /* of the log that was closed last */
 	const char *identity;             /* in the lease */
 	bool leading, stopping;
+	bool recover_due;                 /* the log was opened anew: intents without a result are looked for when no run is at work */
 	int exit_status;
 	size_t runs_active;
 	size_t owed;                      /* Applications whose result waits for their inventory */
@@ -100,6 +101,9 @@ struct core {
 
 /* Runs the core role until it is told to stop; returns the exit status (78: the configuration is wrong). */
 int core_run(const struct core_options *options);
+
+/* Resolves intents whose result could not be written while the log was not to be had. Called when a run has ended, too. */
+void core_recover(struct core *core);
 
 /* Begins an orderly stop: runs end at a step boundary, the log is closed, the lease given up. */
 void core_stop(struct core *core, int exit_status);

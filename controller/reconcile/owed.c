@@ -57,4 +57,5 @@ void owed_drop(struct app *app)
 		return;
 	free(TAKE(app->owed));
 	app->core->owed--;
+	core_recover(app->core);
 }

@@ -17,6 +17,7 @@
 static void run_free(struct run *run)
 {
 	struct app *app = run->app;
+	struct core *core = run->core;
 
 	turns_end(run);
 	if (run->tree_fd >= 0)
@@ -26,11 +27,12 @@ static void run_free(struct run *run)
 	timer_free(run->wait);
 	map_release(&run->reads);
 	map_release(&run->keys);
-	if (run->core->audit)
-		audit_log_forget(run->core->audit, run);
+	if (core->audit)
+		audit_log_forget(core->audit, run);
 	arena_free(run->arena);
-	run->core->runs_active--;
+	core->runs_active--;
 	free(run);
+	core_recover(core);
 	if (app->again) {
 		app->again = false;
 		app_enqueue(app, 0);

@@ -278,6 +278,25 @@ static void commit_soon(struct audit_log *log)
 		lull_start(log->lull, wait_ms > COMMIT_PAUSE_MOST_MS ? COMMIT_PAUSE_MOST_MS : wait_ms);
 }
 
+static void forget_intent(struct audit_log *log, uint64_t seq)
+{
+	char key[24];
+	struct str *text;
+
+	snprintf(key, sizeof(key), "%020" PRIu64, seq);
+	text = map_remove(&log->open_intents, span_of(key));
+	if (text)
+		str_release(text);
+	free(text);
+}
+
+/* An intent that was open when the log was opened, and of which the run that made it tells the result after all. */
+static void close_intent(struct audit_log *log, const struct json *fields)
+{
+	if (log->open_intents.count && span_is(json_text_span(json_get(fields, "kind")), "sync.result"))
+		forget_intent(log, (uint64_t)json_get_int(fields, "intent", 0));
+}
+
 uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_durable)(void *data, uint64_t seq, const struct error *err),
 			  void *data)
 {
@@ -285,8 +304,10 @@ uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_
 
 	if (!log->failed)
 		waiter.refused = take_record(log, fields);
-	if (!waiter.refused)
+	if (!waiter.refused) {
 		log->next_seq++;
+		close_intent(log, fields);
+	}
 	wait_for(log, waiter);
 	commit_soon(log);
 	return waiter.seq;
@@ -322,18 +343,6 @@ bool audit_log_ok(const struct audit_log *log, struct error *err)
 struct span audit_log_checkpoint(const struct audit_log *log)
 {
 	return str_span(&log->on_disk.note);
-}
-
-static void forget_intent(struct audit_log *log, uint64_t seq)
-{
-	char key[24];
-	struct str *text;
-
-	snprintf(key, sizeof(key), "%020" PRIu64, seq);
-	text = map_remove(&log->open_intents, span_of(key));
-	if (text)
-		str_release(text);
-	free(text);
 }
 
 static int note_intent(void *data, uint64_t seq, struct span record, struct error *err)

@@ -67,7 +67,7 @@ int audit_log_goes_on_from(const struct audit_log *log, struct span note, struct
 /* The newest signed checkpoint, a C2SP signed note. Borrowed until the next append. */
 struct span audit_log_checkpoint(const struct audit_log *log);
 
-/* Each sync.intent without a sync.result that names it, oldest first, as at open; `intent` lives for the call. */
+/* Each sync.intent of before this was opened that no sync.result names yet, oldest first; `intent` lives for the call. */
 void audit_log_each_open_intent(struct audit_log *log, void (*each)(void *data, const struct json *intent), void *data);
 
 #endif

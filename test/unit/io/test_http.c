@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,6 +31,25 @@ static const struct { const char *path, *answer; bool stalls; } answers[] = {
 	{ "/stream-refused", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", false },
 };
 
+static atomic_uint kept_requests;
+
+/* The first request of a connection is answered, and a second breaks it; so does one to /kept/write. */
+static void serve_kept(int client, const char *first)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	const struct linger now = { 1, 0 };
+	char request[4096];
+
+	if (!strstr(first, " /kept/write ")) {
+		send(client, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
+		kept_requests += recv(client, request, sizeof(request), 0) > 0;
+	} else {
+		kept_requests++;
+	}
+	setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(client);
+}
+
 static void *serve(void *argument)
 {
 	int client = (int)(intptr_t)argument;
@@ -43,6 +63,10 @@ static void *serve(void *argument)
 			break;
 		length += (size_t)got;
 		request[length] = '\0';
+	}
+	if (strstr(request, " /kept")) {
+		serve_kept(client, request);
+		return NULL;
 	}
 	for (size_t i = 0; i < COUNT_OF(answers); i++) {
 		size_t size = strlen(answers[i].path);
@@ -425,6 +449,34 @@ static void http_freed_or_canceled_in_flight_calls_nobody(void **state)
 	call_end(&call);
 }
 
+/* The connection is kept, and broken when the next request comes over it: a server that died with the write done, or not. */
+static void http_write_whose_connection_broke_is_not_sent_again(void **state)
+{
+	static const struct { const char *method; unsigned sent; } cases[] = { { "POST", 1 }, { "PATCH", 1 }, { "DELETE", 1 }, { "GET", 2 } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct call call = { 0 };
+		struct http_request request;
+
+		get_once(&call, "/kept", 0, 0, 0);
+		assert_int_equal(call.status, 200);
+		kept_requests = 0;
+		call.expected = 2;
+		request = get(&call, "/kept/write");
+		request.method = cases[i].method;
+		if (cases[i].sent == 1)
+			request.body = SPAN("{}");
+		http_send(call.http, &request);
+		loop_run(call.loop);
+		assert_int_equal(call.status, 0);
+		ASSERT_TEXT(cases[i].method, call.err.reason, "ConnectionError");
+		if (kept_requests != cases[i].sent)
+			fail_msg("%s: sent %u times", cases[i].method, kept_requests);
+		call_end(&call);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +492,7 @@ int main(void)
 		cmocka_unit_test(http_stream_that_its_reader_ends_says_so),
 		cmocka_unit_test(http_stream_canceled_from_its_own_callback_is_silent),
 		cmocka_unit_test(http_refused_stream_gives_its_body_to_the_completion),
+		cmocka_unit_test(http_write_whose_connection_broke_is_not_sent_again),
 		cmocka_unit_test(http_many_at_once_each_complete_once),
 		cmocka_unit_test(http_freed_or_canceled_in_flight_calls_nobody),
 	};

@@ -288,6 +288,11 @@ static void intents_without_a_result_are_told_at_open_oldest_first(void **state)
 	assert_int_equal(open.seqs[1], 3);
 	assert_int_equal(open.seqs[2], 4);
 	assert_int_equal(open.objects, 1504);
+	/* a run that lived through the log's failure tells its own result: not once more by recovery */
+	audit_log_append(log, audit_result_seq(arena, large_intent(arena, "x", 2, 1), 3, AUDIT_OK), NULL, NULL);
+	open = (struct open_seqs){ 0 };
+	audit_log_each_open_intent(log, on_intent, &open);
+	assert_int_equal(open.count, 2);
 	audit_log_close(log);
 }
 
