@@ -12,7 +12,8 @@
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
 
-#define IN_FLIGHT_MAX 16
+/* Of one run, a third of what may be under way in all (kube/window.h): writes that hang must not hold up everybody else. */
+#define IN_FLIGHT_MAX 12
 
 /* What must not stay and came back within the very answer: something in the API server's way in puts it there. */
 static void check_gone(struct run *run, struct action *action)

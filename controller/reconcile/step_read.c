@@ -11,8 +11,8 @@
 #include "reconcile/steps.h"
 #include "reconcile/survey.h"
 
-/* More at once would open connection after connection until the API server takes no more. */
-#define READS_MAX 32
+/* Of one run, a quarter of what may be under way in all (kube/window.h): reads that hang must not hold up everybody else's. */
+#define READS_MAX 8
 
 struct reading {
 	struct run *run;
