@@ -214,16 +214,6 @@ static void check_account(struct check *check)
 
 /* --- what is installed -------------------------------------------------------------------------------------------- */
 
-static bool is_established(const struct json *definition)
-{
-	const struct json *conditions = json_path(definition, "status", "conditions", NULL);
-
-	for (size_t i = 0; i < json_count(conditions); i++)
-		if (span_is(json_text_span(json_get(json_at(conditions, i), "type")), "Established"))
-			return span_is(json_text_span(json_get(json_at(conditions, i), "status")), "True");
-	return false;
-}
-
 static void check_kinds(struct check *check)
 {
 	static const char *const names[] = { "applications", "projects", "imagepolicies", "applicationinventories" };
@@ -238,7 +228,7 @@ static void check_kinds(struct check *check)
 		if (person_get(check->person, path, &definition, &err))
 			check_tell(check, check->pre && err.kind == ERROR_NOT_FOUND ? CHECK_GOOD : CHECK_FAILED, "kinds", "%s.countersign.dev: %s", names[i],
 			     err.kind == ERROR_NOT_FOUND ? "not installed" : err.text);
-		else if (!is_established(definition))
+		else if (!check_condition(definition, "Established"))
 			check_tell(check, CHECK_FAILED, "kinds", "%s.countersign.dev is there but not served", names[i]);
 		else
 			good++;

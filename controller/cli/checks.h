@@ -19,6 +19,8 @@ enum check_grade { CHECK_GOOD, CHECK_WARNED, CHECK_FAILED };
 /* Prints one line; what strangers wrote in it is made harmless. */
 void check_tell(struct check *check, enum check_grade grade, const char *name, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Whether a condition of the object is there and True. */
+bool check_condition(const struct json *object, const char *type);
 /* Who leads, and since when its lease was renewed. */
 void check_lease(struct check *check);
 /* Each pod of the controller: what it says of itself, and the layers of its sandbox. */

@@ -85,6 +85,16 @@ static void on_pod(void *data, const struct kube_answer *answer)
 	loop_stop(pod->check->person->loop);
 }
 
+bool check_condition(const struct json *object, const char *type)
+{
+	const struct json *conditions = json_path(object, "status", "conditions", NULL);
+
+	for (size_t i = 0; i < json_count(conditions); i++)
+		if (span_is(json_text_span(json_get(json_at(conditions, i), "type")), type))
+			return span_is(json_text_span(json_get(json_at(conditions, i), "status")), "True");
+	return false;
+}
+
 void check_pods(struct check *check)
 {
 	struct arena *arena = check->person->arena;
@@ -110,17 +120,6 @@ void check_pods(struct check *check)
 	}
 }
 
-/* An Application is good when its condition Ready is True. */
-static bool is_ready(const struct json *app)
-{
-	const struct json *conditions = json_path(app, "status", "conditions", NULL);
-
-	for (size_t i = 0; i < json_count(conditions); i++)
-		if (span_is(json_text_span(json_get(json_at(conditions, i), "type")), "Ready"))
-			return span_is(json_text_span(json_get(json_at(conditions, i), "status")), "True");
-	return false;
-}
-
 static void tell_applications(struct check *check)
 {
 	struct error err = ERROR_INIT;
@@ -134,7 +133,7 @@ static void tell_applications(struct check *check)
 	}
 	items = json_get(list, "items");
 	for (size_t i = 0; i < json_count(items); i++)
-		ready += is_ready(json_at(items, i));
+		ready += check_condition(json_at(items, i), "Ready");
 	check_tell(check, ready == json_count(items) ? CHECK_GOOD : CHECK_WARNED, "applications", "%zu of %zu are ready%s", ready, json_count(items),
 		   ready == json_count(items) ? "" : "; countersign get names the others");
 }

@@ -1,20 +1,14 @@
 /* The HTTP client against a server on loopback that answers by path: whole, cut, stalled, too large, redirected, endless. */
 #include "unit.h"
+#include "loopback.h"
 
-#include <netinet/in.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "io/http.h"
 
 /* --- the server: a thread a connection, one answer each ------------------------------------------------------------- */
-
-static int listening;
-static char base_url[64];
 
 static const struct { const char *path, *answer; bool stalls; } answers[] = {
 	{ "/ok", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello", false },
@@ -53,17 +47,9 @@ static void serve_kept(int client, const char *first)
 static void *serve(void *argument)
 {
 	int client = (int)(intptr_t)argument;
-	char request[4096] = "";
-	size_t length = 0;
+	char request[4096];
 
-	while (length < sizeof(request) - 1 && !strstr(request, "\r\n\r\n")) {
-		ssize_t got = recv(client, request + length, sizeof(request) - 1 - length, 0);
-
-		if (got <= 0)
-			break;
-		length += (size_t)got;
-		request[length] = '\0';
-	}
+	loopback_read(client, request, sizeof(request));
 	if (strstr(request, " /kept")) {
 		serve_kept(client, request);
 		return NULL;
@@ -83,34 +69,10 @@ static void *serve(void *argument)
 	return NULL;
 }
 
-static void *accept_all(void *unused)
-{
-	int client;
-
-	while ((client = accept(listening, NULL, NULL)) >= 0) {
-		pthread_t thread;
-
-		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)client))
-			abort();
-		pthread_detach(thread);
-	}
-	return unused;
-}
-
-/* Binds to a free port of our own range, so that none of the kernel's is taken. */
 static int start_server(void **state)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	pthread_t thread;
-	int port = 21000 + getpid() % 4000, tries = 100;
-
 	(void)state;
-	listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	do
-		address.sin_port = htons((uint16_t)++port);
-	while (bind(listening, (struct sockaddr *)&address, sizeof(address)) && --tries);
-	snprintf(base_url, sizeof(base_url), "http://127.0.0.1:%d", port);
-	return !tries || listen(listening, 512) || pthread_create(&thread, NULL, accept_all, NULL) || pthread_detach(thread);
+	return loopback_start(serve, 21000);
 }
 
 /* --- the client ------------------------------------------------------------------------------------------------------ */

@@ -2,11 +2,7 @@
 #include "kube/client.c" /* its clocks are its own */
 
 #include "unit.h"
-
-#include <netinet/in.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "loopback.h"
 
 /* --- the server: a thread a connection, one answer each ------------------------------------------------------------- */
 
@@ -38,8 +34,6 @@ static struct site {
 	{ .path = "/api/governed", .answers = { BUSY("429", "Retry-After: 0\r\n") } },
 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int listening;
-static char base_url[64];
 
 static const char *answer_of(struct site *site, const char *request)
 {
@@ -64,10 +58,11 @@ static const char *answer_of(struct site *site, const char *request)
 static void *serve(void *argument)
 {
 	int client = (int)(intptr_t)argument;
-	char request[4096] = "";
-	ssize_t got = recv(client, request, sizeof(request) - 1, 0);
-	char *path = got > 0 ? strchr(request, ' ') : NULL, *end = path ? strchr(path + 1, ' ') : NULL;
+	char request[4096], *path, *end;
 
+	loopback_read(client, request, sizeof(request));
+	path = loopback_is_whole(request) ? strchr(request, ' ') : NULL;
+	end = path ? strchr(path + 1, ' ') : NULL;
 	for (size_t i = 0; end && i < COUNT_OF(sites); i++) {
 		const char *answer;
 
@@ -81,34 +76,10 @@ static void *serve(void *argument)
 	return NULL;
 }
 
-static void *accept_all(void *unused)
-{
-	int client;
-
-	while ((client = accept(listening, NULL, NULL)) >= 0) {
-		pthread_t thread;
-
-		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)client))
-			abort();
-		pthread_detach(thread);
-	}
-	return unused;
-}
-
-/* Binds to a free port of our own range, so that none of the kernel's is taken. */
 static int start_server(void **state)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	pthread_t thread;
-	int port = 25000 + getpid() % 4000, tries = 100;
-
 	(void)state;
-	listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	do
-		address.sin_port = htons((uint16_t)++port);
-	while (bind(listening, (struct sockaddr *)&address, sizeof(address)) && --tries);
-	snprintf(base_url, sizeof(base_url), "http://127.0.0.1:%d", port);
-	return !tries || listen(listening, 512) || pthread_create(&thread, NULL, accept_all, NULL) || pthread_detach(thread);
+	return loopback_start(serve, 25000);
 }
 
 /* --- the client ------------------------------------------------------------------------------------------------------ */
