@@ -414,7 +414,8 @@ static void http_freed_or_canceled_in_flight_calls_nobody(void **state)
 /* The connection is kept, and broken when the next request comes over it: a server that died with the write done, or not. */
 static void http_write_whose_connection_broke_is_not_sent_again(void **state)
 {
-	static const struct { const char *method; unsigned sent; } cases[] = { { "POST", 1 }, { "PATCH", 1 }, { "DELETE", 1 }, { "GET", 2 } };
+	/* how often it may arrive: libcurl sends a GET again in most cases, not in all */
+	static const struct { const char *method; unsigned most; } cases[] = { { "POST", 1 }, { "PATCH", 1 }, { "DELETE", 1 }, { "GET", 2 } };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -427,13 +428,13 @@ static void http_write_whose_connection_broke_is_not_sent_again(void **state)
 		call.expected = 2;
 		request = get(&call, "/kept/write");
 		request.method = cases[i].method;
-		if (cases[i].sent == 1)
+		if (cases[i].most == 1)
 			request.body = SPAN("{}");
 		http_send(call.http, &request);
 		loop_run(call.loop);
 		assert_int_equal(call.status, 0);
 		ASSERT_TEXT(cases[i].method, call.err.reason, "ConnectionError");
-		if (kept_requests != cases[i].sent)
+		if (!kept_requests || kept_requests > cases[i].most)
 			fail_msg("%s: sent %u times", cases[i].method, kept_requests);
 		call_end(&call);
 	}
