@@ -426,6 +426,11 @@ void kube_cancel(struct kube *kube, uint64_t id)
 	pump(kube);
 }
 
+void kube_closing(struct kube *kube)
+{
+	kube->window.closing = true;
+}
+
 uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, const char *as, int64_t idle_timeout_ms,
 		     int (*on_data)(void *, struct span), void (*on_done)(void *, const struct http_answer *), void *data)
 {

@@ -50,6 +50,8 @@ typedef void kube_done(void *data, const struct kube_answer *answer);
 /* GETs `path` (from '/', with query); `as` impersonates an account ("system:serviceaccount:ns:name"), NULL: ourselves. */
 uint64_t kube_get(struct kube *kube, const char *path, const char *accept, const char *as, kube_done *on_done, void *data);
 void kube_cancel(struct kube *kube, uint64_t id);
+/* The process ends soon: what it must not owe goes before what only tells. */
+void kube_closing(struct kube *kube);
 
 /* A raw streaming GET, for watch.c. The callbacks are those of http.h. */
 uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, const char *as, int64_t idle_timeout_ms,

@@ -53,19 +53,27 @@ static bool is_due(struct window *window, enum lane lane)
 	return true;
 }
 
+/* Of the lanes whose order is fixed, the first that waits. */
+static struct turn *first_waiting(const struct window *window)
+{
+	if (window->closing && !window->first[LANE_READ] && !window->first[LANE_WRITE] && window->first[LANE_INVENTORY])
+		return window->first[LANE_INVENTORY];
+	for (enum lane lane = LANE_READ; lane < LANE_COUNT; lane++)
+		if (window->first[lane])
+			return window->first[lane];
+	return NULL;
+}
+
 static struct turn *choose(struct window *window)
 {
 	if (window->first[LANE_URGENT])
 		return window->first[LANE_URGENT];
 	if (window->in_flight >= window->width)
 		return NULL;
-	for (enum lane lane = LANE_BOOK; lane < LANE_COUNT; lane++)
+	for (enum lane lane = LANE_BOOK; lane < LANE_COUNT && !window->closing; lane++)
 		if (is_due(window, lane))
 			return window->first[lane];
-	for (enum lane lane = LANE_READ; lane < LANE_COUNT; lane++)
-		if (window->waiting[lane])
-			return window->first[lane];
-	return NULL;
+	return first_waiting(window);
 }
 
 struct turn *window_next(struct window *window)

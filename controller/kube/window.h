@@ -37,6 +37,7 @@ struct window {
 	struct turn *first[LANE_COUNT], *last[LANE_COUNT];
 	size_t queued, waiting[LANE_COUNT];
 	unsigned passed[LANE_COUNT];                   /* turns given since a low lane had one */
+	bool closing;                                  /* the process ends: inventories, for which results wait, before what only tells */
 };
 
 void window_init(struct window *window);

@@ -82,6 +82,7 @@ void core_stop(struct core *core, int exit_status)
 		return;
 	log_line(LOG_INFO, "stopping", NULL);
 	core->stopping = true;
+	kube_closing(core->kube);
 	core->exit_status = exit_status;
 	core->stop_by_ms = clock_mono_ms() + STOP_MOST_MS;
 	MAP_EACH(entry, &core->apps) {

@@ -103,6 +103,20 @@ static void what_only_tells_does_not_lag_far_behind(void **state)
 	assert_int_equal(books, 4);
 }
 
+static void at_the_end_inventories_go_before_what_only_tells(void **state)
+{
+	static const enum lane asked[] = { LANE_EVENT, LANE_BOOK, LANE_INVENTORY, LANE_WRITE }, wanted[] = { LANE_WRITE, LANE_INVENTORY, LANE_BOOK,
+													     LANE_EVENT };
+
+	(void)state;
+	reset();
+	window.closing = true;
+	for (size_t i = 0; i < COUNT_OF(asked); i++)
+		window_queue(&window, &turns[i], asked[i]);
+	for (size_t i = 0; i < COUNT_OF(wanted); i++)
+		assert_int_equal(window_next(&window)->lane, wanted[i]);
+}
+
 static void events_do_not_take_the_turns_of_books(void **state)
 {
 	size_t books = 0, events = 0;
@@ -171,6 +185,7 @@ int main(void)
 		cmocka_unit_test(what_only_tells_is_not_starved),
 		cmocka_unit_test(what_only_tells_does_not_lag_far_behind),
 		cmocka_unit_test(events_do_not_take_the_turns_of_books),
+		cmocka_unit_test(at_the_end_inventories_go_before_what_only_tells),
 		cmocka_unit_test(pushed_back_it_narrows_once_a_second_and_widens_again),
 		cmocka_unit_test(one_that_waits_can_be_taken_out),
 	};
