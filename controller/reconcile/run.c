@@ -84,7 +84,8 @@ static void run_advance(struct run *run)
 	while (!run->finished) {
 		enum step_result result;
 
-		if (run->canceled && run->step < last && !run->applying)
+		/* one that has announced what it will do says at least that it did not */
+		if (run->canceled && run->step < last && !run->applying && (!run->intent_asked || run->result_asked))
 			run->step = last;
 		result = sync_steps[run->step].go(run);
 		if (result == STEP_WAIT) {
