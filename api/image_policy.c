@@ -77,8 +77,8 @@ static int read_images(const struct json *spec, struct arena *arena, struct imag
 		    only_known(image, "spec.images[]", known, err))
 			return -1;
 		if (!is_image_glob(out->globs[i]))
-			return error_set(err, ERROR_INVALID, "InvalidPolicy", "spec.images[%zu].glob is no glob of image names: %s", i,
-					 out->globs[i]);
+			return error_set(err, ERROR_INVALID, "InvalidPolicy", "spec.images[%zu].glob is no glob of image names " GLOB_BOUNDS ": %s",
+					 i, out->globs[i]);
 	}
 	out->governs_all = false;
 	return 0;

@@ -54,7 +54,7 @@ static int want_glob(const struct json *value, const char *field, bool optional,
 	if (span_starts(pattern, "!"))
 		pattern = span_from(pattern, 1);
 	if (!text || (pattern.length && !glob_valid(pattern)) || span_has_nul(json_text_span(value)))
-		return error_set(err, ERROR_INVALID, "InvalidProject", "spec.%s has an entry that is no glob: %s", field,
+		return error_set(err, ERROR_INVALID, "InvalidProject", "spec.%s has an entry that is no glob " GLOB_BOUNDS ": %s", field,
 				 text ? text : json_type_name(value));
 	*out = text;
 	return 0;

@@ -1,13 +1,11 @@
 /*
  * Globs without backtracking blow-up: the pattern's braces are expanded one
- * alternative at a time (bounded), and each alternative is matched with the
- * positions of the pattern kept as a bit set, so time is text * pattern.
+ * alternative at a time, of which glob_valid allows so many, and each is matched
+ * with the positions of the pattern kept as a set, so time is text * pattern.
  */
 #include "base/glob.h"
 
 #include "base/limits.h"
-
-#define EXPANSIONS_MAX 64
 
 /* One element of a brace-free pattern. */
 struct element {
@@ -134,7 +132,7 @@ static ptrdiff_t group_end(struct span pattern, size_t open)
 	return -1;
 }
 
-static bool match_braces(struct span pattern, struct span text, enum glob_flags flags, unsigned *budget)
+static bool match_braces(struct span pattern, struct span text, enum glob_flags flags)
 {
 	ptrdiff_t open = span_index(pattern, '{'), close;
 	struct span choices;
@@ -149,26 +147,44 @@ static bool match_braces(struct span pattern, struct span text, enum glob_flags 
 		struct span choice = span_cut(&choices, ',');
 		CLEANUP(str_release) struct str one = STR_LIMIT(LIMIT_GLOB_BYTES);
 
-		if ((*budget)-- == 0)
-			return false;
 		str_add(&one, span_sub(pattern, 0, (size_t)open));
 		str_add(&one, choice);
 		str_add(&one, span_from(pattern, (size_t)close + 1));
-		if (match_braces(str_span(&one), text, flags, budget))
+		if (match_braces(str_span(&one), text, flags))
 			return true;
-	} while (choices.data && *budget);
+	} while (choices.data);
 	return false;
+}
+
+/* How many brace-free patterns the groups of a pattern make; more than LIMIT_GLOB_ALTERNATIVES when it is wrong. */
+static size_t count_alternatives(struct span pattern)
+{
+	size_t count = 1;
+
+	for (size_t i = 0; i < pattern.length && count <= LIMIT_GLOB_ALTERNATIVES; i++) {
+		ptrdiff_t close;
+		size_t choices = 1;
+
+		if (pattern.data[i] != '{')
+			continue;
+		close = group_end(pattern, i);
+		if (close < 0)
+			return SIZE_MAX;
+		for (; i < (size_t)close; i++)
+			choices += pattern.data[i] == ',';
+		count *= choices;
+	}
+	return count;
 }
 
 bool glob_valid(struct span pattern)
 {
 	struct element element;
 
-	if (!pattern.length || pattern.length > LIMIT_GLOB_BYTES || span_has_nul(pattern))
+	if (!pattern.length || pattern.length > LIMIT_GLOB_BYTES || span_has_nul(pattern) ||
+	    count_alternatives(pattern) > LIMIT_GLOB_ALTERNATIVES)
 		return false;
 	for (size_t i = 0; i < pattern.length; i++) {
-		if (pattern.data[i] == '{' && group_end(pattern, i) < 0)
-			return false;
 		if (pattern.data[i] == '[' && !parse_element(pattern, i, GLOB_ANY, &element))
 			return false;
 	}
@@ -177,7 +193,5 @@ bool glob_valid(struct span pattern)
 
 bool glob_match(struct span pattern, struct span text, enum glob_flags flags)
 {
-	unsigned budget = EXPANSIONS_MAX;
-
-	return glob_valid(pattern) && match_braces(pattern, text, flags, &budget);
+	return glob_valid(pattern) && match_braces(pattern, text, flags);
 }

@@ -16,7 +16,8 @@ enum glob_flags {
 
 /* Also understands [a-z] and [!a-z] in GLOB_ANY, and {a,b} in both. A pattern that does not parse matches nothing. */
 bool glob_match(struct span pattern, struct span text, enum glob_flags flags);
-/* Whether a pattern parses and is within limits.h. */
+/* Whether a pattern parses and is within limits.h; GLOB_BOUNDS says so to its author. A rule that denies is checked first, else it would be silent. */
 bool glob_valid(struct span pattern);
+#define GLOB_BOUNDS "(at most 512 bytes, and 64 alternatives in braces, which do not nest)"
 
 #endif

@@ -49,6 +49,7 @@
 #define LIMIT_TRUST_KEYS 1000u                   /* of all policies, tried on one image: at most 50 s of P-384 on 50 documents */
 #define LIMIT_GLOBS 200u
 #define LIMIT_GLOB_BYTES 512u
+#define LIMIT_GLOB_ALTERNATIVES 64u              /* of all {a,b} of one glob, multiplied */
 
 /* HTTP answers (reliability.md 5.5). */
 #define LIMIT_HTTP_BODY_BYTES (64u << 20)

@@ -60,7 +60,7 @@ static int parse_value(struct build *build, const char *name, const char *value)
 		return EXIT_DONE;
 	}
 	if (!glob_valid(span_of(value)))
-		return cli_fail(EXIT_USAGE, NULL, "%s '%s' is no glob", name, value);
+		return cli_fail(EXIT_USAGE, NULL, "%s '%s' is no glob " GLOB_BOUNDS, name, value);
 	if (!strcmp(name, "--include"))
 		build->options.include = value;
 	else

@@ -47,7 +47,7 @@ int tree_options_check(const struct tree_options *options, struct error *err)
 
 	for (size_t i = 0; i < COUNT_OF(globs); i++)
 		if (globs[i] && globs[i][0] && !glob_valid(span_of(globs[i])))
-			return error_set(err, ERROR_INVALID, "BadGlob", "directory.%s '%.200s' is no glob", names[i], globs[i]);
+			return error_set(err, ERROR_INVALID, "BadGlob", "directory.%s '%.200s' is no glob " GLOB_BOUNDS, names[i], globs[i]);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "base/glob.h"
 #include "base/json.h"
 #include "base/json_plain.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/pack.h"
 #include "base/rand.h"
@@ -291,6 +292,23 @@ static void globs(void **state)
 			fail_msg("%s ~ %s: want %d", cases[i].pattern, cases[i].text, cases[i].match);
 }
 
+/* A rule that holds back must not fall silent because it names much: so such a glob does not parse at all. */
+static void a_glob_of_too_many_alternatives_is_no_glob(void **state)
+{
+	static const char allowed[] = "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}";
+	CLEANUP(str_release) struct str many = STR_INIT;
+
+	(void)state;
+	assert_true(glob_valid(SPAN(allowed)));
+	assert_true(glob_match(SPAN(allowed), SPAN("bbbbbb"), GLOB_PATH));
+	assert_false(glob_match(SPAN(allowed), SPAN("bbbbbc"), GLOB_PATH));
+	str_addf(&many, "%s{a,b}", allowed);
+	assert_false(glob_valid(str_span(&many)));
+	while (many.length + 5 <= LIMIT_GLOB_BYTES)
+		str_adds(&many, "{a,b}");
+	assert_false(glob_match(str_span(&many), SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac"), GLOB_ANY));
+}
+
 static void times(void **state)
 {
 	int64_t ns, ms;
@@ -370,6 +388,7 @@ int main(void)
 		cmocka_unit_test(digest_text_round_trips_and_refuses_upper_case),
 		cmocka_unit_test(map_holds_ten_thousand_and_removes_them_again),
 		cmocka_unit_test(globs),
+		cmocka_unit_test(a_glob_of_too_many_alternatives_is_no_glob),
 		cmocka_unit_test(times),
 		cmocka_unit_test(uuid7_is_ordered_by_time),
 		cmocka_unit_test(unpack_never_reads_past_its_end),
