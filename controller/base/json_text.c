@@ -153,7 +153,6 @@ int json_parse(struct span text, struct arena *arena, unsigned depth_max, struct
 	return convert(&reader, yyjson_doc_get_root(document), 0, out);
 }
 
-/* RFC 8259 section 7: the quotation mark, the reverse solidus and U+0000 to U+001F, nothing else. */
 /* Most texts need no escape, and are written in one piece. */
 static bool write_plain(struct span text, struct str *out)
 {
@@ -171,6 +170,7 @@ static bool write_plain(struct span text, struct str *out)
 	return true;
 }
 
+/* RFC 8259 section 7: the quotation mark, the reverse solidus and U+0000 to U+001F, nothing else. */
 static void write_string(struct span text, struct str *out)
 {
 	size_t plain = 0;

@@ -452,6 +452,20 @@ static void set_tls(struct http *http, CURL *easy)
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, http->insecure ? 0L : 2L);
 }
 
+/*
+ * libcurl sends a request again by itself when a kept connection breaks before the first byte of its answer. The server may have done it
+ * by then, so for anything but a GET that is the caller's to decide.
+ */
+static int on_sending(void *data, char *to, char *from, int port, int our_port)
+{
+	struct transfer *transfer = data;
+
+	(void)to, (void)from, (void)port, (void)our_port;
+	transfer->cut_off = transfer->begun && !transfer->repeatable;
+	transfer->begun = true;
+	return transfer->cut_off ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 /* A handle with all that requests of this client have in common. */
 static CURL *take_handle(struct http *http)
 {
@@ -472,26 +486,13 @@ static CURL *take_handle(struct http *http)
 	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
 	if (http->user_agent)
 		curl_easy_setopt(easy, CURLOPT_USERAGENT, http->user_agent);
 	if (http->connect_to)
 		curl_easy_setopt(easy, CURLOPT_CONNECT_TO, http->connect_to);
 	set_tls(http, easy);
 	return easy;
-}
-
-/*
- * libcurl sends a request again by itself when a kept connection breaks before the first byte of its answer. The server may have done it
- * by then, so for anything but a GET that is the caller's to decide.
- */
-static int on_sending(void *data, char *to, char *from, int port, int our_port)
-{
-	struct transfer *transfer = data;
-
-	(void)to, (void)from, (void)port, (void)our_port;
-	transfer->cut_off = transfer->begun && !transfer->repeatable;
-	transfer->begun = true;
-	return transfer->cut_off ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 static void set_request(struct transfer *transfer, const struct http_request *request)
@@ -506,7 +507,6 @@ static void set_request(struct transfer *transfer, const struct http_request *re
 		transfer->headers = curl_slist_append(transfer->headers, *header);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 	transfer->repeatable = !strcmp(request->method, "GET");
-	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
 	if (request->body.length) {
 		transfer->request_body = mem_strndup(request->body.data, request->body.length);

@@ -21,7 +21,7 @@ int kube_status_error(int status, const struct json *body, struct error *err);
 int kube_status_error_of_secret(int status, const struct json *body, struct error *err);
 
 /*
- * How long to wait before the same request is sent once more, in ms: what a 429 or a 503 with Retry-After asks for, at most a minute, or 1 s where
+ * How long to wait before the same request is sent once more, in ms: what a 429, or a 503 or 504 with Retry-After, asks for, at most a minute, or 1 s where
  * a 429 names no time; some time is added at random, so that all who were sent away do not come back at once. -1: the answer is no such.
  */
 int64_t kube_status_wait_ms(int status, int64_t retry_after_ms);
