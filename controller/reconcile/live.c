@@ -32,7 +32,7 @@ struct live {
 	struct fetches *fetches;
 	struct map objects;         /* key -> struct live_object */
 	struct map watches;         /* GROUP/KIND[/NAMESPACE/ACCOUNT] -> struct kind_watch */
-	struct map gone;            /* uids of which a watch told the end: an answer that comes later does not bring them back */
+	struct map gone;            /* uids of what was found deleted: an answer that comes later does not bring it back */
 };
 
 char *live_key(struct arena *arena, const char *group, const char *kind, const char *namespace, const char *name)
@@ -284,9 +284,6 @@ static void gone(struct live *live, const char *key)
 	fetches_outdated(live->fetches, key);
 	if (!object)
 		return;
-	if (live->gone.count >= GONE_MAX)
-		map_release(&live->gone);
-	map_set(&live->gone, span_of(object->uid), live);
 	app = concerned(live, object);
 	tell(app, app && item_of(app, key));
 	object_free(object);
@@ -297,9 +294,17 @@ static void on_found(void *data, const struct json *object, const char *group, c
 	take(data, object, group, kind, false);
 }
 
+/* The API server does not have it: not only that its label was taken off. */
 static void on_gone(void *data, const char *key)
 {
-	gone(data, key);
+	struct live *live = data;
+	const struct live_object *object = map_get(&live->objects, span_of(key));
+
+	if (live->gone.count >= GONE_MAX)
+		map_release(&live->gone);
+	if (object)
+		map_set(&live->gone, span_of(object->uid), live);
+	gone(live, key);
 }
 
 /* Reads one object in full: a Secret of which only metadata is watched, or one that left the selection. */
