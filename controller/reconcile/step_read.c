@@ -47,6 +47,13 @@ static bool is_secret(const struct desired *desired)
 	return !*desired->group && !strcmp(desired->kind, "Secret");
 }
 
+/* Nothing says that it was ever made: many such may be looked for at once. What we may have made, though its answer was lost, is read. */
+static bool is_new(const struct run *run, const struct desired *desired)
+{
+	return *desired->namespace && !live_find(run->core->live, desired->key) &&
+	       !inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+}
+
 static void read_object(struct run *run, const struct desired *desired)
 {
 	struct reading *reading = mem_alloc(sizeof(*reading));
@@ -56,7 +63,7 @@ static void read_object(struct run *run, const struct desired *desired)
 	map_set(&run->reads, span_of(desired->key), NULL);
 	run->reading++;
 	run_hold(run);
-	if (!as && *desired->namespace && !live_find(run->core->live, desired->key)) {
+	if (!as && is_new(run, desired)) {
 		survey_read(run->core->survey, desired->kind_known, desired->namespace, desired->name, on_read, reading);
 		return;
 	}
