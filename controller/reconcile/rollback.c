@@ -18,7 +18,7 @@ struct rollback {
 	int64_t saved_ms;
 	uint64_t from, to;           /* the last step back; from 0: none */
 	int64_t at_ns;               /* when, by the server's clock */
-	bool recorded;
+	bool recorded, failing;      /* failing: the file could not be written, which was told */
 	struct map released;         /* keys of Applications that a person has synced since */
 };
 
@@ -84,10 +84,15 @@ static void save(struct rollback *rollback)
 	}
 	json_write(kept, JSON_PLAIN, &text);
 	rollback->saved_ms = clock_mono_ms();
-	if (file_write(rollback->path, str_span(&text), 0600, &err))
-		log_error(LOG_WARN, "what version the cluster has could not be kept", &err, NULL);
-	else
+	if (!file_write(rollback->path, str_span(&text), 0600, &err)) {
 		rollback->saved = rollback->version;
+		rollback->failing = false;
+		return;
+	}
+	if (!rollback->failing)
+		log_error(LOG_WARN, "what version the cluster has cannot be kept; a restore while this process is down would not be noticed; "
+			  "trying again", &err, "file", rollback->path, NULL);
+	rollback->failing = true;
 }
 
 static void step_back(struct rollback *rollback, uint64_t version)
