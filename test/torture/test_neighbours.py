@@ -16,7 +16,7 @@ from rig.proxy import Proxy
 APPS = 99
 ROUNDS = int(os.environ.get("TORTURE_ROUNDS", "1"))  # make torture: 3
 # Two medians of one run on a machine with other work on it: what this is to find is a queue behind the bad one, which costs many times that.
-TIMES, SECONDS = 3.0, 1.0
+TIMES, SECONDS = 2.0, 1.0
 
 
 class World:
@@ -134,5 +134,4 @@ def test_others_are_as_fast_beside_one_that_is(world, bad):
         world.site.kube.patch_application(world.site.system, "bad", {"metadata": {"annotations": {"countersign.dev/refresh": "hard"}}})
         again = world.rounds()
     print(f"median of {APPS}: {usual:.2f} s usually, {beside:.2f} s beside it, {again:.2f} s while it is looked at anew")
-    # the better of the two: what is queued behind the bad one is so in both
-    assert min(beside, again) <= usual * TIMES + SECONDS, f"median of {APPS}: {beside:.2f} and {again:.2f} s beside {bad.__name__}, usually {usual:.2f} s"
+    assert max(beside, again) <= usual * TIMES + SECONDS, f"median of {APPS}: {beside:.2f} and {again:.2f} s beside {bad.__name__}, usually {usual:.2f} s"

@@ -22,7 +22,7 @@ from .proxy import Proxy
 
 CHANGE_SECONDS, FAULT_SECONDS = 1.0, 10.0
 LONG = 600                          # seconds from which on a run tells small drifts from the filling of caches
-DRIFT, SHORT_DRIFT = 0.01, 0.10     # of the resident memory, from the second quarter to the last; caches fill for minutes
+DRIFT, SHORT_DRIFT = 0.01, 0.05     # of the resident memory, from the second quarter to the last
 SPREAD = 4                          # descriptors
 # Freed memory that the sanitizer keeps back (256 MiB if it may) would hide what the program keeps.
 SANITIZER = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
