@@ -30,6 +30,7 @@ struct kube {
 	struct str authorization;      /* "Authorization: ..." or empty */
 	char *token_file;
 	int64_t token_read_ms;
+	unsigned token;                /* counts the authorizations that we had */
 	int64_t ahead_s;               /* our clock before the server's */
 	bool ahead_known;
 	int64_t answered_ms;           /* when the server last answered anything, or when we began */
@@ -66,6 +67,8 @@ struct request {
 	size_t body_length;
 	bool governed, once;           /* once: who asks counts its attempts (apply/) or has a pace of its own (the lease) */
 	unsigned again;                /* how often it was sent again */
+	unsigned token;                /* kube->token when it was sent */
+	bool renewed;                  /* it was sent again with another */
 	int64_t sent_ms, waited_ms;
 	struct timer *wait;            /* NULL: it never waited to be sent again */
 	kube_done *on_done;
@@ -75,15 +78,31 @@ struct request {
 /* A projected token is replaced by the kubelet while we run: read again twice a minute and after a 401. */
 static void read_token(struct kube *kube)
 {
-	CLEANUP(str_release) struct str token = STR_LIMIT(TOKEN_BYTES_MAX);
+	CLEANUP(str_release) struct str token = STR_LIMIT(TOKEN_BYTES_MAX), line = STR_INIT;
 
 	if (!kube->token_file || (kube->token_read_ms && clock_mono_ms() - kube->token_read_ms < TOKEN_MAX_AGE_MS))
 		return;
 	if (file_read(kube->token_file, TOKEN_BYTES_MAX, &token, NULL))
 		return; /* the old one may still do; the server will tell */
-	str_reset(&kube->authorization);
-	str_addf(&kube->authorization, "Authorization: Bearer %.*s", SPAN_ARG(span_trim(str_span(&token))));
 	kube->token_read_ms = clock_mono_ms();
+	str_addf(&line, "Authorization: Bearer %.*s", SPAN_ARG(span_trim(str_span(&token))));
+	if (span_equal(str_span(&line), str_span(&kube->authorization)))
+		return;
+	str_reset(&kube->authorization);
+	str_add(&kube->authorization, str_span(&line));
+	kube->token++;
+}
+
+unsigned kube_token(const struct kube *kube)
+{
+	return kube->token;
+}
+
+bool kube_token_changed(struct kube *kube, unsigned token)
+{
+	kube->token_read_ms = 0;
+	read_token(kube);
+	return kube->token != token;
 }
 
 static void set_authorization(struct kube *kube, const struct kube_config *config)
@@ -146,6 +165,7 @@ void kube_reload(struct kube *kube, const struct kube_config *config)
 	http_reload(kube->http, config->ca_pem, config->client_cert_pem, config->client_key_pem);
 	free(TAKE(kube->token_file));
 	str_reset(&kube->authorization);
+	kube->token++;
 	kube->token_read_ms = 0;
 	set_authorization(kube, config);
 }
@@ -211,8 +231,6 @@ static void note_server(struct kube *kube, const struct http_answer *http)
 		kube->ahead_s = clock_wall_ns() / 1000000000 - http->date_s;
 		kube->ahead_known = true;
 	}
-	if (http->status == 401)
-		kube->token_read_ms = 0;
 }
 
 /* No answer came, or none that is whole; a time-out is none of these, since it has cost its 30 s already. */
@@ -221,15 +239,28 @@ static bool is_broken(const struct kube_answer *answer)
 	return answer->err && (answer->status ? answer->status < 300 : !strcmp(answer->err->reason, "ConnectionError"));
 }
 
+/* A 401 did nothing: the same goes once more when there is another token by now, so that one that was replaced costs nothing. */
+static bool is_renewed(struct request *request)
+{
+	bool whole = request->body || !request->body_length;
+
+	if (!kube_token_changed(request->kube, request->token) || request->renewed || !whole)
+		return false;
+	request->renewed = true;
+	return true;
+}
+
 /*
  * In how many ms we send the same request once more, so that one refusal or one cut does not cost a whole run; -1: not, its caller hears of it.
  * The server did nothing of what it answered with 429 or 503. What a broken connection or a 504 left of a write nobody knows: only reads go again.
  */
-static int64_t again_in(const struct request *request, const struct kube_answer *answer)
+static int64_t again_in(struct request *request, const struct kube_answer *answer)
 {
 	bool reads = !strcmp(request->method, "GET");
 	int64_t wait = -1;
 
+	if (answer->status == 401 && is_renewed(request))
+		return 0;
 	if (request->once || request->again >= AGAIN_MOST)
 		return -1;
 	if (answer->status != 504 || reads)
@@ -347,8 +378,10 @@ static void send_now(struct request *request)
 	request->sent_ms = clock_mono_ms();
 	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
 	http.headers = headers.list;
+	request->token = kube->token;
 	request->http_id = http_send(kube->http, &http);
-	if (request->once)
+	/* unless it may be sent again with another token; no more of them than the window is wide */
+	if (request->once && !kube->token_file)
 		free(TAKE(request->body));
 }
 

@@ -8,6 +8,8 @@
  * its caller hear of it. Not so a governed write, of which apply/ counts every
  * attempt, nor the lease, which has a pace of its own. reliability.md section 3.
  *
+ * Whatever was refused with 401 is sent once more, at once, when the token that it carried was replaced meanwhile.
+ *
  * Reading is open to every layer above. Writing is not: bookkeeping (our own
  * objects' status, the inventory, events, the lease) goes by kube_bookkeep,
  * which refuses any path but those; everything else by kube_write
@@ -56,6 +58,10 @@ void kube_closing(struct kube *kube);
 /* A raw streaming GET, for watch.c. The callbacks are those of http.h. */
 uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, const char *as, int64_t idle_timeout_ms,
 		     int (*on_data)(void *, struct span), void (*on_done)(void *, const struct http_answer *), void *data);
+
+/* The number of the token that a stream sent just now carries; after a 401: whether there is another by now (the file is read anew). */
+unsigned kube_token(const struct kube *kube);
+bool kube_token_changed(struct kube *kube, unsigned token);
 
 /* A write of our own books; ASSERTs that the path is one of them. content_type as for PATCH or POST. */
 uint64_t kube_bookkeep(struct kube *kube, const char *method, const char *path, const char *content_type,

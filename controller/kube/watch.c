@@ -32,6 +32,7 @@ struct watch {
 	struct str line;           /* an event that is not whole yet */
 	int64_t backoff_ms, started_ms;
 	size_t events;
+	unsigned token;            /* that the stream was asked for with */
 	unsigned sent_away;        /* how often in a row the server asked to come back later */
 	bool expired;              /* 410 was told: the next list is without a version */
 	bool broken;               /* an event could not be read: the stream is ended and listed anew */
@@ -175,6 +176,10 @@ static void on_stream_end(void *data, const struct http_answer *answer)
 		timer_start(watch->timer, wait);
 		return;
 	}
+	if (answer->status == 401 && kube_token_changed(watch->kube, watch->token)) {
+		timer_start(watch->timer, 0);
+		return;
+	}
 	if (answer->status == 410 || watch->expired || watch->broken) {
 		relist(watch);
 		timer_start(watch->timer, watch->broken ? BACKOFF_FIRST_MS : 0);
@@ -217,6 +222,7 @@ static void start_stream(struct watch *watch)
 	/* rbac: named where the watch is asked for */
 	watch->request = kube_stream(watch->kube, str_c(&path), watch->metadata ? KUBE_METADATA : KUBE_JSON, watch->as, IDLE_MS, on_piece, on_stream_end,
 				     watch);
+	watch->token = kube_token(watch->kube);
 }
 
 static void on_page(void *data, const struct kube_answer *answer)

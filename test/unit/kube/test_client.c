@@ -9,12 +9,14 @@
 #define GOOD "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 #define BUSY(code, after) "HTTP/1.1 " code " X\r\n" after "Content-Length: 2\r\nConnection: close\r\n\r\n{}"
 
+#define REFUSED "HTTP/1.1 401 X\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+
 /* The answers of a path, one after the other, the last again and again; "" breaks the connection. */
 static struct site {
 	const char *path, *answers[3];
 	unsigned asked;
 	int64_t asked_ms[8];
-	char bodies[8][32];
+	char bodies[8][32], tokens[8][32];
 } sites[] = {
 	{ .path = "/once", .answers = { BUSY("429", "Retry-After: 1\r\n"), GOOD } },
 	{ .path = "/untold", .answers = { BUSY("429", ""), GOOD } },
@@ -26,6 +28,11 @@ static struct site {
 	{ .path = "/broken", .answers = { "", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", GOOD } },
 	{ .path = "/garbled", .answers = { "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n{", GOOD } },
 	{ .path = "/gone", .answers = { "" } },
+	{ .path = "/replaced", .answers = { REFUSED, GOOD } },
+	{ .path = "/api/replaced", .answers = { REFUSED, GOOD } },
+	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/replaced", .answers = { REFUSED, GOOD } },
+	{ .path = "/apis/coordination.k8s.io/replaced", .answers = { REFUSED, GOOD } },
+	{ .path = "/refused", .answers = { REFUSED } },
 	{ .path = "/good", .answers = { GOOD } },
 	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/busy", .answers = { BUSY("429", "Retry-After: 0\r\n"), GOOD } },
 	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/broken", .answers = { "" } },
@@ -37,7 +44,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *answer_of(struct site *site, const char *request)
 {
-	const char *body = strstr(request, "\r\n\r\n") + 4, *answer;
+	const char *body = strstr(request, "\r\n\r\n") + 4, *token = strstr(request, "Bearer "), *answer;
 	size_t n;
 
 	pthread_mutex_lock(&lock);
@@ -48,6 +55,8 @@ static const char *answer_of(struct site *site, const char *request)
 	if (site->asked < COUNT_OF(site->bodies)) {
 		site->asked_ms[site->asked] = clock_mono_ms();
 		snprintf(site->bodies[site->asked], sizeof(site->bodies[0]), "%s", body);
+		snprintf(site->tokens[site->asked], sizeof(site->tokens[0]), "%.*s", token ? (int)strcspn(token, "\r") : 0,
+			 token);
 	}
 	site->asked++;
 	pthread_mutex_unlock(&lock);
@@ -239,21 +248,128 @@ static bool leads(const void *data)
 	return true;
 }
 
-static void governed_write_and_lease_are_sent_once(void **state)
+static struct site *write_governed(const char *path)
 {
 	const struct write_permit permit = { .account = "system:serviceaccount:a:b", .log_id = "log", .intent_seq = 1, .intent_durable = true,
 					     .project_allows = true, .images_allowed = true };
-	const struct write_request request = { .method = "PATCH", .path = "/api/governed", .content_type = KUBE_APPLY_PATCH, .body = SPAN("{}"),
+	const struct write_request request = { .method = "PATCH", .path = path, .content_type = KUBE_APPLY_PATCH, .body = SPAN("{\"a\":1}"),
 					       .ordinal = 1, .attempt = 1, .on_done = on_done };
 
-	(void)state;
 	kube_set_leading(world.kube, leads, NULL);
 	world.left = 1;
 	kube_write(world.kube, &permit, &request);
 	loop_run(world.loop);
+	return site_of(path);
+}
+
+static void governed_write_and_lease_are_sent_once(void **state)
+{
+	(void)state;
+	write_governed("/api/governed");
 	check("/api/governed", 429, 1);
 	get("/apis/coordination.k8s.io/lease");
 	check("/apis/coordination.k8s.io/lease", 429, 1);
+}
+
+/* --- tokens that are replaced ---------------------------------------------------------------------------------------- */
+
+static char token_file[64];
+
+static void write_token(const char *token)
+{
+	assert_int_equal(file_write(token_file, span_of(token), 0600, NULL), 0);
+}
+
+/* A client that has read its token from a file in which there is another by now. */
+static int begin_with_replaced_token(void **state)
+{
+	const struct kube_config config = { .server = base_url, .token_file = token_file };
+
+	begin(state);
+	kube_free(world.kube);
+	snprintf(token_file, sizeof(token_file), "/tmp/test_client.%d.token", getpid());
+	write_token("old\n");
+	world.kube = kube_new(world.loop, &config, "countersign-test");
+	write_token("new\n");
+	return 0;
+}
+
+static int end_with_token(void **state)
+{
+	unlink(token_file);
+	return end(state);
+}
+
+static void check_renewed(const struct site *site, const char *body)
+{
+	check(site->path, 200, 2);
+	ASSERT_TEXT("first token", site->tokens[0], "Bearer old");
+	ASSERT_TEXT("second token", site->tokens[1], "Bearer new");
+	ASSERT_TEXT("first body", site->bodies[0], body);
+	ASSERT_TEXT("second body", site->bodies[1], body);
+	assert_in_range(site->asked_ms[1] - site->asked_ms[0], 0, 500);
+}
+
+static void read_refused_with_a_token_that_was_replaced_is_sent_again(void **state)
+{
+	(void)state;
+	check_renewed(get("/replaced"), "");
+	get("/good");
+	ASSERT_TEXT("token of what follows", site_of("/good")->tokens[0], "Bearer new");
+}
+
+static void write_of_our_books_refused_with_a_token_that_was_replaced_is_sent_again(void **state)
+{
+	(void)state;
+	check_renewed(book("/apis/countersign.dev/v1alpha1/namespaces/replaced"), "{\"a\":1}");
+}
+
+static void governed_write_refused_with_a_token_that_was_replaced_is_sent_again(void **state)
+{
+	(void)state;
+	check_renewed(write_governed("/api/replaced"), "{\"a\":1}");
+}
+
+static void lease_refused_with_a_token_that_was_replaced_is_asked_for_again(void **state)
+{
+	(void)state;
+	check_renewed(get("/apis/coordination.k8s.io/replaced"), "");
+}
+
+static void refusal_of_the_new_token_is_told(void **state)
+{
+	(void)state;
+	get("/refused");
+	check("/refused", 401, 2);
+	ASSERT_TEXT("reason", world.reason, "Unauthorized");
+}
+
+static void refusal_of_a_token_that_is_still_the_same_is_told_at_once(void **state)
+{
+	(void)state;
+	write_token("old");
+	get("/refused");
+	check("/refused", 401, 1);
+	unlink(token_file);
+	get("/replaced");
+	check("/replaced", 401, 1);
+	write_token("newest");
+	get("/refused");
+	ASSERT_TEXT("token", site_of("/refused")->tokens[1], "Bearer newest");
+}
+
+/* Twice the window is refused at once, as when a token ends in a crowd: each goes once more, with one look at the file for each.
+ */
+static void crowd_refused_with_a_token_that_was_replaced_is_sent_again(void **state)
+{
+	(void)state;
+	world.left = 2 * WINDOW_WIDTH;
+	for (unsigned i = 0; i < 2 * WINDOW_WIDTH; i++)
+		kube_get(world.kube, i % 2 ? "/good" : "/refused", NULL, NULL, on_done, NULL);
+	loop_run(world.loop);
+	assert_int_equal(world.answers, 2 * WINDOW_WIDTH);
+	assert_in_range(site_of("/refused")->asked, WINDOW_WIDTH, 2 * WINDOW_WIDTH);
+	assert_int_equal(world.kube->requests.count, 0);
 }
 
 static void stop(void *data)
@@ -299,6 +415,19 @@ int main(void)
 		cmocka_unit_test_setup_teardown(write_of_which_nobody_knows_is_not_sent_again, begin, end),
 		cmocka_unit_test_setup_teardown(governed_write_and_lease_are_sent_once, begin, end),
 		cmocka_unit_test_setup_teardown(waiting_request_holds_up_nobody_and_can_be_canceled, begin, end),
+		cmocka_unit_test_setup_teardown(read_refused_with_a_token_that_was_replaced_is_sent_again,
+						begin_with_replaced_token, end_with_token),
+		cmocka_unit_test_setup_teardown(write_of_our_books_refused_with_a_token_that_was_replaced_is_sent_again,
+						begin_with_replaced_token, end_with_token),
+		cmocka_unit_test_setup_teardown(governed_write_refused_with_a_token_that_was_replaced_is_sent_again,
+						begin_with_replaced_token, end_with_token),
+		cmocka_unit_test_setup_teardown(lease_refused_with_a_token_that_was_replaced_is_asked_for_again,
+						begin_with_replaced_token, end_with_token),
+		cmocka_unit_test_setup_teardown(refusal_of_the_new_token_is_told, begin_with_replaced_token, end_with_token),
+		cmocka_unit_test_setup_teardown(refusal_of_a_token_that_is_still_the_same_is_told_at_once,
+						begin_with_replaced_token, end_with_token),
+		cmocka_unit_test_setup_teardown(crowd_refused_with_a_token_that_was_replaced_is_sent_again,
+						begin_with_replaced_token, end_with_token),
 	};
 
 	return cmocka_run_group_tests(tests, start_server, NULL);
