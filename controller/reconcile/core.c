@@ -148,6 +148,20 @@ static void record_term(struct core *core)
 	arena_free(arena);
 }
 
+/* We lead, so the log is the newest: from now on it is written. */
+static int begin_audit(struct core *core)
+{
+	struct error err = ERROR_INIT;
+
+	if (audit_log_begin(core->audit, &err)) {
+		on_audit_failed(core, &err);
+		return -1;
+	}
+	record_term(core);
+	rollback_record(core->rollback);
+	return 0;
+}
+
 static int try_open_audit(struct core *core, struct error *err)
 {
 	const struct audit_log_config config = {
@@ -155,6 +169,7 @@ static int try_open_audit(struct core *core, struct error *err)
 		.on_failed = on_audit_failed,
 		.data = core,
 		.account = arena_printf(core->arena, "system:serviceaccount:%s:countersign-controller", core->options->namespace),
+		.unsure = true,
 	};
 	char *dir = arena_printf(core->arena, "%s/audit", core->options->data_dir);
 
@@ -197,9 +212,9 @@ static void open_audit(void *data)
 		on_audit_failed(core, &err);
 		return;
 	}
+	if (core->leading && begin_audit(core))
+		return;
 	log_line(LOG_INFO, "the audit log can be written again", NULL);
-	if (core->leading)
-		record_term(core);
 	/* what was under way when it broke; a run that still works tells its own result, or found the log closed when it wanted to */
 	core->recover_due = true;
 	core_recover(core);
@@ -225,8 +240,7 @@ static void on_leading(void *data, int64_t transitions)
 	core->leading = true;
 	core->lease_transitions = transitions;
 	if (core->audit)
-		record_term(core);
-	rollback_record(core->rollback);
+		begin_audit(core);
 	discovery_refresh(core->discovery, on_discovered, core);
 }
 

@@ -48,6 +48,7 @@ struct audit_log {
 	uint64_t next_seq;
 	uint8_t last_id[16];
 	struct waiters waiting, telling;
+	bool begun;                     /* has its log.start */
 	bool failed, told;
 	struct error error;
 	struct map open_intents;        /* seq as text -> the record's text, owned; at open */
@@ -302,6 +303,7 @@ uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_
 {
 	struct waiter waiter = { .on_durable = on_durable, .data = data, .seq = log->next_seq };
 
+	ASSERT(log->begun);
 	if (!log->failed)
 		waiter.refused = take_record(log, fields);
 	if (!waiter.refused) {
@@ -444,6 +446,14 @@ static int append_start(struct audit_log *log, struct error *err)
 	return append_now(log, lost, err);
 }
 
+int audit_log_begin(struct audit_log *log, struct error *err)
+{
+	if (log->begun)
+		return audit_log_ok(log, err) ? 0 : -1;
+	log->begun = true;
+	return append_start(log, err);
+}
+
 static void free_log(struct audit_log *log)
 {
 	MAP_EACH(entry, &log->open_intents) {
@@ -500,7 +510,10 @@ int audit_log_open(struct loop *loop, const char *dir, const struct audit_log_co
 	name_log(log);
 	log->next_seq = log->on_disk.writer.edge.tree.size;
 	memcpy(log->last_id, log->on_disk.last_id, sizeof(log->last_id));
-	if (find_open_intents(log, dir, err) || append_start(log, err))
+	if (find_open_intents(log, dir, err))
+		return -1;
+	/* one without records is no older copy of anything */
+	if ((!config->unsure || !log->next_seq) && audit_log_begin(log, err))
 		return -1;
 	*out = TAKE(log);
 	return 0;
@@ -513,7 +526,7 @@ void audit_log_close(struct audit_log *log)
 	if (!log)
 		return;
 	arena = arena_new(0);
-	if (!log->failed)
+	if (log->begun && !log->failed)
 		append_now(log, audit_record(arena, AUDIT_LOG_STOP, AUDIT_OK), NULL);
 	tell(log);
 	free_log(log);

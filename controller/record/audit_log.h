@@ -27,18 +27,22 @@ struct audit_log_config {
 	void (*on_failed)(void *data, const struct error *err);  /* told once, when the log can write no more */
 	void *data;
 	const char *account;                 /* the controller's own, recorded so that `audit join` knows it; NULL: not known */
+	bool unsure;                         /* an older copy may have been put in its place: nothing is appended before audit_log_begin */
 };
 
 /*
- * Opens or makes the log in `dir` and appends log.start; log.lost too when the folder of a log that was here is gone. A torn
- * tail that no checkpoint covers is cut off, files that a crash cut short are completed (log_recover.h says how that is told
- * from a change by hand); anything else that is not intact is ERROR_INVALID "LogCorrupt" with file and byte, and nothing is
- * changed; "LogKeyMissing" when the folder is there without its key. ERROR_CONFLICT "LogInUse" when another process has it.
+ * Opens or makes the log in `dir` and appends log.start (one that is `unsure` and has records: not yet); log.lost too when the
+ * folder of a log that was here is gone. A torn tail that no checkpoint covers is cut off, files that a crash cut short are
+ * completed (log_recover.h says how that is told from a change by hand); anything else that is not intact is ERROR_INVALID
+ * "LogCorrupt" with file and byte, and nothing is changed; "LogKeyMissing" when the folder is there without its key.
+ * ERROR_CONFLICT "LogInUse" when another process has it.
  * What lies beside the folder is listed in log_files.h.
  */
 int audit_log_open(struct loop *loop, const char *dir, const struct audit_log_config *config, struct audit_log **out,
 		   struct error *err);
-/* Appends log.stop, makes it durable (blocking), tells all who wait, closes. Not from inside on_durable. NULL is fine. */
+/* It is the newest: appends log.start now, unless that was done. */
+int audit_log_begin(struct audit_log *log, struct error *err);
+/* Appends log.stop where there was a log.start, makes it durable (blocking), tells all who wait, closes. Not from inside on_durable. NULL is fine. */
 void audit_log_close(struct audit_log *log);
 
 /* The log's random id (lower-case hex); what Audit-IDs begin with. Borrowed. */

@@ -114,20 +114,6 @@ static void reopened_log_goes_on_where_it_ended(void **state)
 	}
 }
 
-static void second_process_is_refused(void **state)
-{
-	struct audit_log *log = open_log(), *second = NULL;
-	struct error err = ERROR_INIT;
-
-	(void)state;
-	assert_int_equal(audit_log_open(loop, dir, &config, &second, &err), -1);
-	assert_int_equal(err.kind, ERROR_CONFLICT);
-	assert_string_equal(err.reason, "LogInUse");
-	audit_log_close(log);
-	log = open_log();
-	audit_log_close(log);
-}
-
 static struct json *read_json(struct arena *arena, uint64_t seq)
 {
 	struct audit_reader reader = AUDIT_READER_INIT;
@@ -140,6 +126,80 @@ static struct json *read_json(struct arena *arena, uint64_t seq)
 		fail_msg("%s", err.text);
 	audit_reader_release(&reader);
 	return record;
+}
+
+static struct audit_log *open_unsure(void)
+{
+	struct audit_log_config unsure = config;
+	struct error err = ERROR_INIT;
+	struct audit_log *log = NULL;
+
+	unsure.unsure = true;
+	if (audit_log_open(loop, dir, &unsure, &log, &err))
+		fail_msg("open: %s: %s", err.reason, err.text);
+	return log;
+}
+
+/* Runs a shell command; $0 is the folder that holds the log and what lies beside it. */
+static int sh(const char *command)
+{
+	CLEANUP(str_release) struct str line = STR_INIT;
+
+	str_addf(&line, "sh -c '%s' %s", command, home);
+	return system(str_c(&line));
+}
+
+static void log_of_which_nobody_knows_if_it_is_the_newest_stays_untouched(void **state)
+{
+	(void)state;
+	make_log(300, 400);
+	assert_int_equal(sh("cp -a $0 $0.before"), 0);
+	for (unsigned i = 0; i < 3; i++)
+		audit_log_close(open_unsure());
+	assert_int_equal(sh("diff -r $0.before/audit $0/audit"), 0);
+	assert_int_equal(assert_intact(), 302);
+	assert_int_equal(sh("rm -rf $0.before"), 0);
+}
+
+static void log_that_turns_out_to_be_the_newest_begins_once(void **state)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct error err = ERROR_INIT;
+	struct audit_log *log;
+
+	(void)state;
+	make_log(1, 300);
+	log = open_unsure();
+	assert_int_equal(audit_log_next_seq(log), 3);
+	assert_int_equal(audit_log_begin(log, &err), 0);
+	assert_int_equal(audit_log_begin(log, &err), 0);
+	assert_int_equal(audit_log_next_seq(log), 4);
+	append_some(log, 1, 300, NULL, NULL);
+	audit_log_close(log);
+	assert_int_equal(assert_intact(), 6);
+	assert_string_equal(json_get_text(read_json(arena, 3), "kind"), "log.start");
+	assert_string_equal(json_get_text(read_json(arena, 5), "kind"), "log.stop");
+}
+
+static void new_log_begins_at_once(void **state)
+{
+	(void)state;
+	audit_log_close(open_unsure());
+	assert_int_equal(assert_intact(), 2);
+}
+
+static void second_process_is_refused(void **state)
+{
+	struct audit_log *log = open_log(), *second = NULL;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(audit_log_open(loop, dir, &config, &second, &err), -1);
+	assert_int_equal(err.kind, ERROR_CONFLICT);
+	assert_string_equal(err.reason, "LogInUse");
+	audit_log_close(log);
+	log = open_log();
+	audit_log_close(log);
 }
 
 static void envelope_is_filled_in(void **state)
@@ -406,6 +466,9 @@ int main(void)
 		TEST(forgotten_completions_do_not_come_but_their_records_stay),
 		TEST(every_size_verifies_across_tile_borders),
 		TEST(reopened_log_goes_on_where_it_ended),
+		TEST(log_of_which_nobody_knows_if_it_is_the_newest_stays_untouched),
+		TEST(log_that_turns_out_to_be_the_newest_begins_once),
+		TEST(new_log_begins_at_once),
 		TEST(second_process_is_refused),
 		TEST(envelope_is_filled_in),
 		TEST(ids_rise_within_one_millisecond_and_over_restarts),
