@@ -68,7 +68,8 @@ def test_server_with_a_certificate_of_another_ca_gets_no_request(site, stack, tm
         site.settled("app", seconds=60)
 
 
-def test_token_that_was_replaced_is_taken_up_after_a_401(site, stack, tmp_path):
+def test_token_that_was_replaced_costs_nothing(site, stack, tmp_path):
+    """It ends in the middle of a sync: what was refused with it goes once more with the new one, and no run fails."""
     tokens = [site.kube.token_of(site.system, "countersign-controller", seconds) for seconds in (7200, 7300)]
     file = tmp_path / "token"
     file.write_text(tokens[0])
@@ -78,18 +79,25 @@ def test_token_that_was_replaced_is_taken_up_after_a_401(site, stack, tmp_path):
         site.controller.kubeconfig = tmp_path / "with-file"
         site.controller.kubeconfig.write_text(json.dumps(config))
         site.controller.start()
-        site.deploy(FILES)
-        old = f"Bearer {tokens[0]}"
-        proxy.plan = lambda request: (lambda exchange: exchange.fail(401, "Unauthorized", "Unauthorized")) \
-            if request.headers.get("Authorization") == old else None
-        before = len(proxy.ledger)
-        file.write_text(tokens[1])
-        drift(site, "drifted")
-        healed(site, seconds=40)
+        repo, old, refused = site.deploy(FILES), f"Bearer {tokens[0]}", []
+
+        def plan(request):
+            if request.governed and not refused:
+                file.write_text(tokens[1])
+            if request.headers.get("Authorization") == old and (refused or request.governed):
+                refused.append(request)
+                return lambda exchange: exchange.fail(401, "Unauthorized", "Unauthorized")
+
+        proxy.plan = plan
+        site.synced_at(repo.push("two", {name: content.replace("value", "new") for name, content in FILES.items()}), "app", seconds=40)
         site.settled("app", seconds=40)
-        refused = [r for r in proxy.ledger[before:] if r.headers.get("Authorization") == old]
-        assert 0 < len(refused) < 60, [str(r) for r in refused]
+        assert 0 < len(refused) < 40 and any(r.governed for r in refused), [str(r) for r in refused]
         assert proxy.ledger[-1].headers["Authorization"] == f"Bearer {tokens[1]}"
+        results = site.log.records("sync.result")
+        assert [r["outcome"] for r in results] == ["ok", "ok"], results
+        assert [value(site, f"c{n}") for n in range(4)] == ["new"] * 4
+        counts = site.log.join(stack.audit_log)[1]
+        assert (counts["unrecorded"], counts["foreign"], counts["unsent"]) == (0, 0, 0) and counts["writes"] == counts["matched"], counts
 
 
 def test_rights_taken_away_are_told_without_a_storm_and_given_back_used(site, kube):
