@@ -202,10 +202,10 @@ class StaleLists(Plan):
             until("the earlier lists to be told", lambda: len(self.fired) >= len(self.old), seconds=30)
 
     def remember(self):
-        """The lists as they are now, by the paths that the controller asked for."""
+        """The lists of managed objects as they are now, by the paths that the controller asked for; not those of what nobody manages."""
         for request in list(self.run.proxy.ledger):
             kind = request.path.split("?")[0].rsplit("/", 1)[1]
-            if request.list and kind in ("configmaps", "services", "deployments") and request.path not in self.old:
+            if request.list and "=%21" not in request.path and kind in ("configmaps", "services", "deployments") and request.path not in self.old:
                 self.old[request.path] = self.run.kube.request("GET", request.path)
 
     def __call__(self, request):
