@@ -121,6 +121,20 @@ class Filled(Volume):
                 file.unlink()
 
 
+class FilledAtRestart(Filled):
+    """Full when it starts again."""
+
+    name = "disk: full at a restart"
+
+    def phase(self, name):
+        if name == PHASE:
+            self.run.site.controller.kill()
+            self.fill(self.data)
+            self.run.site.controller.start(wait=False)
+            self.busy = threading.Thread(target=self.watch, daemon=True)
+            self.busy.start()
+
+
 class WithoutInodes(Volume):
     """No inode is left for a phase: the log needs none but for a new tile (test_log_crash.c has that), so it goes on."""
 
@@ -244,6 +258,7 @@ def disks():
                                                                   ("renameat", "EROFS")) for n in (1, 3)]
     return kills + errors + [
         Filled(),
+        FilledAtRestart(),
         WithoutInodes(),
         Restarted("read-only at a restart", read_only, writable, "Read-only file system"),
         Restarted("a byte of a record changed", change_byte, put_byte_back, ": byte "),
