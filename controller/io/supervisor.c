@@ -63,12 +63,17 @@ static char *const *role_environment(void)
 
 static void become(enum role role, int channel, char *const args[])
 {
-	char *argv[64] = { (char *)(uintptr_t)"countersign", (char *)(uintptr_t)"--role", (char *)(uintptr_t)role_name(role) };
+	char *const own[] = { (char *)(uintptr_t)"countersign", (char *)(uintptr_t)"--role", (char *)(uintptr_t)role_name(role) };
+	size_t given = 0;
 	sigset_t none;
-	size_t count = 3;
+	char **argv;
 
-	for (; args && *args && count < COUNT_OF(argv) - 1; args++)
-		argv[count++] = *args;
+	while (args && args[given])
+		given++;
+	argv = mem_calloc(COUNT_OF(own) + given + 1, sizeof(*argv));
+	memcpy(argv, own, sizeof(own));
+	for (size_t i = 0; i < given; i++)
+		argv[COUNT_OF(own) + i] = args[i];
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
