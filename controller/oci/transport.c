@@ -247,6 +247,9 @@ int transport_send(struct transport *transport, const struct exchange *exchange,
 	curl_easy_setopt(transport->easy, CURLOPT_ERRORBUFFER, detail);
 	code = curl_easy_perform(transport->easy);
 	curl_easy_setopt(transport->easy, CURLOPT_ERRORBUFFER, NULL);
+	/* libcurl takes an end inside of the headers for the end of an answer without a body */
+	if (code == CURLE_OK && !transport->in_body)
+		code = CURLE_PARTIAL_FILE;
 	if (code != CURLE_OK && !is_only_dropped(transport, code))
 		return fail(transport, code, detail, err);
 	take_response(transport, arena, out);

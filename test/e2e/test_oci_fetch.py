@@ -167,6 +167,16 @@ def test_connection_that_breaks_fails_the_whole_job(bad, image, key, endpoint):
     verify(bad, image, key).is_error("FetchError")
 
 
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "307 Temporary Redirect"])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_answer_that_ends_inside_of_its_headers_fails_the_whole_job(bad, image, key, endpoint, status):
+    def end(handler):
+        handler.close_connection = True
+        handler.wfile.write(f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n".encode())
+    bad.rule(ENDPOINTS[endpoint], end)
+    verify(bad, image, key).is_error("FetchError")
+
+
 @pytest.mark.parametrize("endpoint", ["image", "referrers", "blob"])
 def test_registry_that_hangs_costs_seconds(bad, image, key, endpoint):
     bad.rule(ENDPOINTS[endpoint], bad.hang)
