@@ -107,14 +107,14 @@ class Watcher:
 class Outcome:
     """What a run left behind: `facts` are compared for equality, `requests` with the allowance of the plan."""
 
-    def __init__(self, site, proxy, watcher):
-        self.site, self.proxy, self.watcher, self.facts, self.requests, self.wrong = site, proxy, watcher, {}, {}, []
+    def __init__(self, site, proxy, door, watcher):
+        self.site, self.proxy, self.door, self.watcher, self.facts, self.requests, self.wrong = site, proxy, door, watcher, {}, {}, []
         self.unrecorded, self.counted = 0, 0
 
     def plain(self, value):
         """Text of a value with the names of this run put aside."""
         text = json.dumps(value, sort_keys=True) if not isinstance(value, str) else value
-        return re.sub(r"\b(?:[0-9a-f]{40}|[0-9a-f]{32})\b", "HASH", text.replace(self.site.name, "SITE"))  # a commit; the label of an Application
+        return re.sub(r"\b(?:[0-9a-f]{40}|[0-9a-f]{32})\b", "HASH", text.replace(self.site.name, "SITE").replace(self.door.address, "REGISTRY"))  # a commit; the label of an Application
 
     def snapshot(self, phase):
         """What is there at the end of a phase, and which requests it took."""

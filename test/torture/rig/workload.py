@@ -7,6 +7,8 @@ import tempfile
 import threading
 import time
 
+from harness.hostile import Hostile
+from harness.images import Registry
 from harness.kube import images
 from harness.manifests import config_map, deployment, text, wave
 from harness.site import Site
@@ -33,21 +35,23 @@ class Run:
     def __init__(self, stack, kube, registry, keys, plan=None, phases=PHASES, **controller):
         self.plan, self.phases, self.phase = plan, phases, None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="torture-"))
+        self.proxy, self.door = Proxy(stack), Hostile(stack.registry)
+        registry = Registry(stack, self.door.address, self.folder / "door", made_through=registry)
         self.site = Site(stack, kube, registry, keys, self.folder, f"torture-{os.getpid()}", **controller)
-        self.proxy = Proxy(stack)
+        self.site.controller.plain_http.append(self.door.address)
         self.kube = kube
 
     def run(self):
         """Does it all and returns the Outcome. An exception is one, too: what was awaited did not come."""
         site = self.site
-        with self.proxy:
+        with self.proxy, self.door:
             try:
                 site.install()
                 site.controller.kubeconfig = self.proxy.kubeconfig(site.installation, self.folder / "kubeconfig")
                 site.requests.mark()
                 self.prepare()
                 with Watcher(self.kube, site.namespace) as watcher:
-                    self.outcome = Outcome(site, self.proxy, watcher)
+                    self.outcome = Outcome(site, self.proxy, self.door, watcher)
                     self.proxy.plan = self.plan
                     if self.plan:
                         self.plan.begin(self)
@@ -65,6 +69,7 @@ class Run:
                 raise
             finally:
                 self.proxy.plan = None
+                self.door.rules.clear()
                 if self.plan:
                     self.plan.end()
                 site.close()
