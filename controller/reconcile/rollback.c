@@ -55,15 +55,6 @@ struct rollback *rollback_new(struct core *core)
 	return rollback;
 }
 
-void rollback_free(struct rollback *rollback)
-{
-	if (!rollback)
-		return;
-	map_release(&rollback->released);
-	free(rollback->path);
-	free(rollback);
-}
-
 static void save(struct rollback *rollback)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -93,6 +84,17 @@ static void save(struct rollback *rollback)
 		log_error(LOG_WARN, "what version the cluster has cannot be kept; a restore while this process is down would not be noticed; "
 			  "trying again", &err, "file", rollback->path, NULL);
 	rollback->failing = true;
+}
+
+void rollback_free(struct rollback *rollback)
+{
+	if (!rollback)
+		return;
+	if (rollback->version > rollback->saved)
+		save(rollback);
+	map_release(&rollback->released);
+	free(rollback->path);
+	free(rollback);
 }
 
 static void step_back(struct rollback *rollback, uint64_t version)

@@ -2,7 +2,9 @@
  * Noticing that the cluster went back to an older state: etcd restored from a
  * snapshot, or another cluster under the same address. Versions of one cluster
  * only grow, so a lease with a lower one than was seen before tells. The
- * highest is kept on our own volume, which is not part of the snapshot.
+ * highest is kept on our own volume, which is not part of the snapshot: every ten
+ * seconds and at the end, so that after a crash a snapshot of the last seconds
+ * before it may pass for the cluster as it was.
  *
  * What the cluster says then may be older than what people decided since: an
  * Application that was changed, a policy that was tightened, an inventory that
@@ -21,7 +23,8 @@ struct rollback;
 
 /* Reads what was kept in the data folder. */
 struct rollback *rollback_new(struct core *core);
-void rollback_free(struct rollback *rollback);      /* NULL is fine */
+/* Keeps the newest version first. NULL is fine. */
+void rollback_free(struct rollback *rollback);
 
 /* A version that the cluster gave just now; one that went back stops the process, to begin anew. */
 void rollback_saw(struct rollback *rollback, uint64_t version);

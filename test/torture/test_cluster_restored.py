@@ -1,6 +1,8 @@
 """The control plane away, restarted, and restored from an older snapshot, on a stack of its own: that one is noticed, told, and not healed until a
 person says so."""
 
+import json
+import os
 import pathlib
 import shutil
 import time
@@ -53,6 +55,12 @@ def values(site):
     return {name: (site.find("v1", "ConfigMap", name) or {"data": {"key": None}})["data"]["key"] for name in "abc"}
 
 
+def kept(site):
+    """The cluster's version as the controller has kept it."""
+    file = site.controller.data / "cluster.json"
+    return json.loads(file.read_text())["version"] if file.exists() else 0
+
+
 def synced(site):
     return conditions(site.app("app")).get("Synced")
 
@@ -86,7 +94,10 @@ def test_control_plane_that_was_away_finds_nothing_changed_and_work_goes_on(own,
     assert not [r for r in site.log.records() if r["kind"] == "cluster.restored"]
 
 
-def test_older_snapshot_is_told_and_held_until_a_person_syncs(own, site, tmp_path):
+# at full length (make torture ONLY=tests) an orderly stop, too
+@pytest.mark.parametrize("controller", ["runs", "killed", *(["stopped"] if "TORTURE_ROUNDS" in os.environ else [])])
+def test_older_snapshot_is_told_and_held_until_a_person_syncs(own, site, tmp_path, controller):
+    """Put back under a running controller, or while it is down: then what it kept of the cluster's version tells."""
     site.controller.start()
     repo = site.deploy({"app/a.yaml": text(config_map("a", key="1")), "app/b.yaml": text(config_map("b", key="1"))})
     with_etcd_down(own, lambda data: shutil.copytree(data, tmp_path / "snapshot"))
@@ -95,8 +106,16 @@ def test_older_snapshot_is_told_and_held_until_a_person_syncs(own, site, tmp_pat
                    "app", seconds=40)
     until("b to be pruned", lambda: values(site), lambda seen: seen == {"a": "2", "b": None, "c": "1"}, seconds=30)
 
+    if controller == "stopped":
+        site.controller.stop()
+    if controller == "killed":
+        newest = kept(site)
+        until("a later version to be kept", lambda: kept(site), lambda version: version > newest, seconds=20)
+        site.controller.kill()
     with_etcd_down(own, lambda data: put_back(tmp_path / "snapshot", data))
     site.requests.mark()
+    if controller != "runs":
+        site.controller.start(wait=False)
     until("the Application to say that the cluster was restored", lambda: synced(site), lambda said: said == "False/ClusterRestored", seconds=60)
     (record,) = until("the record of it", lambda: [r for r in site.log.records() if r["kind"] == "cluster.restored"], seconds=20)
     assert int(record["to_version"]) < int(record["from_version"]), record

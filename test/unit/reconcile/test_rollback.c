@@ -189,7 +189,7 @@ static void first_start_knows_nothing_and_holds_nobody(void **state)
 	assert_int_equal(world.stops, 0);
 }
 
-static void version_is_kept_at_once_and_then_now_and_again(void **state)
+static void version_is_kept_at_once_then_now_and_again_and_at_the_end(void **state)
 {
 	WITH_ARENA(arena);
 
@@ -201,6 +201,9 @@ static void version_is_kept_at_once_and_then_now_and_again(void **state)
 	save_is_due();
 	rollback_saw(world.rollback, 8);
 	ASSERT_TEXT("file, after it", content(arena), "{\"version\":8}");
+	rollback_saw(world.rollback, 9);
+	again();
+	ASSERT_TEXT("file, at the end", content(arena), "{\"version\":9}");
 }
 
 static void same_version_again_is_no_step_back(void **state)
@@ -383,7 +386,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(first_start_knows_nothing_and_holds_nobody, begin, end),
-		cmocka_unit_test_setup_teardown(version_is_kept_at_once_and_then_now_and_again, begin, end),
+		cmocka_unit_test_setup_teardown(version_is_kept_at_once_then_now_and_again_and_at_the_end, begin, end),
 		cmocka_unit_test_setup_teardown(same_version_again_is_no_step_back, begin, end),
 		cmocka_unit_test_setup_teardown(step_back_while_we_run_stops_us_and_holds_all_after_the_restart, begin, end),
 		cmocka_unit_test_setup_teardown(step_back_while_we_were_down_is_noticed_by_what_was_kept, begin, end),
