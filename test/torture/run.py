@@ -16,6 +16,7 @@ from harness.kube import Kube  # noqa: E402
 from harness.stack import Stack  # noqa: E402
 from rig.campaign import Campaign  # noqa: E402
 from rig.disks import disks  # noqa: E402
+from rig.h2 import h2_faults  # noqa: E402
 from rig.plans import crashes, faults, log_faults, sample  # noqa: E402
 from rig.registry import registry_faults  # noqa: E402
 from rig.roles import roles, supervisors, terminations  # noqa: E402
@@ -24,7 +25,7 @@ from rig.soak import Soak  # noqa: E402
 
 def every(most):
     """All plans, for a workload whose phases have at most so many mutating requests."""
-    return crashes(most) + faults() + registry_faults() + log_faults() + roles() + supervisors(most) + terminations(most) + disks()
+    return crashes(most) + faults() + h2_faults() + registry_faults() + log_faults() + roles() + supervisors(most) + terminations(most) + disks()
 
 
 def main():

@@ -10,6 +10,7 @@ import pytest
 
 from rig.campaign import Campaign
 from rig.disks import Filled, Traced, disks
+from rig.h2 import stream_faults
 from rig.plans import crashes, faults, sample
 from rig.roles import roles, supervisors, terminations
 
@@ -19,7 +20,7 @@ SLOW = ("hangs", "trickles", "500 where", "504 to reads", "409 to writes", "brok
 QUICK_FAULTS = [f for f in faults() if f.name != "429 with Retry-After 1" and not any(word in f.name for word in SLOW)]
 CALLS = [p for p in disks() if isinstance(p, Traced) and p.what == "signal=KILL" and p.n < 3]
 PLANS = sample(crashes(20), 3, SEED) + sample(QUICK_FAULTS, 3, SEED) + sample(roles()[-4:] + supervisors(20), 1, SEED) + \
-    sample(terminations(10), 1, SEED) + sample(CALLS, 1, SEED) + [Filled()]
+    sample(terminations(10), 1, SEED) + sample(CALLS, 1, SEED) + [Filled()] + stream_faults()[:1]
 
 
 @pytest.fixture(scope="module")

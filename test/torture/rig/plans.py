@@ -19,9 +19,9 @@ OBJECT = re.compile(r"/namespaces/app-[^/]+/[a-z]+/[^/]+$")
 
 
 class Plan:
-    """The base: no fault. `again`: how many requests more than usual are accepted per object and phase."""
+    """The base: no fault. `again`: how many requests more than usual are accepted per object and phase; `h2`: the API server speaks HTTP/2."""
 
-    again = 0
+    again, h2 = 0, False
 
     def begin(self, run):
         self.run, self.fired = run, []
@@ -90,7 +90,7 @@ class Crash(Plan):
                 if self.who == "all":
                     controller.start(wait=False)
         finally:
-            exchange.handler.close_connection = True
+            exchange.leave()
             self.busy.set()
 
     def settle(self):
@@ -138,7 +138,7 @@ class Outage(Fault):
     """From the `first` request on nothing is answered for `seconds`: every connection is reset, watches too."""
 
     def __init__(self, name, first, seconds):
-        super().__init__(name, lambda request: True, lambda exchange: exchange.reset(), again=1)
+        super().__init__(name, lambda request: True, lambda exchange: exchange.sever(), again=1)
         self.first, self.seconds, self.until = first, seconds, None
 
     def repeats(self, name):
@@ -278,15 +278,9 @@ def half(exchange):
     """The first half of the body, and the length of the whole."""
     answer = exchange.forward()
     body = answer.read()
-    handler = exchange.handler
-    handler.send_response_only(answer.status)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body[:len(body) // 2])
-    handler.wfile.flush()
-    handler.close_connection = True
-    handler.connection.shutdown(2)
+    exchange.begin(answer.status, len(body))
+    exchange.send(body[:len(body) // 2])
+    exchange.cut()
 
 
 def broken_json(exchange):

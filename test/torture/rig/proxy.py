@@ -17,6 +17,8 @@ import urllib.parse
 
 from harness.hostile import Served
 
+from . import h2door
+
 BOOKS = re.compile(r"/(leases|events|selfsubjectaccessreviews)\b")
 
 
@@ -53,55 +55,89 @@ class Request:
 
 
 class Exchange:
-    """What a fault has in hand: the request, the way to the real server, and the way back."""
+    """What a fault has in hand: the request, the way to the real server, and the way back, which is HTTP/1.1 (below) or a stream of HTTP/2 (h2door.py)."""
 
-    def __init__(self, handler, request, body):
-        self.handler, self.request, self.body = handler, request, body
+    def __init__(self, proxy, request, body, way):
+        self.proxy, self.request, self.body, self.way = proxy, request, body, way
 
     def forward(self):
         """Sends the request on and returns the open answer."""
-        return self.handler.upstream(self.request, self.body)
+        return self.way.upstream(self.request, self.body)
 
     def deliver(self, answer, limit=None, edit=None):
         """Hands an answer on as it comes. After `limit` bytes of the body the connection is cut; `edit` changes the whole body."""
-        self.handler.deliver(answer, limit, edit)
+        headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "content-length", "connection")]
+        whole = None if answer.length is None and not edit else answer.read()
+        if edit:
+            whole = edit(whole)
+        self.way.begin(answer.status, headers, None if whole is None else len(whole))
+        left = limit
+        for piece in [whole] if whole is not None else iter(lambda: answer.read1(65536), b""):
+            self.way.send(piece if left is None else piece[:left])
+            if left is not None and (left := left - len(piece)) <= 0:
+                break
+        self.way.end() if limit is None else self.way.cut()
 
     def say(self, status, body, headers=()):
         """Answers instead of the server; a dictionary becomes JSON."""
-        self.handler.say(status, json.dumps(body).encode() if isinstance(body, dict) else body, headers)
+        body = json.dumps(body).encode() if isinstance(body, dict) else body
+        self.way.begin(status, [("Content-Type", "application/json"), *headers], len(body))
+        self.way.send(body)
+        self.way.end()
 
     def fail(self, status, reason, message, headers=()):
         """Answers with an error as the API server words it."""
         self.say(status, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason, "message": message,
                           "code": status}, headers)
 
+    def begin(self, status, length=None):
+        """Begins an answer of JSON by hand; send, end and cut follow."""
+        self.way.begin(status, [("Content-Type", "application/json")], length)
+
+    def send(self, piece):
+        self.way.send(piece)
+
+    def end(self):
+        self.way.end()
+
+    def cut(self):
+        """The end in the middle of an answer."""
+        self.way.cut()
+
     def reset(self):
         """RST instead of an answer."""
-        self.handler.reset()
+        self.way.reset()
+
+    def sever(self):
+        """RST of the connection, with all that goes over it."""
+        self.way.sever()
+
+    def leave(self):
+        """The end without an answer: whoever asked is no more."""
+        self.way.leave()
+
+    def pause(self, seconds):
+        """Lets time pass; whether the proxy ends."""
+        return self.proxy.server.stopping.wait(seconds)
 
     def hang(self):
         """No answer until the other side goes away, or the proxy ends."""
-        self.handler.connection.settimeout(0.2)
-        while not self.handler.server.stopping.is_set():
-            try:
-                if not self.handler.connection.recv(1):
-                    break
-            except (TimeoutError, ssl.SSLWantReadError):
-                continue
-            except OSError:
-                break
-        self.handler.close_connection = True
+        while not self.proxy.server.stopping.is_set() and not self.way.gone(0.2):
+            pass
+        self.way.leave()
 
 
 class Proxy(Served):
-    """`with Proxy(stack) as proxy:`; `proxy.address` goes into the kubeconfig, `proxy.plan` may be changed at any time."""
+    """`with Proxy(stack) as proxy:`; `proxy.address` goes into the kubeconfig, `proxy.plan` may be changed at any time. `h2`: as the API server does, it
+    offers HTTP/2, too."""
 
-    def __init__(self, stack, port=22300):
+    def __init__(self, stack, port=22300, h2=False):
         self.stack, self.plan, self.ledger, self.lock = stack, None, [], threading.Lock()
         self.to = urllib.parse.urlsplit(stack.api_server)
         self.tls = ssl.create_default_context(cafile=stack.api_ca)
         door = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         door.load_cert_chain(stack.folder / "apiserver.crt", stack.folder / "apiserver.key")
+        door.set_alpn_protocols(["h2", "http/1.1"] if h2 else ["http/1.1"])
         self.server = _listen(port, self, door)
         self.address = f"https://127.0.0.1:{self.server.server_port}"
 
@@ -116,17 +152,33 @@ class Proxy(Served):
         file.write_text(text.replace(installation.kube.server, self.address))
         return file
 
-    def enter(self, method, path, headers):
-        """Numbers a request and asks the plan about it: (request, fault or None)."""
+    def exchange(self, method, path, headers, body, way):
+        """Numbers a request, asks the plan about it, and has it answered; False when the way back broke."""
         with self.lock:
             request = Request(len(self.ledger) + 1, method, path, headers)
             self.ledger.append(request)
             fault = self.plan(request) if self.plan else None
             request.faulted = fault is not None
-        return request, fault
+        exchange = Exchange(self, request, body, way)
+        try:
+            fault(exchange) if fault else exchange.deliver(exchange.forward())
+        except (OSError, http.client.HTTPException):
+            return False
+        return True
+
+    def connect(self, request):
+        """A new connection to the real server."""
+        return http.client.HTTPSConnection(self.to.hostname, self.to.port, timeout=None if request.watch else 60, context=self.tls)
+
+
+def passed_on(headers):
+    """Headers of a request that go on to the server."""
+    return {k: v for k, v in headers.items() if k.lower() not in ("host", "connection", "accept-encoding")}
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
+    """One connection of HTTP/1.1, which is the way back of its requests, too; one of HTTP/2 is handed on."""
+
     protocol_version = "HTTP/1.1"
     up = None
 
@@ -138,74 +190,76 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def handle(self):
+        if self.request.selected_alpn_protocol() == "h2":
+            h2door.Connection(self.server.proxy, self.request).serve()
+        else:
+            super().handle()
+
     def any(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        request, fault = self.server.proxy.enter(self.command, self.path, dict(self.headers.items()))
-        exchange = Exchange(self, request, body)
-        try:
-            if fault:
-                fault(exchange)
-            else:
-                exchange.deliver(exchange.forward())
-        except (OSError, http.client.HTTPException):
+        if not self.server.proxy.exchange(self.command, self.path, dict(self.headers.items()), body, self):
             self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = any
 
     def upstream(self, request, body):
         """The server's answer. Over a kept connection that turns out closed it is asked once more, as every client does for an idle one."""
-        proxy, headers = self.server.proxy, {k: v for k, v in request.headers.items() if k.lower() not in ("host", "connection", "accept-encoding")}
         for fresh in (self.up is None, True):
             if fresh:
-                self.up = http.client.HTTPSConnection(proxy.to.hostname, proxy.to.port, timeout=None if request.watch else 60, context=proxy.tls)
+                self.up = self.server.proxy.connect(request)
             try:
-                self.up.request(request.method, request.path, body or None, headers)
+                self.up.request(request.method, request.path, body or None, passed_on(request.headers))
                 return self.up.getresponse()
             except http.client.RemoteDisconnected:
                 if fresh:
                     raise
 
-    def deliver(self, answer, limit, edit):
-        keep = [(k, v) for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "content-length", "connection")]
-        whole = None if answer.length is None and not edit else answer.read()
-        if edit:
-            whole = edit(whole)
-        self.send_response_only(answer.status)
-        for name, value in [*keep, ("Transfer-Encoding", "chunked") if whole is None else ("Content-Length", str(len(whole)))]:
+    # --- the way back ---
+
+    def begin(self, status, headers, length):
+        self.chunked = length is None
+        self.send_response_only(status)
+        for name, value in [*headers, ("Transfer-Encoding", "chunked") if self.chunked else ("Content-Length", str(length))]:
             self.send_header(name, value)
         self.end_headers()
-        if whole is not None:
-            self.wfile.write(whole if limit is None else whole[:limit])
-        else:
-            self.stream(answer, limit)
-        if limit is not None:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
 
-    def stream(self, answer, limit):
-        passed = 0
-        while limit is None or passed < limit:
-            piece = answer.read1(65536)
-            if limit is not None:
-                piece = piece[:limit - passed]
-            if not piece:
-                self.wfile.write(b"0\r\n\r\n")
-                break
-            passed += len(piece)
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+    def send(self, piece):
+        if piece:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self.chunked else piece)
             self.wfile.flush()
 
-    def say(self, status, body, headers):
-        self.send_response_only(status)
-        for name, value in [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers]:
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+    def end(self):
+        if self.chunked:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def cut(self):
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def reset(self):
         self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
+        break_off(self.connection)
+
+    sever = reset
+
+    def leave(self):
+        self.close_connection = True
+
+    def gone(self, seconds):
+        self.connection.settimeout(seconds)
+        try:
+            return not self.connection.recv(1)
+        except (TimeoutError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+
+
+def break_off(connection):
+    """Ends a connection with RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 class _Server(http.server.ThreadingHTTPServer):

@@ -118,7 +118,7 @@ class SupervisorKilled(Crash):
             until("the roles to die with their supervisor", lambda: not controller.pids(), seconds=2)
             controller.start(wait=False)
         finally:
-            exchange.handler.close_connection = True
+            exchange.leave()
             self.busy.set()
 
 

@@ -47,22 +47,18 @@ def _batches(lines, stopping, window):
 def rewritten(rewrite, window=0.05):
     """A watch whose events pass through `rewrite`: a list of lines becomes a list of lines; an empty line ends the watch."""
     def damage(exchange):
-        answer, handler = exchange.forward(), exchange.handler
+        answer = exchange.forward()
         if answer.status != 200:
             exchange.deliver(answer)
             return
-        handler.send_response_only(200)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
-        for batch in _batches(_lines(answer), handler.server.stopping, window):
+        exchange.begin(200)
+        for batch in _batches(_lines(answer), exchange.proxy.server.stopping, window):
             for line in rewrite(batch):
                 if not line:
-                    handler.wfile.write(b"0\r\n\r\n")
+                    exchange.end()
                     return
-                handler.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-                handler.wfile.flush()
-        handler.wfile.write(b"0\r\n\r\n")
+                exchange.send(line)
+        exchange.end()
     return damage
 
 
@@ -97,15 +93,11 @@ def small_pages(exchange):
 
 def trickle(exchange):
     """Headers at once, then a byte of the body each half second: less than nothing for whoever waits for the whole."""
-    answer, handler = exchange.forward(), exchange.handler
+    answer = exchange.forward()
     body = answer.read()
-    handler.send_response_only(answer.status)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.close_connection = True
+    exchange.begin(answer.status, len(body))
     for at in range(len(body)):
-        handler.wfile.write(body[at:at + 1])
-        handler.wfile.flush()
-        if handler.server.stopping.wait(0.5):
+        exchange.send(body[at:at + 1])
+        if exchange.pause(0.5):
             return
+    exchange.leave()

@@ -35,7 +35,7 @@ class Run:
     def __init__(self, stack, kube, registry, keys, plan=None, phases=PHASES, **controller):
         self.plan, self.phases, self.phase = plan, phases, None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="torture-"))
-        self.proxy, self.door = Proxy(stack), Hostile(stack.registry)
+        self.proxy, self.door = Proxy(stack, h2=bool(plan and plan.h2)), Hostile(stack.registry)
         registry = Registry(stack, self.door.address, self.folder / "door", made_through=registry)
         self.site = Site(stack, kube, registry, keys, self.folder, f"torture-{os.getpid()}", **controller)
         self.site.controller.plain_http.append(self.door.address)
