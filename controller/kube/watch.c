@@ -15,6 +15,8 @@
 #define BACKOFF_MOST_MS 30000
 /* a stream that told nothing for so long is taken for dead: the server sends a bookmark about once a minute */
 #define IDLE_MS 150000
+/* a list so old is made anew between two streams: what an API server failed to tell is found then */
+#define LIST_AGE_MOST_MS 3600000
 /* a stream that is sent away so often in a row is listed anew */
 #define SENT_AWAY_MOST 5u
 
@@ -30,7 +32,7 @@ struct watch {
 	struct str version;        /* the resourceVersion reached; empty: list anew without one */
 	struct str next_page;      /* continue token */
 	struct str line;           /* an event that is not whole yet */
-	int64_t backoff_ms, started_ms;
+	int64_t backoff_ms, started_ms, listed_ms;
 	size_t events;
 	unsigned token;            /* that the stream was asked for with */
 	unsigned sent_away;        /* how often in a row the server asked to come back later */
@@ -200,6 +202,8 @@ static void on_stream_end(void *data, const struct http_answer *answer)
 		fail(watch, &answer->err);
 		return;
 	}
+	if (answer->status && clock_mono_ms() - watch->listed_ms > LIST_AGE_MOST_MS)
+		relist(watch);
 	if (watch->events)
 		watch->backoff_ms = BACKOFF_FIRST_MS;
 	if (short_lived)
@@ -255,6 +259,7 @@ static void on_page(void *data, const struct kube_answer *answer)
 	if (!next.length) {
 		set_version(watch, metadata);
 		watch->listed = true;
+		watch->listed_ms = clock_mono_ms();
 		watch->backoff_ms = BACKOFF_FIRST_MS;
 		watch->handler.on_listed(watch->data);
 	}

@@ -8,6 +8,9 @@
  * stream that is sent away (429, 503 with Retry-After) goes on where it was,
  * after the time it was told.
  * A list that was cut is never told as if it were whole.
+ *
+ * An event that a server failed to tell is found by the next list. That comes
+ * at a stream's end when the last is an hour old.
  */
 #ifndef KUBE_WATCH_H
 #define KUBE_WATCH_H

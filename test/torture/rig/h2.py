@@ -114,7 +114,7 @@ def stream_faults():
         SharedFault("GOAWAY to a write that was done, then the connection is gone", governed, goaway_and_gone, first=6, every=9, times=3, each=40),
         SharedFault("no room for bodies for three seconds", own_books, stall, first=3, every=25, times=3, more=3),
         SharedFault("connection cut at a write with many streams open", governed, severed, streams=8, first=7, every=10, times=3, each=40),
-        SharedFault("connection cut at a watch", watches, severed, first=4, every=4, times=3, each=40),
+        SharedFault("connection cut at a watch", watches, lambda exchange: exchange.sever(), streams=4, first=4, every=4, times=3, each=40),
     )]
 
 

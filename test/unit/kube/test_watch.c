@@ -129,6 +129,36 @@ static void error_in_the_stream_ends_it(void **state)
 	framer_end(&expired, &old);
 }
 
+static void list_that_is_an_hour_old_is_made_anew_when_a_stream_ends_well(void **state)
+{
+	const struct http_answer well = { .status = 200, .retry_after_ms = -1 };
+	const struct http_answer cut = { .retry_after_ms = -1, .err = { .kind = ERROR_TRANSIENT, .reason = "ConnectionError" } };
+	struct told told = { .text = STR_INIT };
+	struct watch watch = framer(&told);
+	struct loop *loop = loop_new();
+
+	(void)state;
+	watch.timer = timer_new(loop, begin, &watch);
+	watch.backoff_ms = BACKOFF_FIRST_MS;
+	watch.listed = true;
+	str_adds(&watch.version, "7");
+	watch.events = 1;
+	watch.listed_ms = clock_mono_ms() - LIST_AGE_MOST_MS + 60000;
+	on_stream_end(&watch, &well);
+	assert_true(watch.listed);
+	watch.listed_ms -= 120000;
+	on_stream_end(&watch, &cut);
+	assert_true(watch.listed);
+	on_stream_end(&watch, &well);
+	assert_false(watch.listed);
+	ASSERT_TEXT("version", str_c(&watch.version), "");
+	assert_true(timer_running(watch.timer));
+	ASSERT_TEXT("error", told.error, "");
+	timer_free(watch.timer);
+	loop_free(loop);
+	framer_end(&watch, &told);
+}
+
 /* Nothing is listed anew and nobody told, the first five times. */
 static void stream_that_is_sent_away_goes_on_where_it_was(void **state)
 {
@@ -141,6 +171,7 @@ static void stream_that_is_sent_away_goes_on_where_it_was(void **state)
 	watch.timer = timer_new(loop, begin, &watch);
 	watch.backoff_ms = BACKOFF_FIRST_MS;
 	watch.listed = true;
+	watch.listed_ms = clock_mono_ms();
 	str_adds(&watch.version, "7");
 	for (unsigned i = 0; i < 2 * SENT_AWAY_MOST; i++) {
 		if (i == SENT_AWAY_MOST)
@@ -166,6 +197,7 @@ int main(void)
 		cmocka_unit_test(a_stream_counts_as_one_request),
 		cmocka_unit_test(event_over_the_limit_lists_anew),
 		cmocka_unit_test(error_in_the_stream_ends_it),
+		cmocka_unit_test(list_that_is_an_hour_old_is_made_anew_when_a_stream_ends_well),
 		cmocka_unit_test(stream_that_is_sent_away_goes_on_where_it_was),
 	};
 
