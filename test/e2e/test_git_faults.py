@@ -15,10 +15,11 @@ from harness.wait import stays, until
 
 
 class GitProxy(Served):
-    """A door before the real Git server; `damage` (bytes → bytes, or None to cut the connection after them) falls on answers to fetches."""
+    """A door before the real Git server; `damage` (bytes → bytes, or None to cut the connection after them) falls on answers to fetches; `slow`: seconds
+    between two bytes of the head of any answer."""
 
     def __init__(self, upstream, port=22450):
-        self.upstream, self.damage, self.hits = urllib.parse.urlsplit(upstream).netloc, None, 0
+        self.upstream, self.damage, self.slow, self.hits = urllib.parse.urlsplit(upstream).netloc, None, 0, 0
         self.server = next(s for s in (listen(port + n, self) for n in range(100)) if s)
         self.address = f"127.0.0.1:{self.server.server_port}"
 
@@ -45,15 +46,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
             proxy.hits += 1
             damaged = proxy.damage(data)
             cut, data = len(damaged) < len(data), damaged
-        self.send_response_only(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("transfer-encoding", "content-length", "connection"):
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data) + (1000 if cut else 0)))
-        self.end_headers()
-        self.wfile.write(data)
+        head = [(k, v) for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "content-length", "connection")]
+        head.append(("Content-Length", str(len(data) + (1000 if cut else 0))))
+        try:
+            self.begin(answer.status, head)
+            self.wfile.write(data)
+        except OSError:
+            self.close_connection = True
         if cut:
             self.close_connection = True
+
+    def begin(self, status, head):
+        text = f"HTTP/1.1 {status} OK\r\n" + "".join(f"{k}: {v}\r\n" for k, v in head) + "\r\n"
+        proxy = self.server.proxy
+        for at in range(len(text) if proxy.slow else 0):
+            self.wfile.write(text[at:at + 1].encode())
+            self.wfile.flush()
+            proxy.hits += at == 0
+            if self.server.stopping.wait(proxy.slow):
+                break
+        if not proxy.slow:
+            self.wfile.write(text.encode())
 
     do_GET = do_POST = pass_on
 
@@ -106,6 +119,21 @@ def test_pack_that_is_damaged_is_told_and_the_next_good_one_recovers(proxied, da
     proxy.damage = None
     site.synced_at(commit, "app", seconds=60)
     assert value(site) == "2"
+
+
+def test_head_that_comes_byte_by_byte_is_told_and_keeps_nobody_from_what_is_known(proxied):
+    site, proxy, repo = proxied
+    proxy.slow = 0.5
+    site.requests.mark()
+    commit = repo.push("two", {"app/c.yaml": text(config_map("c", key="2"))})
+    until("the head to begin", lambda: proxy.hits, seconds=10)
+    site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"key": "drifted"}})
+    until("drift to be healed meanwhile", lambda: value(site), lambda key: key == "1", seconds=10)
+    site.deploy({"app/o.yaml": text(config_map("other"))}, name="other")
+    site.wait_condition("Synced", "False", "app", said=repo.path_on_server, reason="RepositoryTimeout", seconds=40)
+    assert value(site) == "1"
+    proxy.slow = 0
+    site.synced_at(commit, "app", seconds=60)
 
 
 def test_repository_replaced_by_another_is_held_as_rewritten(site):

@@ -3,7 +3,7 @@
 from h2.errors import ErrorCodes
 
 from .h2door import WINDOW
-from .plans import Fault, faults, governed, lists, own_books, reads, watches
+from .plans import Fault, faults, governed, lists, own_books, reads, slow_head, watches
 
 
 class SharedFault(Fault):
@@ -115,9 +115,12 @@ def stream_faults():
         SharedFault("no room for bodies for three seconds", own_books, stall, first=3, every=25, times=3, more=3),
         SharedFault("connection cut at a write with many streams open", governed, severed, streams=8, first=7, every=10, times=3, each=40),
         SharedFault("connection cut at a watch", watches, lambda exchange: exchange.sever(), streams=4, first=4, every=4, times=3, each=40),
+        # behind such a head nothing else comes: the lease cannot be renewed, and core begins anew
+        SharedFault("the head of an answer to a read comes byte by byte", reads, slow_head, first=60, times=1, each=300),
+        SharedFault("the head of an answer to a write comes byte by byte", governed, slow_head, first=6, times=1, each=300),
     )]
 
 
 def h2_faults():
-    """All of them, and the plans of HTTP/1.1 over HTTP/2."""
-    return stream_faults() + [over_h2(plan) for plan in faults()]
+    """All of them, and the plans of HTTP/1.1 over HTTP/2, but for those that are another thing there."""
+    return stream_faults() + [over_h2(plan) for plan in faults() if getattr(plan, "damage", None) is not slow_head]

@@ -142,6 +142,18 @@ class Stream:
             fields.append(("content-length", str(length)))
         self.do(lambda h2: h2.send_headers(self.number, fields))
 
+    def dribble(self, status, headers, pause):
+        """HEADERS that is gone on with byte by byte: nothing else may come on the connection meanwhile, and nothing does."""
+        frame, connection = hyperframe.frame, self.connection
+        with connection.changed:
+            block = connection.h2.encoder.encode([(":status", str(status)), *((k.lower(), v) for k, v in headers)])
+            connection.sock.sendall(frame.HeadersFrame(self.number, block[:1]).serialize())
+            for at in range(1, len(block)):
+                connection.sock.sendall(frame.ContinuationFrame(self.number, block[at:at + 1]).serialize())
+                if pause():
+                    break
+            connection.open = False
+
     def room(self):
         """Waits until something may be sent; how much."""
         connection = self.connection
@@ -167,8 +179,8 @@ class Stream:
         """RST_STREAM, as a server sends it whose handler broke off."""
         try:
             self.do(lambda h2: h2.reset_stream(self.number, code))
-        except BrokenPipeError:
-            pass
+        except OSError:
+            pass  # the connection is gone, and the stream with it
 
     cut = leave = reset
 

@@ -321,6 +321,11 @@ def expired_in_stream(exchange):
     exchange.say(200, json.dumps(event).encode() + b"\n")
 
 
+def slow_head(exchange):
+    """Done, and the head of the answer comes a byte each half second."""
+    exchange.dribble(exchange.forward(), 0.5)
+
+
 def slow(exchange):
     """An answer after two seconds."""
     time.sleep(2)
@@ -368,6 +373,8 @@ def faults():
         Fault("an answer to a write trickles", governed, trickle, first=6, times=1, again=1),
         Fault("reads with broken JSON", reads, broken_json, first=10, every=6, times=15),
         Fault("answers to writes with broken JSON", governed, broken_json, first=3, every=5, times=8, again=1),
+        Fault("the head of an answer to a read comes byte by byte", reads, slow_head, first=60, times=1),
+        Fault("the head of an answer to a write comes byte by byte", governed, slow_head, first=6, times=1, again=1),
         Fault("401 once", ordinary, status(401, "Unauthorized"), first=60, times=1),
         Fault("401 to a write once", governed, status(401, "Unauthorized"), first=8, times=1),
         Fault("slow answers to writes", governed, slow, every=6, times=6),

@@ -94,6 +94,11 @@ class Exchange:
         """Begins an answer of JSON by hand; send, end and cut follow."""
         self.way.begin(status, [("Content-Type", "application/json")], length)
 
+    def dribble(self, answer, seconds):
+        """The head of an answer, a byte at a time, with so long a pause after each."""
+        headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "connection")]
+        self.way.dribble(answer.status, headers, lambda: self.pause(seconds))
+
     def send(self, piece):
         self.way.send(piece)
 
@@ -232,6 +237,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def end(self):
         if self.chunked:
             self.wfile.write(b"0\r\n\r\n")
+
+    def dribble(self, status, headers, pause):
+        head = f"HTTP/1.1 {status} X\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers) + "\r\n"
+        self.close_connection = True
+        for byte in head.encode():
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            if pause():
+                return
 
     def cut(self):
         self.close_connection = True
