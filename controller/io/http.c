@@ -311,6 +311,8 @@ struct http *http_new(struct loop *loop, const struct http_config *config)
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
 	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+	if (config->shared_most)
+		curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)config->shared_most);
 	return http;
 }
 

@@ -26,6 +26,7 @@ struct http_config {
 	bool insecure;               /* kubeconfig insecure-skip-tls-verify: the CLI only */
 	const char *proxy_url;
 	const char *user_agent;
+	unsigned shared_most;        /* requests at once on one connection, where HTTP/2 allows more; 0: libcurl's own bound */
 };
 
 struct http *http_new(struct loop *loop, const struct http_config *config);

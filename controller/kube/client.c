@@ -23,9 +23,14 @@
 #define BROKEN_WAIT_MS 500
 /* A server that told nothing for so long is away: requests that break then are not sent again. */
 #define AWAY_MS 10000
+/*
+ * libcurl looks at every request of a connection whenever the connection has something to read: with all on one, each answer costs as much as there
+ * are others, watches included. So watches have connections of their own, and few share one.
+ */
+#define SHARED_MOST 8u
 
 struct kube {
-	struct http *http;
+	struct http *http, *streams;   /* see SHARED_MOST */
 	char *server, *impersonate;
 	struct str authorization;      /* "Authorization: ..." or empty */
 	char *token_file;
@@ -133,9 +138,11 @@ struct kube *kube_new(struct loop *loop, const struct kube_config *config, const
 		.insecure = config->insecure,
 		.proxy_url = config->proxy_url,
 		.user_agent = user_agent,
+		.shared_most = SHARED_MOST,
 	};
 
 	kube->http = http_new(loop, &http);
+	kube->streams = http_new(loop, &http);
 	kube->loop = loop;
 	kube->answered_ms = clock_mono_ms();
 	window_init(&kube->window);
@@ -163,6 +170,7 @@ static void request_free(struct request *request)
 void kube_reload(struct kube *kube, const struct kube_config *config)
 {
 	http_reload(kube->http, config->ca_pem, config->client_cert_pem, config->client_key_pem);
+	http_reload(kube->streams, config->ca_pem, config->client_cert_pem, config->client_key_pem);
 	free(TAKE(kube->token_file));
 	str_reset(&kube->authorization);
 	kube->token++;
@@ -175,6 +183,7 @@ void kube_free(struct kube *kube)
 	if (!kube)
 		return;
 	http_free(kube->http);
+	http_free(kube->streams);
 	MAP_EACH(entry, &kube->requests)
 		request_free(entry->value);
 	map_release(&kube->requests);
@@ -449,7 +458,7 @@ void kube_cancel(struct kube *kube, uint64_t id)
 	struct request *request = id & OWN_ID ? map_remove(&kube->requests, id_key(&id)) : NULL;
 
 	if (!request) {
-		http_cancel(kube->http, id);
+		http_cancel(kube->streams, id);
 		return;
 	}
 	if (request->http_id)
@@ -479,7 +488,7 @@ uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, co
 
 	make_headers(kube, accept, NULL, as, NULL, &headers);
 	http.headers = headers.list;
-	return http_send(kube->http, &http);
+	return http_send(kube->streams, &http);
 }
 
 /* Our own books: see the design, "bookkeeping writes". */
@@ -551,7 +560,7 @@ bool kube_clock_ahead(const struct kube *kube, int64_t *seconds)
 
 uint64_t kube_requests(const struct kube *kube)
 {
-	return http_sent(kube->http);
+	return http_sent(kube->http) + http_sent(kube->streams);
 }
 
 const char *kube_server(const struct kube *kube)

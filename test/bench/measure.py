@@ -151,12 +151,12 @@ def wait_for(tail, seconds, **wanted):
 
 
 def counted(tail):
-    """"verb group" → how many writes, and how many of them failed."""
-    out, failed = {}, 0
+    """"verb group" → how many writes; those that were refused once more, with the code."""
+    out = {}
     for group, _, verb, code, *_ in tail.read():
-        out[f"{verb} {group}"] = out.get(f"{verb} {group}", 0) + 1
-        failed += code >= 400
-    return {**out, **({"failed": failed} if failed else {})}
+        for name in (f"{verb} {group}", *([f"{verb} {group} refused with {code}"] if code >= 400 else [])):
+            out[name] = out.get(name, 0) + 1
+    return out
 
 
 def quiet(tail, seconds=1.5, most=60):
