@@ -1,4 +1,4 @@
-"""Faults over HTTP/2, where all requests share a connection: those of plans.py again, and those that only streams have."""
+"""Faults over HTTP/2, where requests share connections: those of plans.py again, and those that only streams have."""
 
 from h2.errors import ErrorCodes
 
@@ -79,7 +79,7 @@ class OneEach(SharedFault):
     SORTS = {"sync": reset_in_mid_answer, "update": goaway_in_mid_answer, "prune": stall, "drift": severed}
 
     def __init__(self):
-        super().__init__("a fault of each sort", lambda request: request.mutating, None, streams=6, first=2, every=3, within=tuple(self.SORTS), each=40)
+        super().__init__("a fault of each sort", lambda request: request.mutating, None, streams=2, first=2, every=3, within=tuple(self.SORTS), each=40)
         self.had = set()
 
     def note(self, exchange):
@@ -113,9 +113,9 @@ def stream_faults():
         SharedFault("GOAWAY, then the connection is gone", reads, goaway_and_gone, first=30, every=40, times=4, each=40),
         SharedFault("GOAWAY to a write that was done, then the connection is gone", governed, goaway_and_gone, first=6, every=9, times=3, each=40),
         SharedFault("no room for bodies for three seconds", own_books, stall, first=3, every=25, times=3, more=3),
-        SharedFault("connection cut at a write with many streams open", governed, severed, streams=8, first=7, every=10, times=3, each=40),
-        SharedFault("connection cut at a watch", watches, lambda exchange: exchange.sever(), streams=4, first=4, every=4, times=3, each=40),
-        # behind such a head nothing else comes: the lease cannot be renewed, and core begins anew
+        SharedFault("connection cut at a write with other streams open", governed, severed, streams=2, first=7, every=10, times=3, each=40),
+        SharedFault("connection cut at a watch with many streams open", watches, lambda exchange: exchange.sever(), streams=5, first=9, every=4, times=3, each=40),
+        # behind such a head nothing else comes on its connection: if the lease is there, core begins anew
         SharedFault("the head of an answer to a read comes byte by byte", reads, slow_head, first=60, times=1, each=300),
         SharedFault("the head of an answer to a write comes byte by byte", governed, slow_head, first=6, times=1, each=300),
     )]
