@@ -1,83 +1,13 @@
 """A Git server on its worst day: what runs stays, the condition says what is wrong, and the next good commit recovers."""
 
-import http.client
-import http.server
 import shutil
-import threading
-import urllib.parse
 
 import pytest
 
-from harness.hostile import Served
+from harness.gitproxy import GitProxy
 from harness.manifests import config_map, text
 from harness.stack import run
 from harness.wait import stays, until
-
-
-class GitProxy(Served):
-    """A door before the real Git server; `damage` (bytes → bytes, or None to cut the connection after them) falls on answers to fetches; `slow`: seconds
-    between two bytes of the head of any answer."""
-
-    def __init__(self, upstream, port=22450):
-        self.upstream, self.damage, self.slow, self.hits = urllib.parse.urlsplit(upstream).netloc, None, 0, 0
-        self.server = next(s for s in (listen(port + n, self) for n in range(100)) if s)
-        self.address = f"127.0.0.1:{self.server.server_port}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def pass_on(self):
-        proxy = self.server.proxy
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-        connection = http.client.HTTPConnection(proxy.upstream, timeout=20)
-        connection.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() not in ("host", "transfer-encoding")})
-        answer = connection.getresponse()
-        data, cut = answer.read(), False
-        if proxy.damage and b"PACK" in data:
-            proxy.hits += 1
-            damaged = proxy.damage(data)
-            cut, data = len(damaged) < len(data), damaged
-        head = [(k, v) for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "content-length", "connection")]
-        head.append(("Content-Length", str(len(data) + (1000 if cut else 0))))
-        try:
-            self.begin(answer.status, head)
-            self.wfile.write(data)
-        except OSError:
-            self.close_connection = True
-        if cut:
-            self.close_connection = True
-
-    def begin(self, status, head):
-        text = f"HTTP/1.1 {status} OK\r\n" + "".join(f"{k}: {v}\r\n" for k, v in head) + "\r\n"
-        proxy = self.server.proxy
-        for at in range(len(text) if proxy.slow else 0):
-            self.wfile.write(text[at:at + 1].encode())
-            self.wfile.flush()
-            proxy.hits += at == 0
-            if self.server.stopping.wait(proxy.slow):
-                break
-        if not proxy.slow:
-            self.wfile.write(text.encode())
-
-    do_GET = do_POST = pass_on
-
-
-def listen(port, proxy):
-    try:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    except OSError:
-        return None
-    server.daemon_threads, server.proxy, server.stopping = True, proxy, threading.Event()
-    return server
 
 
 @pytest.fixture
@@ -119,21 +49,6 @@ def test_pack_that_is_damaged_is_told_and_the_next_good_one_recovers(proxied, da
     proxy.damage = None
     site.synced_at(commit, "app", seconds=60)
     assert value(site) == "2"
-
-
-def test_head_that_comes_byte_by_byte_is_told_and_keeps_nobody_from_what_is_known(proxied):
-    site, proxy, repo = proxied
-    proxy.slow = 0.5
-    site.requests.mark()
-    commit = repo.push("two", {"app/c.yaml": text(config_map("c", key="2"))})
-    until("the head to begin", lambda: proxy.hits, seconds=10)
-    site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"key": "drifted"}})
-    until("drift to be healed meanwhile", lambda: value(site), lambda key: key == "1", seconds=10)
-    site.deploy({"app/o.yaml": text(config_map("other"))}, name="other")
-    site.wait_condition("Synced", "False", "app", said=repo.path_on_server, reason="RepositoryTimeout", seconds=40)
-    assert value(site) == "1"
-    proxy.slow = 0
-    site.synced_at(commit, "app", seconds=60)
 
 
 def test_repository_replaced_by_another_is_held_as_rewritten(site):
