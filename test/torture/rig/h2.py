@@ -114,7 +114,7 @@ def stream_faults():
         SharedFault("GOAWAY to a write that was done, then the connection is gone", governed, goaway_and_gone, first=6, every=9, times=3, each=40),
         SharedFault("no room for bodies for three seconds", own_books, stall, first=3, every=25, times=3, more=3),
         SharedFault("connection cut at a write with other streams open", governed, severed, streams=2, first=7, every=10, times=3, each=40),
-        SharedFault("connection cut at a watch with many streams open", watches, lambda exchange: exchange.sever(), streams=5, first=9, every=4, times=3, each=40),
+        SharedFault("connection cut at a watch with many streams open", watches, lambda exchange: exchange.sever(), streams=5, first=7, every=7, times=3, each=40),
         # behind such a head nothing else comes on its connection: if the lease is there, core begins anew
         SharedFault("the head of an answer to a read comes byte by byte", reads, slow_head, first=60, times=1, each=300),
         SharedFault("the head of an answer to a write comes byte by byte", governed, slow_head, first=6, times=1, each=300),

@@ -185,7 +185,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     """One connection of HTTP/1.1, which is the way back of its requests, too; one of HTTP/2 is handed on."""
 
     protocol_version = "HTTP/1.1"
-    up = None
+    up = last = None
 
     def setup(self):
         self.request.settimeout(120)
@@ -209,13 +209,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = any
 
     def upstream(self, request, body):
-        """The server's answer. Over a kept connection that turns out closed it is asked once more, as every client does for an idle one."""
-        for fresh in (self.up is None, True):
+        """The server's answer. Over a kept connection that turns out closed it is asked once more, as every client does for an idle one; one whose last
+        answer nobody read is of no use."""
+        for fresh in (self.last is None or not self.last.isclosed(), True):
             if fresh:
                 self.up = self.server.proxy.connect(request)
             try:
                 self.up.request(request.method, request.path, body or None, passed_on(request.headers))
-                return self.up.getresponse()
+                self.last = self.up.getresponse()
+                return self.last
             except http.client.RemoteDisconnected:
                 if fresh:
                     raise

@@ -9,7 +9,7 @@ import time
 
 from harness.hostile import Hostile
 from harness.images import Registry
-from harness.kube import images
+from harness.kube import conditions, images
 from harness.manifests import config_map, deployment, text, wave
 from harness.site import Site
 from harness.tenant import obj
@@ -91,8 +91,13 @@ class Run:
             until("what was deleted to be gone", self.leaving, lambda names: names == [], seconds=30)
             sent = self.proxy.mutations()
             time.sleep(QUIET_SECONDS)
-            if self.proxy.mutations() == sent:
+            if self.proxy.mutations() == sent and self.is_good():
                 break
+
+    def is_good(self):
+        """Still: a run that hung may tell only now what it saw before."""
+        seen = conditions(self.site.app("app")) if self.phase != "deletion" else {}
+        return all(text.startswith("True") for text in seen.values())
 
     def leaving(self):
         return [key_of(o) for kind in KINDS for o in self.kube.list(*kind, self.site.namespace) if "deletionTimestamp" in o["metadata"]]
