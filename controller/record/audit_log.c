@@ -98,7 +98,7 @@ static const struct span envelope_keys[] = { { "v", 1 },    { "id", 2 },   { "se
 static bool is_of_envelope(struct span key)
 {
 	for (size_t i = 0; i < COUNT_OF(envelope_keys); i++)
-		if (span_equal(key, envelope_keys[i]))
+		if (key.length == envelope_keys[i].length && !memcmp(key.data, envelope_keys[i].data, key.length))
 			return true;
 	return false;
 }
@@ -190,9 +190,10 @@ static int turn_journal(struct audit_log *log, struct error *err)
 }
 
 /* The checkpoint of the tree with what is staged. */
-static int sign_next(const struct log_recovered *on_disk, struct str *note, struct error *err)
+static int sign_next(struct log_recovered *on_disk, struct str *note, struct error *err)
 {
-	struct checkpoint checkpoint = { .size = on_disk->writer.edge.tree.size, .root = tlog_root(&on_disk->writer.edge.tree) };
+	const struct tlog_tree *tree = log_writer_tree(&on_disk->writer);
+	struct checkpoint checkpoint = { .size = tree->size, .root = tlog_root(tree) };
 
 	snprintf(checkpoint.origin, sizeof(checkpoint.origin), "%s", note_signer_key(on_disk->signer)->name);
 	return checkpoint_sign(&checkpoint, on_disk->signer, note, err);
