@@ -20,7 +20,7 @@ struct digest {
 struct digest digest_of(struct span bytes);
 /*
  * Of each message with the byte `prefix` before it; out[i] is that of messages[i] and must not lie in a message. Short messages
- * cost half as much as one by one where the processor has SHA instructions.
+ * cost two thirds of one by one where the processor has SHA instructions.
  */
 void digest_each(uint8_t prefix, const struct span *messages, size_t count, struct digest *out);
 /* Keyed: HMAC-SHA256 (RFC 2104). */

@@ -1,7 +1,7 @@
 /*
- * Many short messages hashed at once; see digest.h. SHA-256's rounds wait for each other, so one message keeps half of the
- * processor's SHA unit idle: two in step take little longer than one. OpenSSL has no such interface; where the processor has no SHA
- * instructions, its functions hash one message after the other.
+ * Many short messages hashed at once; see digest.h. SHA-256's rounds wait for each other, so that one message leaves the
+ * processor's SHA unit idle for a third of the time: two in step take not half as long again as one. OpenSSL has no such interface;
+ * where the processor has no SHA instructions, its functions hash one message after the other.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: the EVP way costs as much again for inputs as short as two hashes */
 #include "base/digest.h"

@@ -161,7 +161,7 @@ void log_writer_stage(struct log_writer *writer, struct span record)
 	ASSERT(!writer->entries.overflow);
 }
 
-/* Together, which is half the work of one by one. */
+/* Together, which costs less than one by one. */
 static void hash_some(struct log_writer *writer, struct span *entries)
 {
 	struct span records[TLOG_WIDTH];

@@ -27,7 +27,7 @@
 
 /* RFC 6962 section 2.1: SHA-256(0x00 || record). */
 struct digest tlog_leaf(struct span record);
-/* The same of many at once, for half as much. */
+/* The same of many at once, for two thirds of the cost. */
 void tlog_leaves(const struct span *records, size_t count, struct digest *out);
 /* RFC 6962 section 2.1: SHA-256(0x01 || left || right). */
 struct digest tlog_node(const struct digest *left, const struct digest *right);
