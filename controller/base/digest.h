@@ -18,11 +18,6 @@ struct digest {
 };
 
 struct digest digest_of(struct span bytes);
-/*
- * Of each message with the byte `prefix` before it; out[i] is that of messages[i] and must not lie in a message. Short messages
- * cost two thirds of one by one where the processor has SHA instructions.
- */
-void digest_each(uint8_t prefix, const struct span *messages, size_t count, struct digest *out);
 /* Keyed: HMAC-SHA256 (RFC 2104). */
 struct digest digest_hmac(struct span key, struct span bytes);
 bool digest_equal(const struct digest *a, const struct digest *b);

@@ -190,10 +190,9 @@ static int turn_journal(struct audit_log *log, struct error *err)
 }
 
 /* The checkpoint of the tree with what is staged. */
-static int sign_next(struct log_recovered *on_disk, struct str *note, struct error *err)
+static int sign_next(const struct log_recovered *on_disk, struct str *note, struct error *err)
 {
-	const struct tlog_tree *tree = log_writer_tree(&on_disk->writer);
-	struct checkpoint checkpoint = { .size = tree->size, .root = tlog_root(tree) };
+	struct checkpoint checkpoint = { .size = on_disk->writer.edge.tree.size, .root = tlog_root(&on_disk->writer.edge.tree) };
 
 	snprintf(checkpoint.origin, sizeof(checkpoint.origin), "%s", note_signer_key(on_disk->signer)->name);
 	return checkpoint_sign(&checkpoint, on_disk->signer, note, err);

@@ -25,7 +25,6 @@ struct worker {
 	struct round *round;
 	pthread_t thread;
 	struct str entries, tile;
-	struct span records[TLOG_WIDTH];
 	struct digest leaves[TLOG_WIDTH];
 	struct log_suspicion suspicion;
 	uint64_t failed_at, bodies, bodies_absent;      /* failed_at: UINT64_MAX while all is well */
@@ -121,25 +120,29 @@ static void suspect(struct log_suspicion *suspicion, uint64_t record, size_t ent
 	*suspicion = (struct log_suspicion){ true, record, entry_byte, tile_byte };
 }
 
-/* The records of a bundle: form and place. */
+/* The records of a bundle: form, place, hash. */
 static int check_entries(struct worker *worker, uint64_t index, unsigned width, struct bundle_report *report, struct error *err)
 {
 	CLEANUP(str_release) struct str path = STR_INIT;
-	struct span rest = str_span(&worker->entries), *records = worker->records, body;
+	struct span rest = str_span(&worker->entries), record, body;
 	uint8_t last_id[16] = { 0 };
 
 	tlog_path(TLOG_ENTRIES, index, width, &path);
 	for (unsigned i = 0; i < width; i++) {
+		uint64_t seq = index * TLOG_WIDTH + i;
 		size_t byte = (size_t)(rest.data - worker->entries.data);
 
-		if (!log_entry_next(&rest, &records[i]))
+		if (!log_entry_next(&rest, &record))
 			return corrupt(err, TLOG_ENTRIES, index, width, rest.data ? byte : 0, "it ends within a record");
-		if (log_check_record(records[i], index * TLOG_WIDTH + i, last_id, str_c(&path), byte + 2, &body, err))
+		if (log_check_record(record, seq, last_id, str_c(&path), byte + 2, &body, err))
 			return -1;
 		if (body.length && check_body(worker, body, err))
 			return -1;
 		if (!i)
 			memcpy(report->first_id, last_id, 16);
+		worker->leaves[i] = tlog_leaf(record);
+		if (memcmp(worker->leaves[i].bytes, worker->tile.data + i * DIGEST_SIZE, DIGEST_SIZE) != 0)
+			suspect(&worker->suspicion, seq, byte, &worker->leaves[i], worker->tile.data, i * DIGEST_SIZE);
 	}
 	memcpy(report->last_id, last_id, 16);
 	if (rest.length)
@@ -147,18 +150,16 @@ static int check_entries(struct worker *worker, uint64_t index, unsigned width, 
 	return 0;
 }
 
-/* Their hashes. */
-static void check_leaves(struct worker *worker, uint64_t index, unsigned width)
+static struct digest root_of_tile(const struct digest leaves[TLOG_WIDTH])
 {
-	const char *tile = worker->tile.data;
+	struct digest row[TLOG_WIDTH / 2];
 
-	tlog_leaves(worker->records, width, worker->leaves);
-	if (!memcmp(worker->leaves, tile, width * DIGEST_SIZE))
-		return;
-	for (size_t i = 0; i < width; i++)
-		if (memcmp(worker->leaves[i].bytes, tile + i * DIGEST_SIZE, DIGEST_SIZE) != 0)
-			suspect(&worker->suspicion, index * TLOG_WIDTH + i, (size_t)(worker->records[i].data - 2 - worker->entries.data),
-				&worker->leaves[i], tile, i * DIGEST_SIZE);
+	for (unsigned i = 0; i < TLOG_WIDTH / 2; i++)
+		row[i] = tlog_node(&leaves[2 * i], &leaves[2 * i + 1]);
+	for (unsigned n = TLOG_WIDTH / 4; n; n /= 2)
+		for (unsigned i = 0; i < n; i++)
+			row[i] = tlog_node(&row[2 * i], &row[2 * i + 1]);
+	return row[0];
 }
 
 /* A bundle and its tile/0; the hashes of its records are then in worker->leaves. */
@@ -175,10 +176,7 @@ static int check_bundle(struct worker *worker, uint64_t index, unsigned width, s
 	}
 	if (read_tile(worker->check, TLOG_ENTRIES, index, width, &worker->entries, err))
 		return -1;
-	if (check_entries(worker, index, width, report, err))
-		return -1;
-	check_leaves(worker, index, width);
-	return 0;
+	return check_entries(worker, index, width, report, err);
 }
 
 static void *work(void *data)
@@ -195,7 +193,7 @@ static void *work(void *data)
 				atomic_store(&round->failed, true);
 				return NULL;
 			}
-			round->reports[i].root = tlog_tile_root(worker->leaves);
+			round->reports[i].root = root_of_tile(worker->leaves);
 		}
 	return NULL;
 }

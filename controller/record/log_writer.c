@@ -157,32 +157,11 @@ static void keep_full(void *data, unsigned level, uint64_t index, const struct d
 
 void log_writer_stage(struct log_writer *writer, struct span record)
 {
+	struct digest leaf = tlog_leaf(record);
+
+	tlog_edge_add(&writer->edge, 0, &leaf, keep_full, writer);
 	log_entry_add(&writer->entries, record);
 	ASSERT(!writer->entries.overflow);
-}
-
-/* Together, which costs less than one by one. */
-static void hash_some(struct log_writer *writer, struct span *entries)
-{
-	struct span records[TLOG_WIDTH];
-	struct digest leaves[TLOG_WIDTH];
-	size_t count = 0;
-
-	while (count < TLOG_WIDTH && entries->length)
-		ASSERT(log_entry_next(entries, &records[count++]));
-	tlog_leaves(records, count, leaves);
-	for (size_t i = 0; i < count; i++)
-		tlog_edge_add(&writer->edge, 0, &leaves[i], keep_full, writer);
-}
-
-const struct tlog_tree *log_writer_tree(struct log_writer *writer)
-{
-	struct span entries = span_from(str_span(&writer->entries), writer->hashed);
-
-	while (entries.length)
-		hash_some(writer, &entries);
-	writer->hashed = writer->entries.length;
-	return &writer->edge.tree;
 }
 
 struct span log_writer_staged(const struct log_writer *writer)
@@ -243,14 +222,12 @@ int log_writer_flush(struct log_writer *writer, struct error *err)
 	struct span entries = str_span(&writer->entries);
 	uint64_t at = writer->written;
 
-	log_writer_tree(writer);
 	while (entries.length)
 		if (flush_bundle(writer, &entries, &at, err))
 			return -1;
 	if (flush_tiles(writer, err))
 		return -1;
 	str_reset(&writer->entries);
-	writer->hashed = 0;
 	writer->written = writer->edge.tree.size;
 	return 0;
 }

@@ -13,11 +13,10 @@ struct staged_tile;
 
 struct log_writer {
 	struct log_files files;
-	struct tlog_edge edge;          /* with what is staged, once log_writer_tree was asked */
+	struct tlog_edge edge;          /* with what is staged */
 	uint64_t written;               /* records that the tiles on disk hold */
 	struct str bundle;              /* content of the last entry bundle while it is not full */
 	struct str entries;             /* staged */
-	size_t hashed;                  /* bytes of them that are in the edge */
 	struct staged_tile *full;       /* tiles that became full since, owned */
 	size_t full_count, full_capacity;
 };
@@ -25,10 +24,8 @@ struct log_writer {
 #define LOG_STAGE_MAX ((size_t)32 << 20)
 void log_writer_release(struct log_writer *writer);
 
-/* Adds a record (at most LIMIT_RECORD_BYTES), in memory. */
+/* Adds a record (at most LIMIT_RECORD_BYTES) to the tree, in memory: the root is then that of writer->edge.tree. */
 void log_writer_stage(struct log_writer *writer, struct span record);
-/* The tree with what is staged. Borrowed until the next change. */
-const struct tlog_tree *log_writer_tree(struct log_writer *writer);
 /* What is staged, as in an entry bundle. Borrowed until the next change. */
 struct span log_writer_staged(const struct log_writer *writer);
 /* Brings the tiles on disk up to what is staged. After a failure the writer must not be used again. */

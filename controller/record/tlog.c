@@ -46,29 +46,6 @@ struct digest tlog_node(const struct digest *left, const struct digest *right)
 	return out;
 }
 
-void tlog_leaves(const struct span *records, size_t count, struct digest *out)
-{
-	digest_each(0x00, records, count, out);
-}
-
-struct digest tlog_tile_root(const struct digest hashes[TLOG_WIDTH])
-{
-	/* a row is made from the one below, and both halves of this hold every second row */
-	struct digest rows[TLOG_WIDTH / 2 + TLOG_WIDTH / 4];
-	struct span pairs[TLOG_WIDTH / 2];
-	const struct digest *below = hashes;
-
-	for (size_t n = TLOG_WIDTH / 2; n; n /= 2) {
-		struct digest *row = below == rows ? rows + TLOG_WIDTH / 2 : rows;
-
-		for (size_t i = 0; i < n; i++)
-			pairs[i] = span_make(below[2 * i].bytes, (size_t)2 * DIGEST_SIZE);
-		digest_each(0x01, pairs, n, row);
-		below = row;
-	}
-	return *below;
-}
-
 void tlog_add(struct tlog_tree *tree, unsigned height, const struct digest *hash, tlog_on_hash *on_hash, void *data)
 {
 	struct digest node = *hash;

@@ -27,13 +27,8 @@
 
 /* RFC 6962 section 2.1: SHA-256(0x00 || record). */
 struct digest tlog_leaf(struct span record);
-/* The same of many at once, for two thirds of the cost. */
-void tlog_leaves(const struct span *records, size_t count, struct digest *out);
 /* RFC 6962 section 2.1: SHA-256(0x01 || left || right). */
 struct digest tlog_node(const struct digest *left, const struct digest *right);
-
-/* The root over a full tile. */
-struct digest tlog_tile_root(const struct digest hashes[TLOG_WIDTH]);
 
 /* Zeroed: the empty tree. May be copied. */
 struct tlog_tree {

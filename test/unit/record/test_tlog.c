@@ -268,32 +268,10 @@ static void paths_written_otherwise_are_refused(void **state)
 			fail_msg("\"%s\" was taken for the path of a tile", bad[i]);
 }
 
-static void full_tiles_are_hashed_at_once_as_one_by_one(void **state)
-{
-	struct span records[TLOG_WIDTH];
-	struct digest found[TLOG_WIDTH], root;
-	char texts[TLOG_WIDTH][16];
-
-	(void)state;
-	for (unsigned i = 0; i < TLOG_WIDTH; i++) {
-		snprintf(texts[i], sizeof(texts[i]), "%u", i);
-		records[i] = span_of(texts[i]);
-	}
-	tlog_leaves(records, TLOG_WIDTH, found);
-	assert_memory_equal(found, leaves, sizeof(found));
-	for (unsigned from = 0; from + TLOG_WIDTH <= 4 * TLOG_WIDTH; from += TLOG_WIDTH) {
-		struct digest want = mth(from, from + TLOG_WIDTH);
-
-		root = tlog_tile_root(leaves + from);
-		assert_digest(&root, &want, from);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(leaf_and_node_hashes_are_those_of_rfc_6962),
-		cmocka_unit_test(full_tiles_are_hashed_at_once_as_one_by_one),
 		cmocka_unit_test(root_at_every_size_is_the_definitions),
 		cmocka_unit_test(subtrees_may_be_added_whole),
 		cmocka_unit_test(hashes_of_every_level_are_handed_out_in_order),
