@@ -1,6 +1,10 @@
 /*
  * One Application as core knows it: its spec as last seen, what it has put
  * into the cluster (inventory), and when it is to be looked at again.
+ *
+ * Of many Applications few have a run under way. What only a run reads is
+ * packed meanwhile (rest.h), so it is reached by functions: app_spec,
+ * app_inventory, report_of.
  */
 #ifndef RECONCILE_APP_H
 #define RECONCILE_APP_H
@@ -12,6 +16,8 @@
 struct run;
 struct report;
 struct interest;
+struct held;
+struct packed;
 
 /* One sort of bookkeeping write of an Application. */
 struct book {
@@ -19,18 +25,39 @@ struct book {
 	bool failed;            /* the last one was not written: the next run repeats it */
 };
 
+/* What is asked of all Applications at once, and so is never packed. Texts are names (base/name.h), NULL while it was not seen. */
+struct brief {
+	const char *project, *repo_url, *target_revision, *server, *namespace;   /* the last two: of the destination */
+	const char *sync_status;            /* of the report, not a name */
+	int health;                         /* likewise: enum health */
+	bool automated, deleting, operation;
+};
+
+/* What a run reads of it, while it is not packed. */
+struct app_open {
+	struct arena *arena;                /* of `spec` */
+	struct application spec;
+	struct report *report;              /* what is told of it; NULL before the first run */
+};
+
 struct app {
 	struct core *core;
 	char *key;                          /* "namespace/name" */
 	char label[33];                     /* value of countersign.dev/app */
 
-	struct arena *spec_arena;           /* of `spec` */
-	struct application spec;
+	struct brief brief;
 	bool present;                       /* the Application exists */
 
-	struct arena *inventory_arena;
-	struct inventory inventory;         /* app "" when there is none yet */
-	char *inventory_version;            /* resourceVersion of the object, or NULL */
+	/* rest.h's part */
+	struct app_open *open;              /* NULL: packed, or never seen */
+	struct packed *packed;              /* what `open` is made of again; NULL while that is open */
+	struct held *held;                  /* the inventory; NULL: there is none */
+	struct arena *inventory_arena;      /* of `inventory` */
+	struct inventory *inventory;        /* read of `held`, or NULL */
+	struct app *open_next;
+	bool open_listed;
+	unsigned runs;                      /* that were started and not freed yet: nothing is packed meanwhile */
+
 	bool inventory_read;                /* the list of inventories was whole since we started */
 
 	struct interest *interest;          /* in a repository's target revision, or NULL: see interests.h */
@@ -63,7 +90,6 @@ struct app {
 	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	struct book status_book, inventory_book;
 	char *owed;                         /* result that is recorded when the inventory is written (owed.h), or NULL */
-	struct report *report;              /* what is told of it; NULL before the first run */
 	bool unhealed;                      /* something that must not stay comes back with each write */
 
 	/* claims.h's part */
@@ -89,10 +115,19 @@ struct app *app_find(const struct core *core, struct span key);
 void app_enqueue(struct app *app, int64_t delay_ms);
 /* Takes a changed object in; NULL: it is gone. */
 void app_update(struct app *app, const struct json *object);
-/* The status that was read is not needed any more. What was borrowed of `spec` goes. */
+/* The status that was read is not needed any more. */
 void app_drop_status(struct app *app);
-/* Takes an inventory read from the cluster in. */
-void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version);
+/* Takes an inventory in that was read from the cluster or made by a run. */
+void app_set_inventory(struct app *app, const struct inventory *inventory);
+
+/*
+ * Both are good until the event loop has its next turn, and for as long as a run is under way. `spec` is empty (NULL texts)
+ * before the Application was seen; the inventory has no NULL texts, and nothing in it while there is none.
+ */
+struct application *app_spec(const struct app *app);
+const struct inventory *app_inventory(const struct app *app);
+/* Opens nothing. Good as long as those. */
+const struct brief *app_brief(const struct app *app);
 void app_free(struct app *app);
 /* Frees it when the Application is gone and nothing is left to do for it. */
 void app_forget_if_done(struct app *app);

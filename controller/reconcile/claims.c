@@ -3,6 +3,7 @@
 
 #include "api/tracking.h"
 #include "base/log.h"
+#include "reconcile/held.h"
 #include "reconcile/live.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
@@ -57,8 +58,8 @@ void claims_release(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		char *key = item_key(arena, &app->inventory.items[i]);
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		char *key = item_key(arena, &app_inventory(app)->items[i]);
 
 		if (holder(app->core, key) == app)
 			map_remove(&app->core->claims, span_of(key));
@@ -69,10 +70,10 @@ void claims_take(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		char *key = item_key(arena, &app->inventory.items[i]);
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		char *key = item_key(arena, &app_inventory(app)->items[i]);
 
-		if (*app->inventory.items[i].uid)
+		if (*app_inventory(app)->items[i].uid)
 			map_remove(&app->wanted, span_of(key));
 		/* who is first keeps it: inventories are listed by name, so that each start says the same */
 		if (!holder(app->core, key))
@@ -108,17 +109,17 @@ void claims_forget(struct app *app)
 void claims_drop(struct app *app, const char *key)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	struct inventory next = app->inventory;
+	struct inventory next = *app_inventory(app);
 
 	next.items = arena_calloc(arena, next.count + 1, sizeof(*next.items));
 	next.count = 0;
-	for (size_t i = 0; i < app->inventory.count; i++)
-		if (strcmp(item_key(arena, &app->inventory.items[i]), key))
-			next.items[next.count++] = app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(app)->count; i++)
+		if (strcmp(item_key(arena, &app_inventory(app)->items[i]), key))
+			next.items[next.count++] = app_inventory(app)->items[i];
 	map_remove(&app->offers, span_of(key));
-	if (next.count == app->inventory.count)
+	if (next.count == app_inventory(app)->count)
 		return;
-	app_set_inventory(app, &next, NULL);
+	app_set_inventory(app, &next);
 	report_inventory(app);
 	look_again(app);
 }
@@ -126,9 +127,7 @@ void claims_drop(struct app *app, const char *key)
 /* Whether the app's inventory has it as written for sure. */
 static bool has_written(const struct app *app, const struct inventory_item *item)
 {
-	const struct inventory_item *own = inventory_find(&app->inventory, item->group, item->kind, item->namespace, item->name);
-
-	return own && *own->uid && !strcmp(own->uid, item->uid);
+	return app->held && *item->uid && held_has(app->held, item);
 }
 
 /* --- circles of Applications ---------------------------------------------------------------------------------------- */
@@ -275,9 +274,9 @@ void claims_declared(struct run *run)
 	if (run->goal != GOAL_SYNC || run->operation_revision)
 		return;
 	app->wanted = (struct map)MAP_INIT;
-	for (size_t i = 0; i < app->inventory.count; i++)
-		if (*app->inventory.items[i].uid)
-			map_set(&had, span_of(item_key(run->arena, &app->inventory.items[i])), app);
+	for (size_t i = 0; i < app_inventory(app)->count; i++)
+		if (*app_inventory(app)->items[i].uid)
+			map_set(&had, span_of(item_key(run->arena, &app_inventory(app)->items[i])), app);
 	for (size_t i = 0; i < run->desired_count; i++) {
 		const char *key = run->desired[i].key;
 
@@ -328,7 +327,7 @@ void claims_moved(struct run *run)
 
 		if (!other || other == run->app)
 			continue;
-		item = inventory_find(&run->app->inventory, one->group, one->kind, one->namespace, one->name);
+		item = inventory_find(app_inventory(run->app), one->group, one->kind, one->namespace, one->name);
 		if (!item || !*item->uid)
 			continue;
 		log_line(LOG_INFO, "an object has moved", "key", one->key, "from", one->from, "to", run->app->key, NULL);
@@ -343,8 +342,8 @@ void claims_end(struct run *run)
 
 	if (!app->claiming.count)
 		return;
-	for (size_t i = 0; i < app->inventory.count; i++)
-		map_set(&kept, span_of(item_key(run->arena, &app->inventory.items[i])), app);
+	for (size_t i = 0; i < app_inventory(app)->count; i++)
+		map_set(&kept, span_of(item_key(run->arena, &app_inventory(app)->items[i])), app);
 	MAP_EACH(entry, &app->claiming)
 		if (!map_has(&kept, span_of(entry->key)) && holder(app->core, entry->key) == app) {
 			map_remove(&app->core->claims, span_of(entry->key));
@@ -370,7 +369,7 @@ const char *claims_mover(struct run *run, const struct inventory_item *item, con
 	MAP_EACH(entry, &run->core->apps) {
 		struct app *other = entry->value;
 
-		if (other == app || !other->present || other->spec.deleting)
+		if (other == app || !other->present || other->brief.deleting)
 			continue;
 		*moved = has_written(other, item);
 		if (*moved)
@@ -392,8 +391,8 @@ static const char *not_known_of(const struct run *run, const struct app *other)
 {
 	char tip[65];
 
-	if (other == run->app || !other->present || other->spec.deleting ||
-	    strcmp(other->spec.repo_url, run->spec.repo_url))
+	if (other == run->app || !other->present || other->brief.deleting || !other->brief.repo_url ||
+	    strcmp(other->brief.repo_url, run->spec.repo_url))
 		return NULL;
 	if (other->look_refused)
 		return NULL;
@@ -436,5 +435,5 @@ bool claims_is_others(const struct action *action, const struct json *live, void
 	if (!other || other == run->app || !other->present)
 		return false;
 	return holder(run->core, action->key) == other || map_has(&other->wanted, span_of(action->key)) ||
-	       inventory_find(&other->inventory, action->group, action->kind, action->namespace, action->name);
+	       inventory_find(app_inventory(other), action->group, action->kind, action->namespace, action->name);
 }

@@ -16,6 +16,7 @@
 #include "reconcile/reload.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
+#include "reconcile/rest.h"
 #include "reconcile/rollback.h"
 #include "reconcile/run.h"
 #include "reconcile/survey.h"
@@ -310,6 +311,7 @@ static void start_work(struct core *core)
 	core->live = live_new(core);
 	core->survey = survey_new(core->loop, core->kube);
 	core->rollback = rollback_new(core);
+	core->rest = rest_new(core);
 	turns_init(core);
 	core->vetting = vetting_new(core);
 	core->audit_retry = timer_new(core->loop, open_audit, core);
@@ -320,6 +322,7 @@ static void release(struct core *core)
 {
 	while (core->apps.count)
 		app_free(map_next(&core->apps, NULL)->value);
+	rest_free(core->rest);
 	turns_release(core);
 	lease_free(core->lease);
 	objects_free(core->objects);

@@ -14,6 +14,7 @@
  *   report    status, events of a run
  *   rollback  notices that the cluster went back to an older state, and holds what was of that time
  *   reload    credentials on disk, read again when they change
+ *   rest      what Applications keep between their runs, packed
  *   probe     what core tells of itself: checks and metrics, for the web role
  */
 #ifndef RECONCILE_CORE_H
@@ -50,6 +51,7 @@ struct vetting;
 struct probe;
 struct reload;
 struct rollback;
+struct rest;
 
 /* See turns.h. */
 struct turns {
@@ -81,6 +83,7 @@ struct core {
 	struct probe *probe;
 	struct reload *reload;
 	struct rollback *rollback;
+	struct rest *rest;
 	struct map apps;                  /* "namespace/name" -> struct app */
 	struct map claims;                /* object key -> struct app: who may write it (claims.h) */
 	size_t waiting;                   /* Applications that wait for an object of another's */

@@ -74,8 +74,8 @@ static const struct inventory_item *item_of(const struct app *app, const char *k
 {
 	struct span rest = span_of(key), group = span_cut(&rest, '/'), kind = span_cut(&rest, '/'), namespace = span_cut(&rest, '/');
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		const struct inventory_item *item = &app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(app)->items[i];
 
 		if (span_is(rest, item->name) && span_is(kind, item->kind) && span_is(group, item->group) &&
 		    span_is(namespace, item->namespace))
@@ -570,9 +570,9 @@ bool live_leaving(const struct live *live, const struct app *app)
 
 bool live_drifted(const struct live *live, const struct app *app)
 {
-	for (size_t i = 0; i < app->inventory.count; i++) {
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-		const struct inventory_item *item = &app->inventory.items[i];
+		const struct inventory_item *item = &app_inventory(app)->items[i];
 		const struct live_object *object =
 			map_get(&live->objects, span_of(live_key(arena, item->group, item->kind, item->namespace, item->name)));
 

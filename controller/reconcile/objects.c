@@ -72,7 +72,7 @@ static void enqueue_project(struct core *core, struct span project)
 	MAP_EACH(entry, &core->apps) {
 		struct app *app = entry->value;
 
-		if (!app->present || !span_is(project, app->spec.project))
+		if (!app->present || !app->brief.project || !span_is(project, app->brief.project))
 			continue;
 		app->force = true;
 		app_enqueue(app, 0);
@@ -148,7 +148,7 @@ static void inventory_changed(struct collection *collection, struct span name, c
 	if (app->inventory_read)
 		return;
 	app->inventory_written = digest_of(json_text_span(json_path(object, "data", NULL)));
-	app_set_inventory(app, &inventory, json_text(json_path(object, "metadata", "resourceVersion", NULL)));
+	app_set_inventory(app, &inventory);
 }
 
 /* Same content as before: a status update or a relist. */

@@ -188,7 +188,7 @@ static bool is_drifted_since(const struct run *run, const struct desired *desire
 {
 	const struct live_object *live = live_find(run->core->live, desired->key);
 	const struct inventory_item *item =
-		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+		inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
 
 	/* what was written is known from its answer on, so it is missing only when it is gone */
 	for (size_t i = 0; i < run->action_count; i++)

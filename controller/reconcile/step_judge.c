@@ -177,7 +177,7 @@ static void collect(struct judging *judging)
 static void use_pins(struct judging *judging)
 {
 	const struct run *run = judging->run;
-	const struct inventory *inventory = &run->app->inventory;
+	const struct inventory *inventory = app_inventory(run->app);
 	bool applied = !strcmp(inventory->applied.revision, run->revision), pending = !strcmp(inventory->pending.revision, run->revision);
 
 	for (size_t i = 0; i < judging->count; i++) {

@@ -338,7 +338,7 @@ static int plan_one(struct run *run, struct desired *desired, struct error *err)
 	const struct live_object *live = live_find(run->core->live, desired->key);
 	const struct json *read = read_of(run, desired->key);
 	const struct inventory_item *item =
-		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+		inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
 	CLEANUP(str_release) struct str removed = STR_INIT, text = STR_INIT;
 	bool same_uid = item && live && *item->uid && !strcmp(item->uid, live->uid);
 
@@ -445,7 +445,7 @@ enum step_result step_plan(struct run *run)
 
 	run->differences = json_array(run->arena);
 	run->contested = (struct error)ERROR_INIT;
-	run->same_revision = run->revision && !strcmp(run->app->inventory.revision, run->revision);
+	run->same_revision = run->revision && !strcmp(app_inventory(run->app)->revision, run->revision);
 	if (run->goal == GOAL_DELETE) {
 		if (plan_deletion(run, &err))
 			return run_fail(run, &err);

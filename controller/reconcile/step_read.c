@@ -51,7 +51,7 @@ static bool is_secret(const struct desired *desired)
 static bool is_new(const struct run *run, const struct desired *desired)
 {
 	return *desired->namespace && !live_find(run->core->live, desired->key) &&
-	       !inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+	       !inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
 }
 
 static void read_object(struct run *run, const struct desired *desired)
@@ -194,7 +194,7 @@ static bool needs_reading(struct run *run, const struct desired *desired)
 {
 	const struct live_object *live = live_find(run->core->live, desired->key);
 	const struct inventory_item *item =
-		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+		inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
 
 	if (desired->kind_later || map_has(&run->reads, span_of(desired->key)))
 		return false;

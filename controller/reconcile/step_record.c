@@ -284,9 +284,9 @@ static enum step_result record_forget(struct run *run)
 				  .target_revision = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
 
 	/* without our finalizer its objects stay, as with Argo CD; only what we remember goes */
-	if (run->goal == GOAL_DELETE || app->inventory.count || *app->inventory.revision)
+	if (run->goal == GOAL_DELETE || app_inventory(app)->count || *app_inventory(app)->revision)
 		report_finalized(app);
-	app_set_inventory(app, &none, NULL);
+	app_set_inventory(app, &none);
 	return STEP_NEXT;
 }
 
@@ -300,8 +300,8 @@ static bool is_still_there(const struct run *run)
 {
 	const struct app *app = run->app;
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		const struct inventory_item *item = &app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(app)->items[i];
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
 		if (is_in_the_way(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
@@ -316,8 +316,8 @@ static enum step_result record_delete(struct run *run)
 	struct app *app = run->app;
 	bool left = false;
 
-	for (size_t i = 0; i < app->inventory.count; i++)
-		left |= is_in_the_way(run, &app->inventory.items[i]);
+	for (size_t i = 0; i < app_inventory(app)->count; i++)
+		left |= is_in_the_way(run, &app_inventory(app)->items[i]);
 	if (run->err.reason[0] || left || is_still_there(run)) {
 		if (run->err.reason[0]) {
 			report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->err.reason, "deleting: %s", run->err.text);
@@ -376,7 +376,7 @@ static enum step_result record_sync(struct run *run)
 	tell_events(run);
 	report_write(app);
 	/* while the new revision may not be applied, what runs is kept as it was */
-	if (run->err.reason[0] && run->dirty && *app->inventory.revision && !app->partly) {
+	if (run->err.reason[0] && run->dirty && *app_inventory(app)->revision && !app->partly) {
 		app->dirty = true;
 		app->again = true;
 	}

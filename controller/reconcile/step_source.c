@@ -22,10 +22,10 @@ static enum step_result heal_instead(struct run *run)
 {
 	struct app *app = run->app;
 
-	if (!run->dirty || !*app->inventory.revision || !run->spec.automated || app->partly)
+	if (!run->dirty || !*app_inventory(app)->revision || !run->spec.automated || app->partly)
 		return STEP_STOP;
 	run->goal = GOAL_HEAL;
-	run->tip = arena_strdup(run->arena, app->inventory.revision);
+	run->tip = arena_strdup(run->arena, app_inventory(app)->revision);
 	return STEP_NEXT;
 }
 
@@ -91,7 +91,7 @@ static void on_tree(void *data, const struct tree_answer *answer, const struct e
 static bool is_settled(const struct run *run)
 {
 	const struct app *app = run->app;
-	const struct inventory *inventory = &app->inventory;
+	const struct inventory *inventory = app_inventory(app);
 
 	return run->goal == GOAL_SYNC && !run->dirty && !run->hard && !run->refreshed && !run->manual && app->settled &&
 	       *inventory->revision && !strcmp(inventory->path, run->spec.path) && !strcmp(inventory->repo_url, run->repo_shown);
@@ -100,7 +100,7 @@ static bool is_settled(const struct run *run)
 /* What the branch's new commit must descend from; "": nothing, or a person, the Project or a changed target has said so. */
 static const char *base_of(const struct run *run)
 {
-	const struct inventory *inventory = &run->app->inventory;
+	const struct inventory *inventory = app_inventory(run->app);
 
 	if (run->goal != GOAL_SYNC || run->manual || run->project.allow_rewritten_history || strcmp(inventory->repo_url, run->repo_shown) ||
 	    strcmp(inventory->target_revision, run->spec.target_revision) ||
@@ -125,7 +125,7 @@ static enum step_result hold_rewritten(struct run *run)
 	error_set(&err, ERROR_CONFLICT, "HistoryRewritten",
 		  "the new commit %.12s of branch %s does not descend from %.12s, which was applied: history was rewritten (force-push), or the "
 		  "repository is another one; nothing of it is applied until a person syncs it (countersign sync %s --revision %.12s) or its Project "
-		  "has allowRewrittenHistory: true", run->tip, run->spec.target_revision, app->inventory.revision, strchr(app->key, '/') + 1, run->tip);
+		  "has allowRewrittenHistory: true", run->tip, run->spec.target_revision, app_inventory(app)->revision, strchr(app->key, '/') + 1, run->tip);
 	return run_fail(run, &err);
 }
 
@@ -140,7 +140,7 @@ enum step_result step_tree(struct run *run)
 						run->spec.exclude, { { 0 } }, base_of(run) };
 
 		if (is_settled(run))
-			request.previous = app->inventory.input;
+			request.previous = app_inventory(app)->input;
 		run->tree_asked = true;
 		run_hold(run);
 		repos_tree(run->core->repos, &request, on_tree, run);

@@ -1,0 +1,62 @@
+/* A table of counted texts; see name.h. */
+#include "base/name.h"
+
+#include "base/error.h"
+#include "base/keyset.h"
+
+struct name {
+	size_t holders;
+	char text[];
+};
+
+static struct span text_of(const void *thing)
+{
+	const struct name *name = thing;
+
+	return span_of(name->text);
+}
+
+static struct keyset names = KEYSET_INIT(text_of);
+
+const char *name_take(const char *text)
+{
+	size_t size;
+	struct name *name;
+
+	if (!text)
+		return NULL;
+	name = keyset_get(&names, span_of(text));
+	if (!name) {
+		size = strlen(text) + 1;
+		name = mem_realloc(NULL, sizeof(*name) + size);
+		name->holders = 0;
+		memcpy(name->text, text, size);
+		keyset_add(&names, name);
+	}
+	name->holders++;
+	return name->text;
+}
+
+void name_drop(const char *text)
+{
+	struct name *name;
+
+	if (!text)
+		return;
+	name = (struct name *)(uintptr_t)(text - offsetof(struct name, text));
+	ASSERT(name->holders);
+	if (--name->holders)
+		return;
+	keyset_remove(&names, span_of(text));
+	if (!names.count)
+		keyset_release(&names);
+	free(name);
+}
+
+void name_set(const char **slot, const char *text)
+{
+	const char *former = *slot;
+
+	*slot = name_take(text);
+	name_drop(former);
+}
