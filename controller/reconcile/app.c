@@ -18,6 +18,8 @@ static void on_timer(void *data)
 	struct app *app = data;
 	struct core *core = app->core;
 
+	/* most wait for nothing, most of the time */
+	timer_free(TAKE(app->timer));
 	if (app->run) {
 		app->again = true;
 		app->due_ms = app->due_ms ? app->due_ms : app->wake_at_ms;
@@ -28,27 +30,34 @@ static void on_timer(void *data)
 	turns_ask(app);
 }
 
+struct span app_key(const void *data)
+{
+	const struct app *app = data;
+
+	return span_of(app->key);
+}
+
 struct app *app_find(const struct core *core, struct span key)
 {
-	return map_get(&core->apps, key);
+	return keyset_get(&core->apps, key);
 }
 
 struct app *app_get(struct core *core, struct span key)
 {
 	struct app *app = app_find(core, key);
 	struct span rest = key, namespace = span_cut(&rest, '/');
-	CLEANUP(mem_cleanup) char *ns = NULL;
+	CLEANUP(mem_cleanup) char *ns = NULL, *text = NULL;
 
 	if (app)
 		return app;
 	app = mem_alloc(sizeof(*app));
 	app->core = core;
-	app->key = mem_strndup(key.data, key.length);
+	text = mem_strndup(key.data, key.length);
+	app->key = name_take(text);
 	ns = mem_strndup(namespace.data, namespace.length);
 	tracking_label(core->options->namespace, ns, app->key + namespace.length + 1, app->label);
-	app->timer = timer_new(core->loop, on_timer, app);
 	app->inventory_read = core->objects && objects_ready(core->objects);
-	map_set(&core->apps, key, app);
+	keyset_add(&core->apps, app);
 	return app;
 }
 
@@ -56,8 +65,10 @@ void app_enqueue(struct app *app, int64_t delay_ms)
 {
 	int64_t at = clock_mono_ms() + (delay_ms > 0 ? delay_ms : 0);
 
-	if (timer_running(app->timer) && app->wake_at_ms <= at)
+	if (app->timer && app->wake_at_ms <= at)
 		return;
+	if (!app->timer)
+		app->timer = timer_new(app->core->loop, on_timer, app);
 	app->wake_at_ms = at;
 	timer_start(app->timer, delay_ms);
 }
@@ -163,23 +174,84 @@ void app_set_inventory(struct app *app, const struct inventory *inventory)
 	claims_take(app);
 }
 
+const struct setbacks *app_setbacks(const struct app *app)
+{
+	static const struct setbacks none = { 0 };
+
+	return app->setbacks ? app->setbacks : &none;
+}
+
+struct setbacks *app_setback(struct app *app)
+{
+	if (!app->setbacks)
+		app->setbacks = mem_alloc(sizeof(*app->setbacks));
+	return app->setbacks;
+}
+
+static void drop_setbacks(struct app *app)
+{
+	if (app->setbacks)
+		free(app->setbacks->event_told);
+	free(TAKE(app->setbacks));
+}
+
+const struct dealings *app_dealings(const struct app *app)
+{
+	static const struct dealings none = { 0 };
+
+	return app->dealings ? app->dealings : &none;
+}
+
+struct dealings *app_deal(struct app *app)
+{
+	if (!app->dealings)
+		app->dealings = mem_alloc(sizeof(*app->dealings));
+	return app->dealings;
+}
+
+static void drop_dealings(struct app *app)
+{
+	struct dealings *dealings = TAKE(app->dealings);
+
+	if (!dealings)
+		return;
+	MAP_EACH(entry, &dealings->heals)
+		free(entry->value);
+	map_release(&dealings->heals);
+	map_release(&dealings->wanted);
+	map_release(&dealings->offers);
+	map_release(&dealings->claiming);
+	free(dealings);
+}
+
+void app_trim(struct app *app)
+{
+	const struct setbacks *setbacks = app_setbacks(app);
+	const struct dealings *dealings = app_dealings(app);
+
+	if (!setbacks->denied_wait_ms && !setbacks->denied_until_ms && digest_is_zero(&setbacks->denied_told) && !setbacks->error_wait_ms &&
+	    !setbacks->retry_count && !setbacks->retry_until_ms && !setbacks->event_told)
+		drop_setbacks(app);
+	if (!dealings->wanted.count && !dealings->offers.count && !dealings->claiming.count && !dealings->heals.count)
+		drop_dealings(app);
+}
+
 void app_free(struct app *app)
 {
 	owed_drop(app);
 	claims_forget(app);
 	turns_drop(app);
 	interests_leave(app);
-	map_remove(&app->core->apps, span_of(app->key));
-	MAP_EACH(entry, &app->heals)
-		free(entry->value);
-	map_release(&app->heals);
+	keyset_remove(&app->core->apps, span_of(app->key));
+	drop_setbacks(app);
+	drop_dealings(app);
 	rest_forget(app);
 	drop_brief(app);
 	timer_free(app->timer);
-	free(app->event_told);
-	free(app->seen_tip);
-	free(app->tried_revision);
-	free(app->key);
+	name_drop(app->seen_tip);
+	name_drop(app->tried_revision);
+	name_drop(app->looked_tip);
+	name_drop(app->key);
 	free(app);
 }
 

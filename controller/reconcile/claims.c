@@ -3,6 +3,7 @@
 
 #include "api/tracking.h"
 #include "base/log.h"
+#include "base/name.h"
 #include "reconcile/held.h"
 #include "reconcile/live.h"
 #include "reconcile/repos.h"
@@ -13,7 +14,7 @@
 
 static struct app *holder(const struct core *core, const char *key)
 {
-	return map_get(&core->claims, span_of(key));
+	return live_holder(core->live, key);
 }
 
 static char *item_key(struct arena *arena, const struct inventory_item *item)
@@ -35,8 +36,8 @@ static void tell_waiting(struct core *core, const char *key)
 {
 	if (!core->waiting)
 		return;
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		if (app->waits_for && !strcmp(app->waits_for, key))
 			look_again(app);
@@ -62,7 +63,7 @@ void claims_release(struct app *app)
 		char *key = item_key(arena, &app_inventory(app)->items[i]);
 
 		if (holder(app->core, key) == app)
-			map_remove(&app->core->claims, span_of(key));
+			live_hold(app->core->live, key, NULL);
 	}
 }
 
@@ -73,11 +74,11 @@ void claims_take(struct app *app)
 	for (size_t i = 0; i < app_inventory(app)->count; i++) {
 		char *key = item_key(arena, &app_inventory(app)->items[i]);
 
-		if (*app_inventory(app)->items[i].uid)
-			map_remove(&app->wanted, span_of(key));
+		if (*app_inventory(app)->items[i].uid && app->dealings)
+			map_remove(&app->dealings->wanted, span_of(key));
 		/* who is first keeps it: inventories are listed by name, so that each start says the same */
 		if (!holder(app->core, key))
-			map_set(&app->core->claims, span_of(key), app);
+			live_hold(app->core->live, key, app);
 	}
 }
 
@@ -86,24 +87,20 @@ static void tell_offering(struct app *app, const char *key)
 {
 	struct app *other = holder(app->core, key);
 
-	if (other && other != app && map_has(&other->offers, span_of(key)))
+	if (other && other != app && map_has(&app_dealings(other)->offers, span_of(key)))
 		look_again(other);
 }
 
 void claims_forget(struct app *app)
 {
 	claims_release(app);
-	MAP_EACH(entry, &app->wanted)
+	MAP_EACH(entry, &app_dealings(app)->wanted)
 		tell_offering(app, entry->key);
-	MAP_EACH(entry, &app->claiming)
+	MAP_EACH(entry, &app_dealings(app)->claiming)
 		if (holder(app->core, entry->key) == app)
-			map_remove(&app->core->claims, span_of(entry->key));
+			live_hold(app->core->live, entry->key, NULL);
 	wait_for(app, NULL);
 	claims_pruning_waits(app, false);
-	map_release(&app->claiming);
-	map_release(&app->wanted);
-	map_release(&app->offers);
-	free(app->looked_tip);
 }
 
 void claims_drop(struct app *app, const char *key)
@@ -116,7 +113,8 @@ void claims_drop(struct app *app, const char *key)
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
 		if (strcmp(item_key(arena, &app_inventory(app)->items[i]), key))
 			next.items[next.count++] = app_inventory(app)->items[i];
-	map_remove(&app->offers, span_of(key));
+	if (app->dealings)
+		map_remove(&app->dealings->offers, span_of(key));
 	if (next.count == app_inventory(app)->count)
 		return;
 	app_set_inventory(app, &next);
@@ -205,7 +203,7 @@ int claims_check(struct run *run, struct desired *desired, struct error *err)
 		return -1;
 	if (!other || other == run->app)
 		return 0;
-	if (map_has(&other->offers, span_of(desired->key))) {
+	if (map_has(&app_dealings(other)->offers, span_of(desired->key))) {
 		desired->from = arena_strdup(run->arena, other->key);
 		return 0;
 	}
@@ -227,8 +225,8 @@ static void tell_pruning(struct core *core, const struct app *looked)
 {
 	if (!core->pruning_waits)
 		return;
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		if (app != looked && app->waits_for_looks)
 			look_again(app);
@@ -246,7 +244,7 @@ static void take_look(struct app *app, const char *tip, bool failed, bool refuse
 	app->look_failed = failed;
 	app->look_refused = refused;
 	if (tip)
-		report_text(&app->looked_tip, tip);
+		name_set(&app->looked_tip, tip);
 	if (tip && repos_known(app->core->repos, app, known) && !strcmp(known, tip))
 		app->news = false;
 	if (news)
@@ -269,11 +267,12 @@ void claims_declared(struct run *run)
 {
 	struct app *app = run->app;
 	CLEANUP(map_release) struct map had = MAP_INIT;
-	struct map before = app->wanted;
+	struct dealings *dealings = app_deal(app);
+	struct map before = dealings->wanted;
 
 	if (run->goal != GOAL_SYNC || run->operation_revision)
 		return;
-	app->wanted = (struct map)MAP_INIT;
+	dealings->wanted = (struct map)MAP_INIT;
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
 		if (*app_inventory(app)->items[i].uid)
 			map_set(&had, span_of(item_key(run->arena, &app_inventory(app)->items[i])), app);
@@ -282,10 +281,10 @@ void claims_declared(struct run *run)
 
 		/* one without a key is refused by the Project, and so will not be taken */
 		if (key && !map_has(&had, span_of(key)))
-			map_set(&app->wanted, span_of(key), app);
+			map_set(&dealings->wanted, span_of(key), app);
 	}
 	MAP_EACH(entry, &before)
-		if (!map_has(&app->wanted, span_of(entry->key)))
+		if (!map_has(&dealings->wanted, span_of(entry->key)))
 			tell_offering(app, entry->key);
 	map_release(&before);
 	run->declared = true;
@@ -312,8 +311,8 @@ int claims_begin(struct run *run, struct error *err)
 	for (size_t i = 0; i < run->desired_count; i++) {
 		if (run->desired[i].unmanaged)
 			continue;
-		map_set(&run->core->claims, span_of(run->desired[i].key), run->app);
-		map_set(&run->app->claiming, span_of(run->desired[i].key), run->app);
+		live_hold(run->core->live, run->desired[i].key, run->app);
+		map_set(&app_deal(run->app)->claiming, span_of(run->desired[i].key), run->app);
 	}
 	return 0;
 }
@@ -340,16 +339,16 @@ void claims_end(struct run *run)
 	CLEANUP(map_release) struct map kept = MAP_INIT;
 	struct app *app = run->app;
 
-	if (!app->claiming.count)
+	if (!app_dealings(app)->claiming.count)
 		return;
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
 		map_set(&kept, span_of(item_key(run->arena, &app_inventory(app)->items[i])), app);
-	MAP_EACH(entry, &app->claiming)
+	MAP_EACH(entry, &app_dealings(app)->claiming)
 		if (!map_has(&kept, span_of(entry->key)) && holder(app->core, entry->key) == app) {
-			map_remove(&app->core->claims, span_of(entry->key));
+			live_hold(app->core->live, entry->key, NULL);
 			tell_waiting(app->core, entry->key);
 		}
-	map_release(&app->claiming);
+	map_release(&app->dealings->claiming);
 	/* what was not taken over after all is the other's as before */
 	for (size_t i = 0; i < run->desired_count; i++) {
 		struct app *other = run->desired[i].from ? app_find(run->core, span_of(run->desired[i].from)) : NULL;
@@ -366,23 +365,24 @@ const char *claims_mover(struct run *run, const struct inventory_item *item, con
 	struct app *app = run->app;
 
 	*moved = false;
-	MAP_EACH(entry, &run->core->apps) {
-		struct app *other = entry->value;
+	KEYSET_EACH(slot, &run->core->apps) {
+		struct app *other = *slot;
 
 		if (other == app || !other->present || other->brief.deleting)
 			continue;
 		*moved = has_written(other, item);
 		if (*moved)
 			return other->key;
-		if (map_has(&other->wanted, span_of(key)) || holder(run->core, key) == other) {
-			if (let_go && !map_has(&app->offers, span_of(key))) {
-				map_set(&app->offers, span_of(key), app);
+		if (map_has(&app_dealings(other)->wanted, span_of(key)) || holder(run->core, key) == other) {
+			if (let_go && !map_has(&app_dealings(app)->offers, span_of(key))) {
+				map_set(&app_deal(app)->offers, span_of(key), app);
 				tell_waiting(run->core, key);
 			}
 			return other->key;
 		}
 	}
-	map_remove(&app->offers, span_of(key));
+	if (app->dealings)
+		map_remove(&app->dealings->offers, span_of(key));
 	return NULL;
 }
 
@@ -412,8 +412,8 @@ static const char *not_known_of(const struct run *run, const struct app *other)
 const char *claims_wait(struct run *run)
 {
 	claims_pruning_waits(run->app, false);
-	MAP_EACH(entry, &run->core->apps) {
-		const struct app *other = entry->value;
+	KEYSET_EACH(slot, &run->core->apps) {
+		const struct app *other = *slot;
 		const char *why = not_known_of(run, other);
 
 		if (!why)
@@ -434,6 +434,6 @@ bool claims_is_others(const struct action *action, const struct json *live, void
 	/* the mark alone is not enough, since who may write the object may write it too */
 	if (!other || other == run->app || !other->present)
 		return false;
-	return holder(run->core, action->key) == other || map_has(&other->wanted, span_of(action->key)) ||
+	return holder(run->core, action->key) == other || map_has(&app_dealings(other)->wanted, span_of(action->key)) ||
 	       inventory_find(app_inventory(other), action->group, action->kind, action->namespace, action->name);
 }

@@ -20,6 +20,7 @@
 #ifndef RECONCILE_CORE_H
 #define RECONCILE_CORE_H
 
+#include "base/keyset.h"
 #include "base/log.h"
 #include "io/loop.h"
 #include "io/worker.h"
@@ -84,8 +85,7 @@ struct core {
 	struct reload *reload;
 	struct rollback *rollback;
 	struct rest *rest;
-	struct map apps;                  /* "namespace/name" -> struct app */
-	struct map claims;                /* object key -> struct app: who may write it (claims.h) */
+	struct keyset apps;               /* struct app, by "namespace/name" */
 	size_t waiting;                   /* Applications that wait for an object of another's */
 	size_t pruning_waits;             /* Applications with waits_for_looks */
 	struct timer *audit_retry, *stop_timer;

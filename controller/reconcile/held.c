@@ -45,25 +45,6 @@ static void put_name(struct writing *to, const char *text)
 	*(const char **)arena_push(to->arena, &to->names, &to->count, &to->capacity, sizeof(*to->names)) = name;
 }
 
-static bool is_dash(size_t at)
-{
-	return at == 8 || at == 13 || at == 18 || at == 23;
-}
-
-/* Adds its hex digits to `digits`; false when it is no UUID as the API server writes them. */
-static bool uuid_digits(struct span text, struct str *digits)
-{
-	if (text.length != 36)
-		return false;
-	for (size_t i = 0; i < text.length; i++) {
-		if (is_dash(i) != (text.data[i] == '-'))
-			return false;
-		if (!is_dash(i))
-			str_addc(digits, text.data[i]);
-	}
-	return true;
-}
-
 static void put_coded(struct writing *to, enum coding coding, struct span bytes)
 {
 	put_number(to, (uint64_t)bytes.length << 2 | coding);
@@ -72,11 +53,12 @@ static void put_coded(struct writing *to, enum coding coding, struct span bytes)
 
 static void put_text(struct writing *to, const char *string)
 {
-	CLEANUP(str_release) struct str digits = STR_INIT, bytes = STR_INIT;
+	CLEANUP(str_release) struct str bytes = STR_INIT;
 	struct span text = span_of(string ? string : "");
+	uint8_t uuid[16];
 
-	if (uuid_digits(text, &digits) && !hex_decode(str_span(&digits), &bytes, NULL))
-		put_coded(to, CODING_UUID, str_span(&bytes));
+	if (uuid_parse(text, uuid))
+		put_coded(to, CODING_UUID, span_make(uuid, sizeof(uuid)));
 	else if (text.length && text.length % 2 == 0 && !hex_decode(text, &bytes, NULL))
 		put_coded(to, CODING_HEX, str_span(&bytes));
 	else
@@ -202,21 +184,20 @@ static struct span take_coded(struct reading *from, enum coding *coding)
 
 static char *decoded(struct span bytes, enum coding coding, struct arena *arena)
 {
-	static const char digits[] = "0123456789abcdef";
-	char *text, *at;
+	CLEANUP(str_release) struct str digits = STR_INIT;
+	char *uuid;
 
-	if (coding == CODING_PLAIN)
+	switch (coding) {
+	case CODING_UUID:
+		uuid = arena_alloc(arena, 37);
+		uuid_text((const uint8_t *)bytes.data, uuid);
+		return uuid;
+	case CODING_HEX:
+		hex_encode(bytes, &digits);
+		return arena_strndup(arena, str_span(&digits));
+	default:
 		return arena_strndup(arena, bytes);
-	text = at = arena_alloc(arena, 2 * bytes.length + 4 + 1);
-	for (size_t i = 0; i < bytes.length; i++) {
-		uint8_t byte = (uint8_t)bytes.data[i];
-
-		if (coding == CODING_UUID && is_dash((size_t)(at - text)))
-			*at++ = '-';
-		*at++ = digits[byte >> 4];
-		*at++ = digits[byte & 15];
 	}
-	return text;
 }
 
 static char *take_text(struct reading *from, struct arena *arena)

@@ -63,7 +63,7 @@ void probe_checks(struct core *core, struct arena *arena, struct vitals *out)
 
 static bool is_due(const struct app *app, int64_t now_ms)
 {
-	return app->run ? app->again : timer_running(app->timer) && app->wake_at_ms <= now_ms;
+	return app->run ? app->again : app->timer && app->wake_at_ms <= now_ms;
 }
 
 /* As Argo CD writes it into this label: lower case, without ".git"; and without the secrets that somebody may have put into it. */
@@ -100,8 +100,8 @@ static void tell_apps(struct core *core)
 	size_t due = 0;
 
 	metric_clear(METRIC_ARGO_APP_INFO);
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		due += is_due(app, now_ms);
 		if (app->present)

@@ -99,9 +99,9 @@ void records_denied(struct run *run, const struct error *err)
 
 	str_addf(&text, "%s\n%s\n%s", run->revision ? run->revision : "", err->reason, err->text);
 	digest = digest_of(str_span(&text));
-	if (!run->core->audit || digest_equal(&digest, &run->app->denied_told))
+	if (!run->core->audit || digest_equal(&digest, &app_setbacks(run->app)->denied_told))
 		return;
-	run->app->denied_told = digest;
+	app_setback(run->app)->denied_told = digest;
 	record = records_begin(run, "sync.denied", "deny");
 	json_set_string(run->arena, record, "reason", err->reason);
 	json_set_string(run->arena, record, "message", err->text);

@@ -77,8 +77,8 @@ static void leave(struct recovery *recovery)
 	recovery_free(recovery);
 	if (--core->recovering)
 		return;
-	MAP_EACH(entry, &core->apps)
-		app_enqueue(entry->value, 0);
+	KEYSET_EACH(slot, &core->apps)
+		app_enqueue(*slot, 0);
 }
 
 static void conclude(struct recovery *recovery)

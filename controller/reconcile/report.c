@@ -92,6 +92,12 @@ void report_free(struct report *report)
 /* In the order of status.sync.status's meaning; packed as its place here. */
 static const char *const sync_statuses[] = { "Unknown", "Synced", "OutOfSync" };
 
+/* With its NUL: shorter than a length, after deflating. NULL as "". */
+static void pack_string(const char *text, struct str *out)
+{
+	str_add(out, text ? span_make(text, strlen(text) + 1) : span_make("", 1));
+}
+
 void report_pack(const struct report *report, struct str *out)
 {
 	uint8_t sync = 0;
@@ -99,35 +105,35 @@ void report_pack(const struct report *report, struct str *out)
 	for (enum condition which = 0; which < CONDITION_COUNT; which++) {
 		const struct condition_line *line = &report->conditions[which];
 
+		pack_string(line->reason, out);
+		pack_string(line->message, out);
+		pack_string(line->since, out);
 		pack_u8(out, (uint8_t)line->truth);
-		pack_text(out, line->reason);
-		pack_text(out, line->message);
-		pack_text(out, line->since);
 	}
 	for (uint8_t i = 0; i < COUNT_OF(sync_statuses); i++)
 		if (!strcmp(report->sync_status, sync_statuses[i]))
 			sync = i;
+	pack_string(report->operation, out);
+	pack_string(report->images, out);
+	pack_string(report->compared_revision, out);
+	pack_string(report->resources, out);
 	pack_u8(out, sync);
 	pack_u8(out, (uint8_t)report->health);
-	pack_u64(out, report->object_count);
-	pack_text(out, report->compared_revision);
-	pack_text(out, report->operation);
-	pack_text(out, report->resources);
-	pack_text(out, report->images);
+	pack_u32(out, (uint32_t)report->object_count);
+}
+
+static const char *unpack_string(struct unpack *in)
+{
+	struct span text = span_cut(&in->rest, '\0');
+
+	/* no NUL was left */
+	in->bad |= !in->rest.data;
+	return in->bad ? "" : text.data;
 }
 
 static void unpack_slot(struct unpack *in, char **slot)
 {
-	struct span text = unpack_span(in);
-
-	*slot = text.length ? mem_strndup(text.data, text.length) : NULL;
-}
-
-static void unpack_into(struct unpack *in, char *out, size_t size)
-{
-	struct span text = unpack_span(in);
-
-	snprintf(out, size, "%.*s", SPAN_ARG(text));
+	report_text(slot, unpack_string(in));
 }
 
 struct report *report_unpack(struct unpack *in)
@@ -138,19 +144,19 @@ struct report *report_unpack(struct unpack *in)
 	for (enum condition which = 0; which < CONDITION_COUNT; which++) {
 		struct condition_line *line = &report->conditions[which];
 
-		line->truth = (enum truth)unpack_u8(in);
-		unpack_into(in, line->reason, sizeof(line->reason));
+		snprintf(line->reason, sizeof(line->reason), "%s", unpack_string(in));
 		unpack_slot(in, &line->message);
-		unpack_into(in, line->since, sizeof(line->since));
+		snprintf(line->since, sizeof(line->since), "%s", unpack_string(in));
+		line->truth = (enum truth)unpack_u8(in);
 	}
+	unpack_slot(in, &report->operation);
+	unpack_slot(in, &report->images);
+	unpack_slot(in, &report->compared_revision);
+	unpack_slot(in, &report->resources);
 	sync = unpack_u8(in);
 	report->sync_status = sync_statuses[sync < COUNT_OF(sync_statuses) ? sync : 0];
 	report->health = (enum health)unpack_u8(in);
-	report->object_count = unpack_u64(in);
-	unpack_slot(in, &report->compared_revision);
-	unpack_slot(in, &report->operation);
-	unpack_slot(in, &report->resources);
-	unpack_slot(in, &report->images);
+	report->object_count = unpack_u32(in);
 	return report;
 }
 
@@ -202,7 +208,8 @@ static struct health_sum sum_health(struct app *app)
 		const struct live_object *live =
 			live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name));
 
-		count_health(&sum, item, live ? live->health : HEALTH_MISSING, live ? live->health_message : "does not exist");
+		count_health(&sum, item, live ? (enum health)live->health : HEALTH_MISSING,
+			     live ? live_more(live)->health_message : "does not exist");
 	}
 	return sum;
 }
@@ -297,7 +304,7 @@ static struct json *extras_json(struct app *app, struct arena *arena)
 		const struct inventory_item *item = &app_inventory(app)->items[i];
 		const struct live_object *live =
 			live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name));
-		const struct json *own = live && live->extras_text ? parsed(arena, live->extras_text) : NULL;
+		const struct json *own = live && live_more(live)->extras_text ? parsed(arena, live_more(live)->extras_text) : NULL;
 
 		for (size_t k = 0; k < json_count(own) && json_count(list) < LIMIT_EXTRAS; k++) {
 			struct json *one = json_append(arena, list, json_object(arena));

@@ -16,7 +16,8 @@
 #define OPEN_MOST 256u
 /* An Application's text with its status is smaller than its object, of which etcd takes 1.5 MiB. */
 #define PACKED_MOST ((size_t)16 << 20)
-#define WINDOW_BITS 12
+/* The words and a usual Application are 5 KiB. */
+#define WINDOW_BITS 13
 
 struct packed {
 	uint32_t plain, length;
@@ -38,26 +39,35 @@ struct rest {
  * is most common stands last, where zlib finds it cheapest.
  */
 static const char dictionary[] =
-	"\"include\":\"\",\"exclude\":\"\",\"recurse\":true},\"ignoreDifferences\":[{\"group\":\"\",\"kind\":\"\",\"jsonPointers\":[\"/spec/"
-	"\"retry\":{\"limit\":5,\"backoff\":{\"duration\":\"5s\",\"factor\":2,\"maxDuration\":\"3m0s\"}},\"syncOptions\":[\"CreateNamespace=true\""
-	"\"kubectl.kubernetes.io/last-applied-configuration\":\"countersign.dev/refresh\":\"normal\",\"labels\":{\"app.kubernetes.io/"
-	"\"finalizers\":[\"resources-finalizer.countersign.dev\"],\"observedGeneration\":1,\"lastTransitionTime\":\""
-	"\"type\":\"Verified\",\"status\":\"Unknown\",\"type\":\"Healthy\",\"status\":\"True\",\"type\":\"Ready\",\"reason\":\"OutOfSync\",\"message\":\""
-	"\"extras\":[],\"images\":[\"@sha256:\"summary\":{\"objects\":\"health\":{\"status\":\"Missing\",\"conditions\":[{"
-	"NotEvaluatednot looked at yetVerificationFailedOutOfSyncobjects differ from revisionProgressingDegradedNoImages"
-	"\"group\":\"rbac.authorization.k8s.io\",\"version\":\"v1\",\"kind\":\"RoleBinding\",\"group\":\"batch\",\"kind\":\"CronJob\","
-	"\"kind\":\"ConfigMap\",\"kind\":\"StatefulSet\",\"kind\":\"Secret\",\"kind\":\"Namespace\",\"namespace\":\"default\",\"name\":\""
-	"{\"apiVersion\":\"countersign.dev/v1alpha1\",\"kind\":\"Application\",\"spec\":{\"destination\":{\"namespace\":\"default\",\"server\":\""
-	"https://kubernetes.default.svc\"},\"project\":\"default\",\"source\":{\"path\":\"apps/\",\"repoURL\":\"https://github.com/.git\","
-	"\"targetRevision\":\"main\"},\"syncPolicy\":{\"automated\":{\"prune\":true,\"selfHeal\":true}}},\"metadata\":{\"creationTimestamp\":\""
-	"2026-01-01T00:00:00Z\",\"generation\":1,\"name\":\"app-\",\"namespace\":\"countersign-system\",\"resourceVersion\":\"\",\"uid\":\""
-	"Verifiedall images are verified, signed as the policies demandSyncedthe cluster is as revision says"
-	"Healthy objects are healthyReadysynced, healthy and verified2026-01-01T00:00:00Z"
-	"{\"operation\":{\"initiatedBy\":{\"automated\":true}},\"phase\":\"Succeeded\",\"message\":\"successfully synced\",\"startedAt\":\"2026-"
-	"\",\"finishedAt\":\"2026-01-01T00:00:00Z\",\"retryCount\":0,\"syncResult\":{\"revision\":\"\",\"resources\":[{\"group\":\"\",\"version\":\"v1\","
-	"\"kind\":\"ServiceAccount\",\"namespace\":\"\",\"name\":\"\",\"status\":\"Synced\",\"message\":\"\"},{\"group\":\"\",\"version\":\"v1\",\"kind\":\"Service\","
-	"\"status\":\"Synced\",\"message\":\"\"},{\"group\":\"apps\",\"version\":\"v1\",\"kind\":\"Deployment\",\"namespace\":\"\",\"status\":\"Synced\","
-	"\"message\":\"\"},{\"group\":\"networking.k8s.io\",\"version\":\"v1\",\"kind\":\"Ingress\",\"namespace\":\"\",\"name\":\"\",\"status\":\"Synced\",\"message\":\"\"}]}}";
+	"\"include\":\"\",\"exclude\":\"\",\"recurse\":true},\"ignoreDifferences\":[{\"group\":\"\",\"kind\":\"\",\"jsonPointers\":[\"/"
+	"spec/\"retry\":{\"limit\":5,\"backoff\":{\"duration\":\"5s\",\"factor\":2,\"maxDuration\":\"3m0s\"}},\"syncOptions\":[\"Create"
+	"Namespace=true\"kubectl.kubernetes.io/last-applied-configuration\":\"countersign.dev/refresh\":\"normal\",\"labels\":{\"app.ku"
+	"bernetes.io/\"finalizers\":[\"resources-finalizer.countersign.dev\"],\"observedGeneration\":1,\"lastTransitionTime\":\"\"type"
+	"\":\"Verified\",\"status\":\"Unknown\",\"type\":\"Healthy\",\"status\":\"True\",\"type\":\"Ready\",\"reason\":\"OutOfSync\",\""
+	"message\":\"\"extras\":[],\"images\":[\"@sha256:\"summary\":{\"objects\":\"health\":{\"status\":\"Missing\",\"conditions\":[{N"
+	"otEvaluated not looked at yet VerificationFailed OutOfSync objects differ from revision Degraded PolicyWarning \"group\":\"rba"
+	"c.authorization.k8s.io\",\"version\":\"v1\",\"kind\":\"RoleBinding\",\"group\":\"batch\",\"kind\":\"CronJob\",\"kind\":\"Confi"
+	"gMap\",\"kind\":\"StatefulSet\",\"kind\":\"Secret\",\"kind\":\"Namespace\",\"apiVersion\":\"countersign.dev/v1alpha1\",\"kind"
+	"\":\"Application\",{\"spec\":{\"destination\":{\"namespace\":\"default\",\"server\":\"https://kubernetes.default.svc\"},\"proj"
+	"ect\":\"default\",\"source\":{\"path\":\"apps/\",\"repoURL\":\"https://github.com/.git\",\"targetRevision\":\"main\"},\"syncPo"
+	"licy\":{\"automated\":{\"prune\":true,\"selfHeal\":true}}},\"metadata\":{\"creationTimestamp\":\"2026-1-T:Z\",\"generation\":1"
+	",\"name\":\"app-\",\"namespace\":\"countersign-system\",\"resourceVersion\":\"\",\"uid\":\"no images\0Verified\0001 images are"
+	" signed by whom policy says\0002026-1Synced\0the cluster is as revision  says\0002026-1Progressing\0Deployment /: waiting for "
+	"the Deployment controller to see it\0Healthy is False: Deployment \0Healthy\0004 objects are healthy\0002026-1Ready\0synced, h"
+	"ealthy and verified\0002026-1{\"operation\":{\"initiatedBy\":{\"automated\":true}},\"phase\":\"Succeeded\",\"message\":\"succe"
+	"ssfully synced\",\"startedAt\":\"2026-\",\"finishedAt\":\"2026-\",\"retryCount\":0,\"syncResult\":{\"revision\":\"\",\"resourc"
+	"es\":[{\"group\":\"\",\"version\":\"v1\",\"kind\":\"ServiceAccount\",\"namespace\":\"\",\"name\":\"\",\"status\":\"Synced\",\""
+	"message\":\"does not exist yet\"},{\"group\":\"\",\"version\":\"v1\",\"kind\":\"Service\",\"namespace\":\"\",\"name\":\"\",\"s"
+	"tatus\":\"Synced\",\"message\":\"does not exist yet\"},{\"group\":\"apps\",\"version\":\"v1\",\"kind\":\"Deployment\",\"namesp"
+	"ace\":\"\",\"name\":\"\",\"status\":\"Synced\",\"message\":\"differs from what Git declares\"},{\"group\":\"networking.k8s.io"
+	"\",\"version\":\"v1\",\"kind\":\"Ingress\",\"namespace\":\"\",\"name\":\"\",\"status\":\"Synced\",\"message\":\"\"}]}}{\"finis"
+	"hedAt\":\"2026-\",\"message\":\"successfully synced\",\"operation\":{\"initiatedBy\":{\"automated\":true}},\"phase\":\"Succeed"
+	"ed\",\"retryCount\":0,\"startedAt\":\"2026-\",\"syncResult\":{\"resources\":[{\"group\":\"\",\"kind\":\"ServiceAccount\",\"mes"
+	"sage\":\"does not exist yet\",\"name\":\"\",\"namespace\":\"\",\"status\":\"Synced\",\"version\":\"v1\"},{\"group\":\"\",\"kin"
+	"d\":\"Service\",\"message\":\"does not exist yet\",\"name\":\"\",\"namespace\":\"\",\"status\":\"Synced\",\"version\":\"v1\"},"
+	"{\"group\":\"apps\",\"kind\":\"Deployment\",\"message\":\"does not exist yet\",\"name\":\"\",\"namespace\":\"\",\"status\":\"S"
+	"ynced\",\"version\":\"v1\"},{\"group\":\"networking.k8s.io\",\"kind\":\"Ingress\",\"message\":\"does not exist yet\",\"name\":"
+	"\"\",\"namespace\":\"\",\"status\":\"Synced\",\"version\":\"v1\"}],\"revision\":\"";
 
 static Bytef *words(void)
 {
@@ -114,7 +124,7 @@ static void take_brief(struct app *app)
 	const struct report *report = app->open->report;
 
 	app->brief.operation = app->open->spec.operation != NULL;
-	app->brief.health = (int)(report ? report->health : HEALTH_UNKNOWN);
+	app->brief.health = (uint8_t)(report ? report->health : HEALTH_UNKNOWN);
 	app->brief.sync_status = report ? report->sync_status : "Unknown";
 }
 
@@ -128,7 +138,7 @@ static void pack_open(struct app *app)
 		json_write(open->spec.object, JSON_PLAIN, &object);
 	pack_u8(&plain, (uint8_t)open->spec.refresh);
 	pack_u8(&plain, open->spec.operation != NULL);
-	pack_span(&plain, str_span(&object));
+	str_add(&plain, span_make(str_c(&object), object.length + 1));
 	pack_u8(&plain, report != NULL);
 	if (report)
 		report_pack(report, &plain);
@@ -148,8 +158,9 @@ static void unpack_open(struct app *app, struct app_open *open)
 	struct json *object;
 	enum refresh refresh = (enum refresh)unpack_u8(&in);
 	bool operation = unpack_bool(&in);
-	struct span text = unpack_span(&in);
+	struct span text = span_cut(&in.rest, '\0');
 
+	ASSERT(in.rest.data);
 	if (text.length) {
 		ASSERT(!json_parse(text, open->arena, 0, &object, NULL));
 		/* what is wrong in it is told by a run */
@@ -235,6 +246,7 @@ static void rest_all(void *data)
 		if (app->open)
 			pack_open(app);
 		close_inventory(app);
+		app_trim(app);
 	}
 	rest->count = 0;
 }

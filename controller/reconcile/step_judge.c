@@ -139,7 +139,7 @@ static void add_foreign(struct judging *judging, struct desired *desired)
 	size_t count, own_count;
 	struct json *object;
 
-	if (!live || !live->drifted || json_parse(span_of(live->drifted), judging->run->arena, 0, &object, NULL))
+	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
 		return;
 	gate_find_images(object, NULL, judging->run->arena, &uses, &count);
 	gate_find_images(desired->object, NULL, judging->run->arena, &own, &own_count);

@@ -183,7 +183,7 @@ static bool is_weakened(struct run *run, const struct desired *desired, const st
 	struct json *posture;
 	size_t count;
 
-	if (!live || !live->posture || json_parse(span_of(live->posture), run->arena, 0, &posture, NULL))
+	if (!live || !live_more(live)->posture || json_parse(span_of(live_more(live)->posture), run->arena, 0, &posture, NULL))
 		return false;
 	posture_find(posture, desired->full ? desired->full : desired->object, run->arena, &pointers, &count);
 	return count;
@@ -200,12 +200,12 @@ static bool needs_reading(struct run *run, const struct desired *desired)
 		return false;
 	if (!item || !*item->uid)
 		return true;
-	if (live && strcmp(live->uid, item->uid))
+	if (live && !live_has_uid(live, item->uid))
 		return true;
 	if (is_weakened(run, desired, live))
 		return true;
 	/* extras may have to be taken out again: which, the whole object tells */
-	if (live && live->extras_text && run->dirty)
+	if (live && live_more(live)->extras_text && run->dirty)
 		return true;
 	return ignore_concerns(&run->spec, desired->object);
 }

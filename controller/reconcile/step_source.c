@@ -1,5 +1,6 @@
 /* resolve, tree, render: from the target revision to the objects in its files. */
 #include "base/clock.h"
+#include "base/name.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -11,7 +12,7 @@ static bool is_too_early(const struct run *run)
 	const struct app *app = run->app;
 	int64_t now = clock_mono_ms();
 
-	return !run->refreshed && (now < app->denied_until_ms || now < app->retry_until_ms);
+	return !run->refreshed && (now < app_setbacks(app)->denied_until_ms || now < app_setbacks(app)->retry_until_ms);
 }
 
 /*
@@ -59,7 +60,7 @@ enum step_result step_resolve(struct run *run)
 		return heal_instead(run);
 	}
 	/* nothing new in Git, nothing touched in the cluster, nothing owed: only health is told anew */
-	if (!run->dirty && !app->denied_until_ms && !app->retry_until_ms) {
+	if (!run->dirty && !app_setbacks(app)->denied_until_ms && !app_setbacks(app)->retry_until_ms) {
 		run->quiet = true;
 		return STEP_STOP;
 	}
@@ -121,7 +122,7 @@ static enum step_result hold_rewritten(struct run *run)
 		run->revision = NULL;
 		return step_tree(run);
 	}
-	report_text(&app->seen_tip, run->tip);
+	name_set(&app->seen_tip, run->tip);
 	error_set(&err, ERROR_CONFLICT, "HistoryRewritten",
 		  "the new commit %.12s of branch %s does not descend from %.12s, which was applied: history was rewritten (force-push), or the "
 		  "repository is another one; nothing of it is applied until a person syncs it (countersign sync %s --revision %.12s) or its Project "
@@ -154,12 +155,12 @@ enum step_result step_tree(struct run *run)
 		return hold_rewritten(run);
 	if (run->unchanged) {
 		/* a commit that changes nothing it reads: no work, no word */
-		report_text(&app->seen_tip, run->tip);
+		name_set(&app->seen_tip, run->tip);
 		run->quiet = true;
 		return STEP_STOP;
 	}
 	if (run->goal == GOAL_SYNC && app->tried_revision && !strcmp(app->tried_revision, run->revision) && is_too_early(run)) {
-		report_text(&app->seen_tip, run->tip);
+		name_set(&app->seen_tip, run->tip);
 		run->early = true;
 		return STEP_STOP;
 	}
