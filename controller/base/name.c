@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/keyset.h"
+#include "base/pool.h"
 
 struct name {
 	size_t holders;
@@ -28,8 +29,7 @@ const char *name_take(const char *text)
 	name = keyset_get(&names, span_of(text));
 	if (!name) {
 		size = strlen(text) + 1;
-		name = mem_realloc(NULL, sizeof(*name) + size);
-		name->holders = 0;
+		name = pool_alloc(sizeof(*name) + size);
 		memcpy(name->text, text, size);
 		keyset_add(&names, name);
 	}
@@ -50,7 +50,7 @@ void name_drop(const char *text)
 	keyset_remove(&names, span_of(text));
 	if (!names.count)
 		keyset_release(&names);
-	free(name);
+	pool_free(name, sizeof(*name) + strlen(name->text) + 1);
 }
 
 void name_set(const char **slot, const char *text)

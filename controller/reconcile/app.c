@@ -4,6 +4,7 @@
 #include "api/tracking.h"
 #include "base/clock.h"
 #include "base/name.h"
+#include "base/pool.h"
 #include "reconcile/claims.h"
 #include "reconcile/interests.h"
 #include "reconcile/live.h"
@@ -50,7 +51,7 @@ struct app *app_get(struct core *core, struct span key)
 
 	if (app)
 		return app;
-	app = mem_alloc(sizeof(*app));
+	app = pool_alloc(sizeof(*app));
 	app->core = core;
 	text = mem_strndup(key.data, key.length);
 	app->key = name_take(text);
@@ -252,7 +253,7 @@ void app_free(struct app *app)
 	name_drop(app->tried_revision);
 	name_drop(app->looked_tip);
 	name_drop(app->key);
-	free(app);
+	pool_free(app, sizeof(*app));
 }
 
 void app_forget_if_done(struct app *app)

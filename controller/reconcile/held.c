@@ -3,6 +3,7 @@
 
 #include "base/encode.h"
 #include "base/name.h"
+#include "base/pool.h"
 
 struct held {
 	uint32_t name_count, length;
@@ -82,17 +83,18 @@ static void put_pins(struct writing *to, const struct pins *pins)
 
 static void put_item(struct writing *to, const struct inventory_item *item)
 {
+	CLEANUP(str_release) struct str gvk = STR_INIT;
 	const struct digest *digests[] = { &item->desired, &item->owned, &item->images };
 	uint64_t has = item->keep ? HAS_KEEP : 0;
 
 	for (size_t i = 0; i < COUNT_OF(digests); i++)
 		has |= digest_is_zero(digests[i]) ? 0u : 1u << i;
+	/* one name for three texts that go together */
+	str_addf(&gvk, "%zu %zu %s%s%s", strlen(item->group), strlen(item->version), item->group, item->version, item->kind);
 	put_text(to, item->name);
-	put_name(to, item->kind);
-	put_name(to, item->group);
+	put_name(to, str_c(&gvk));
 	put_name(to, item->namespace);
 	put_text(to, item->uid);
-	put_name(to, item->version);
 	put_number(to, has);
 	/* the sign in the lowest bit */
 	put_number(to, item->wave < 0 ? (uint64_t)(-(int64_t)item->wave) << 1 | 1 : (uint64_t)item->wave << 1);
@@ -121,7 +123,7 @@ struct held *held_new(const struct inventory *inventory)
 	put_pins(&to, &inventory->applied);
 	put_pins(&to, &inventory->pending);
 	ASSERT(!to.bytes.overflow && to.count <= UINT32_MAX && to.bytes.length <= UINT32_MAX);
-	held = mem_realloc(NULL, sizeof(*held) + to.count * sizeof(*to.names) + to.bytes.length);
+	held = pool_alloc(sizeof(*held) + to.count * sizeof(*to.names) + to.bytes.length);
 	held->name_count = (uint32_t)to.count;
 	held->length = (uint32_t)to.bytes.length;
 	memcpy(held->names, to.names, to.count * sizeof(*to.names));
@@ -224,13 +226,26 @@ static void take_pins(struct reading *from, struct arena *arena, struct pins *ou
 	}
 }
 
-/* What is behind name, kind, group, namespace and uid. */
+struct gvk {
+	struct span group, version, kind;
+};
+
+static struct gvk take_gvk(struct reading *from)
+{
+	struct span rest = span_of(take_name(from));
+	int64_t group, version;
+
+	ASSERT(span_to_int64(span_cut(&rest, ' '), &group) && span_to_int64(span_cut(&rest, ' '), &version));
+	return (struct gvk){ span_sub(rest, 0, (size_t)group), span_sub(rest, (size_t)group, (size_t)version),
+			     span_from(rest, (size_t)(group + version)) };
+}
+
+/* What is behind the texts. */
 static void take_rest(struct reading *from, struct inventory_item *out)
 {
 	struct digest *digests[] = { &out->desired, &out->owned, &out->images };
 	uint64_t has, wave;
 
-	out->version = take_name(from);
 	has = take_number(from);
 	wave = take_number(from);
 	out->keep = has & HAS_KEEP;
@@ -242,9 +257,13 @@ static void take_rest(struct reading *from, struct inventory_item *out)
 
 static void take_item(struct reading *from, struct arena *arena, struct inventory_item *out)
 {
+	struct gvk gvk;
+
 	out->name = take_text(from, arena);
-	out->kind = take_name(from);
-	out->group = take_name(from);
+	gvk = take_gvk(from);
+	out->group = arena_strndup(arena, gvk.group);
+	out->version = arena_strndup(arena, gvk.version);
+	out->kind = arena_strndup(arena, gvk.kind);
 	out->namespace = take_name(from);
 	out->uid = take_text(from, arena);
 	take_rest(from, out);
@@ -290,11 +309,12 @@ bool held_has(const struct held *held, const struct inventory_item *item)
 		struct inventory_item skipped = { 0 };
 		enum coding name_coding, uid_coding;
 		struct span name = take_coded(&from, &name_coding);
-		const char *kind = take_name(&from), *group = take_name(&from), *namespace = take_name(&from);
+		struct gvk gvk = take_gvk(&from);
+		const char *namespace = take_name(&from);
 		struct span uid = take_coded(&from, &uid_coding);
 
 		take_rest(&from, &skipped);
-		if (!strcmp(kind, item->kind) && !strcmp(group, item->group) && !strcmp(namespace, item->namespace) &&
+		if (span_is(gvk.kind, item->kind) && span_is(gvk.group, item->group) && !strcmp(namespace, item->namespace) &&
 		    is_text(name, name_coding, item->name))
 			return is_text(uid, uid_coding, item->uid);
 	}
@@ -307,5 +327,5 @@ void held_free(struct held *held)
 		return;
 	for (uint32_t i = 0; i < held->name_count; i++)
 		name_drop(held->names[i]);
-	free(held);
+	pool_free(held, sizeof(*held) + held->name_count * sizeof(held->names[0]) + held->length);
 }

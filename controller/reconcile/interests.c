@@ -1,6 +1,7 @@
 /* Paths and who reads them; see interests.h. */
 #include "reconcile/interests.h"
 
+#include "base/pool.h"
 #include "reconcile/app.h"
 #include "reconcile/run.h"
 
@@ -55,7 +56,7 @@ static struct interest_path *path_get(struct interests *interests, const char *t
 
 	if (path)
 		return path;
-	path = mem_alloc(sizeof(*path) + size);
+	path = pool_alloc(sizeof(*path) + size);
 	memcpy(path->text, text, size);
 	interests->paths.key_of = path_key;
 	keyset_add(&interests->paths, path);
@@ -82,7 +83,7 @@ static void index_remove(struct interest *interest)
 	if (interest->path->first)
 		return;
 	keyset_remove(&interest->of->paths, path_key(interest->path));
-	free(interest->path);
+	pool_free(interest->path, sizeof(*interest->path) + strlen(interest->path->text) + 1);
 }
 
 bool interests_has(const struct interests *interests, const struct app *app)
@@ -98,7 +99,7 @@ void interests_join(struct interests *interests, struct app *app, const char *pa
 	if (interests_has(interests, app) && !strcmp(interest->path->text, wanted))
 		return;
 	interests_leave(app);
-	interest = app->interest = mem_alloc(sizeof(*interest));
+	interest = app->interest = pool_alloc(sizeof(*interest));
 	*interest = (struct interest){ .of = interests, .app = app, .next = interests->first };
 	if (interest->next)
 		interest->next->before = interest;
@@ -128,7 +129,7 @@ void interests_leave(struct app *app)
 		interest->of->first = interest->next;
 	interest->of->count--;
 	interest->of->waiting -= interest->waiting;
-	free(interest);
+	pool_free(interest, sizeof(*interest));
 }
 
 static void tell(struct interest *interest)

@@ -287,6 +287,18 @@ static void fetch(struct kind_watch *watch, const char *namespace, const char *n
 		fetches_ask(live->fetches, &(struct fetch_of){ key, kube_path(arena, kind, namespace, name), watch->group, watch->kind, watch->account });
 }
 
+/* The same members, and two more. */
+static struct json *with_kind(const struct kind_watch *watch, const struct json *from, struct arena *arena)
+{
+	struct json *out = json_object(arena);
+
+	JSON_EACH(member, from)
+		json_set_span(arena, out, member->key, member->value);
+	json_set_string(arena, out, "kind", watch->kind);
+	json_set(arena, out, "apiVersion", json_stringf(arena, "%s%sv1", watch->group, *watch->group ? "/" : ""));
+	return out;
+}
+
 static void on_event(void *data, enum watch_event event, const struct json *from)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -316,13 +328,8 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	object->list = watch->list;
 	if (!watch->metadata) {
 		/* items of a list carry neither */
-		if (!json_get_text(from, "kind")) {
-			struct json *copy = json_copy(arena, from);
-
-			json_set_string(arena, copy, "kind", watch->kind);
-			json_set(arena, copy, "apiVersion", json_stringf(arena, "%s%sv1", watch->group, *watch->group ? "/" : ""));
-			from = copy;
-		}
+		if (!json_get_text(from, "kind"))
+			from = with_kind(watch, from, arena);
 		take(live, from, watch->group, watch->kind, false);
 		return;
 	}

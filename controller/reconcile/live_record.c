@@ -4,6 +4,7 @@
 #include "api/tracking.h"
 #include "base/encode.h"
 #include "base/name.h"
+#include "base/pool.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
 #include "diff/posture.h"
@@ -16,16 +17,24 @@ const struct live_more *live_more(const struct live_object *object)
 	return object->more ? object->more : &nothing_more;
 }
 
+static void drop_text(char *text)
+{
+	if (text)
+		pool_free(text, strlen(text) + 1);
+}
+
 static void set_text(char **slot, const char *text)
 {
-	free(*slot);
-	*slot = text && *text ? mem_strdup(text) : NULL;
+	char *former = *slot;
+
+	*slot = text && *text ? strcpy(pool_alloc(strlen(text) + 1), text) : NULL;
+	drop_text(former);
 }
 
 static struct live_more *more_of(struct live_object *object)
 {
 	if (!object->more)
-		object->more = mem_alloc(sizeof(*object->more));
+		object->more = pool_alloc(sizeof(*object->more));
 	return object->more;
 }
 
@@ -41,12 +50,12 @@ static void drop_more(struct live_object *object)
 
 	if (!more)
 		return;
-	free(more->uid);
+	drop_text(more->uid);
 	name_drop(more->health_message);
-	free(more->posture);
-	free(more->extras_text);
-	free(more->drifted);
-	free(more);
+	drop_text(more->posture);
+	drop_text(more->extras_text);
+	drop_text(more->drifted);
+	pool_free(more, sizeof(*more));
 }
 
 /* Of most objects nothing is left. */
@@ -59,7 +68,7 @@ static void trim_more(struct live_object *object)
 struct live_object *record_new(const char *key)
 {
 	size_t size = strlen(key) + 1;
-	struct live_object *object = mem_alloc(sizeof(*object) + size);
+	struct live_object *object = pool_alloc(sizeof(*object) + size);
 
 	memcpy(object->key, key, size);
 	return object;
@@ -81,7 +90,7 @@ void record_free(struct live_object *object)
 	if (!object)
 		return;
 	record_clear(object);
-	free(object);
+	pool_free(object, sizeof(*object) + strlen(object->key) + 1);
 }
 
 /* --- uids ---------------------------------------------------------------------------------------------------------- */

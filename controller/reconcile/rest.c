@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/name.h"
 #include "base/pack.h"
+#include "base/pool.h"
 #include "io/loop.h"
 #include "reconcile/held.h"
 #include "reconcile/report.h"
@@ -92,11 +93,19 @@ static struct packed *shrink(struct rest *rest, struct span plain)
 	stream->next_out = (Bytef *)room;
 	stream->avail_out = (uInt)most;
 	ASSERT(deflate(stream, Z_FINISH) == Z_STREAM_END);
-	packed = mem_realloc(NULL, sizeof(*packed) + stream->total_out);
+	packed = pool_alloc(sizeof(*packed) + stream->total_out);
 	packed->plain = (uint32_t)plain.length;
 	packed->length = (uint32_t)stream->total_out;
 	memcpy(packed->bytes, room, packed->length);
 	return packed;
+}
+
+static void drop_packed(struct app *app)
+{
+	struct packed *packed = TAKE(app->packed);
+
+	if (packed)
+		pool_free(packed, sizeof(*packed) + packed->length);
 }
 
 /* Borrowed until the next call. */
@@ -172,8 +181,7 @@ static void unpack_open(struct app *app, struct app_open *open)
 	if (unpack_bool(&in))
 		open->report = report_unpack(&in);
 	ASSERT(!unpack_end(&in, "an Application at rest", NULL));
-	free(app->packed);
-	app->packed = NULL;
+	drop_packed(app);
 }
 
 struct app_open *rest_open(struct app *app)
@@ -280,7 +288,7 @@ void rest_forget(struct app *app)
 		}
 	close_inventory(app);
 	held_free(app->held);
-	free(app->packed);
+	drop_packed(app);
 	if (!app->open)
 		return;
 	arena_free(app->open->arena);

@@ -16,7 +16,7 @@ static struct inventory sample(struct inventory_item *items, struct pin *pins)
 {
 	items[0] = (struct inventory_item){ "apps", "v1", "Deployment", "shop", "web", UID, digest_for("a"), digest_for("b"), digest_for("c"), -3, false };
 	items[1] = (struct inventory_item){ "", "v1", "Namespace", "", "deadbeef", "", digest_for("d"), { { 0 } }, { { 0 } }, 2000000000, true };
-	items[2] = (struct inventory_item){ "", "v1", "Service", "shop", "web", "0B5D0A3E-6a3c-4c39-9d2e-2f1c7f3a9b10", digest_for("e"), { { 0 } },
+	items[2] = (struct inventory_item){ "", "v1\n", "Service", "shop", "web", "0B5D0A3E-6a3c-4c39-9d2e-2f1c7f3a9b10", digest_for("e"), { { 0 } },
 					    digest_for("f"), -2147483647 - 1, false };
 	pins[0] = (struct pin){ "registry.example/shop/web:1", digest_for("image") };
 	pins[1] = (struct pin){ "odd \"name\"", digest_for("other") };
