@@ -37,6 +37,13 @@ const char *name_take(const char *text)
 	return name->text;
 }
 
+const char *name_find(const char *text)
+{
+	const struct name *name = keyset_get(&names, span_of(text));
+
+	return name ? name->text : NULL;
+}
+
 void name_drop(const char *text)
 {
 	struct name *name;

@@ -10,6 +10,8 @@
 
 /* The one copy of the text, NUL-terminated; NULL gives NULL. */
 const char *name_take(const char *text);
+/* If somebody holds it, not taken; else NULL. */
+const char *name_find(const char *text);
 /* Gives it back; with its last holder it goes. NULL is fine. */
 void name_drop(const char *name);
 /* Puts another text into a slot that holds a name or NULL. */

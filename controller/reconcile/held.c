@@ -301,10 +301,22 @@ static bool is_text(struct span bytes, enum coding coding, const char *text)
 	return !strcmp(decoded(bytes, coding, arena), text);
 }
 
+static bool has_name(const struct held *held, const char *name)
+{
+	for (uint32_t i = 0; i < held->name_count; i++)
+		if (held->names[i] == name)
+			return true;
+	return false;
+}
+
 bool held_has(const struct held *held, const struct inventory_item *item)
 {
+	const char *wanted = name_find(item->namespace);
 	struct reading from = reading_of(held);
 
+	/* asked of all Applications, of which most have nothing in that namespace */
+	if (!wanted || !has_name(held, wanted))
+		return false;
 	for (uint64_t left = take_number(&from); left; left--) {
 		struct inventory_item skipped = { 0 };
 		enum coding name_coding, uid_coding;
@@ -314,7 +326,7 @@ bool held_has(const struct held *held, const struct inventory_item *item)
 		struct span uid = take_coded(&from, &uid_coding);
 
 		take_rest(&from, &skipped);
-		if (span_is(gvk.kind, item->kind) && span_is(gvk.group, item->group) && !strcmp(namespace, item->namespace) &&
+		if (span_is(gvk.kind, item->kind) && span_is(gvk.group, item->group) && namespace == wanted &&
 		    is_text(name, name_coding, item->name))
 			return is_text(uid, uid_coding, item->uid);
 	}

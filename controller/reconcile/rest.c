@@ -21,7 +21,7 @@
 #define WINDOW_BITS 13
 
 struct packed {
-	uint32_t plain, length;
+	uint32_t plain, length;      /* the same: not deflated */
 	unsigned char bytes[];
 };
 
@@ -40,35 +40,38 @@ struct rest {
  * is most common stands last, where zlib finds it cheapest.
  */
 static const char dictionary[] =
-	"\"include\":\"\",\"exclude\":\"\",\"recurse\":true},\"ignoreDifferences\":[{\"group\":\"\",\"kind\":\"\",\"jsonPointers\":[\"/"
-	"spec/\"retry\":{\"limit\":5,\"backoff\":{\"duration\":\"5s\",\"factor\":2,\"maxDuration\":\"3m0s\"}},\"syncOptions\":[\"Create"
-	"Namespace=true\"kubectl.kubernetes.io/last-applied-configuration\":\"countersign.dev/refresh\":\"normal\",\"labels\":{\"app.ku"
-	"bernetes.io/\"finalizers\":[\"resources-finalizer.countersign.dev\"],\"observedGeneration\":1,\"lastTransitionTime\":\"\"type"
-	"\":\"Verified\",\"status\":\"Unknown\",\"type\":\"Healthy\",\"status\":\"True\",\"type\":\"Ready\",\"reason\":\"OutOfSync\",\""
-	"message\":\"\"extras\":[],\"images\":[\"@sha256:\"summary\":{\"objects\":\"health\":{\"status\":\"Missing\",\"conditions\":[{N"
-	"otEvaluated not looked at yet VerificationFailed OutOfSync objects differ from revision Degraded PolicyWarning \"group\":\"rba"
-	"c.authorization.k8s.io\",\"version\":\"v1\",\"kind\":\"RoleBinding\",\"group\":\"batch\",\"kind\":\"CronJob\",\"kind\":\"Confi"
-	"gMap\",\"kind\":\"StatefulSet\",\"kind\":\"Secret\",\"kind\":\"Namespace\",\"apiVersion\":\"countersign.dev/v1alpha1\",\"kind"
-	"\":\"Application\",{\"spec\":{\"destination\":{\"namespace\":\"default\",\"server\":\"https://kubernetes.default.svc\"},\"proj"
-	"ect\":\"default\",\"source\":{\"path\":\"apps/\",\"repoURL\":\"https://github.com/.git\",\"targetRevision\":\"main\"},\"syncPo"
-	"licy\":{\"automated\":{\"prune\":true,\"selfHeal\":true}}},\"metadata\":{\"creationTimestamp\":\"2026-1-T:Z\",\"generation\":1"
-	",\"name\":\"app-\",\"namespace\":\"countersign-system\",\"resourceVersion\":\"\",\"uid\":\"no images\0Verified\0001 images are"
-	" signed by whom policy says\0002026-1Synced\0the cluster is as revision  says\0002026-1Progressing\0Deployment /: waiting for "
-	"the Deployment controller to see it\0Healthy is False: Deployment \0Healthy\0004 objects are healthy\0002026-1Ready\0synced, h"
-	"ealthy and verified\0002026-1{\"operation\":{\"initiatedBy\":{\"automated\":true}},\"phase\":\"Succeeded\",\"message\":\"succe"
-	"ssfully synced\",\"startedAt\":\"2026-\",\"finishedAt\":\"2026-\",\"retryCount\":0,\"syncResult\":{\"revision\":\"\",\"resourc"
-	"es\":[{\"group\":\"\",\"version\":\"v1\",\"kind\":\"ServiceAccount\",\"namespace\":\"\",\"name\":\"\",\"status\":\"Synced\",\""
-	"message\":\"does not exist yet\"},{\"group\":\"\",\"version\":\"v1\",\"kind\":\"Service\",\"namespace\":\"\",\"name\":\"\",\"s"
-	"tatus\":\"Synced\",\"message\":\"does not exist yet\"},{\"group\":\"apps\",\"version\":\"v1\",\"kind\":\"Deployment\",\"namesp"
-	"ace\":\"\",\"name\":\"\",\"status\":\"Synced\",\"message\":\"differs from what Git declares\"},{\"group\":\"networking.k8s.io"
-	"\",\"version\":\"v1\",\"kind\":\"Ingress\",\"namespace\":\"\",\"name\":\"\",\"status\":\"Synced\",\"message\":\"\"}]}}{\"finis"
-	"hedAt\":\"2026-\",\"message\":\"successfully synced\",\"operation\":{\"initiatedBy\":{\"automated\":true}},\"phase\":\"Succeed"
-	"ed\",\"retryCount\":0,\"startedAt\":\"2026-\",\"syncResult\":{\"resources\":[{\"group\":\"\",\"kind\":\"ServiceAccount\",\"mes"
-	"sage\":\"does not exist yet\",\"name\":\"\",\"namespace\":\"\",\"status\":\"Synced\",\"version\":\"v1\"},{\"group\":\"\",\"kin"
-	"d\":\"Service\",\"message\":\"does not exist yet\",\"name\":\"\",\"namespace\":\"\",\"status\":\"Synced\",\"version\":\"v1\"},"
-	"{\"group\":\"apps\",\"kind\":\"Deployment\",\"message\":\"does not exist yet\",\"name\":\"\",\"namespace\":\"\",\"status\":\"S"
-	"ynced\",\"version\":\"v1\"},{\"group\":\"networking.k8s.io\",\"kind\":\"Ingress\",\"message\":\"does not exist yet\",\"name\":"
-	"\"\",\"namespace\":\"\",\"status\":\"Synced\",\"version\":\"v1\"}],\"revision\":\"";
+	"\"include\":\"\",\"exclude\":\"\",\"recurse\":true},\"ignoreDifferences\":[{\"group\":\"\",\"kind\":\"\","
+	"\"jsonPointers\":[\"/spec/\"retry\":{\"limit\":5,\"backoff\":{\"duration\":\"5s\",\"factor\":2,\"maxDuration\":\"3m0s\"}}"
+	",\"syncOptions\":[\"CreateNamespace=true\"kubectl.kubernetes.io/last-applied-configuration\":\"countersign.dev/refresh\":\"normal\","
+	"\"labels\":{\"app.kubernetes.io/\"finalizers\":[\"resources-finalizer.countersign.dev\"],"
+	"\"observedGeneration\":1,\"lastTransitionTime\":\"\"type\":\"Verified\",\"status\":\"Unknown\",\"type\":\"Healthy\","
+	"\"status\":\"True\",\"type\":\"Ready\",\"reason\":\"OutOfSync\",\"message\":\"\"extras\":[],"
+	"\"images\":[\"@sha256:\"summary\":{\"objects\":\"health\":{\"status\":\"Missing\","
+	"\"conditions\":[{NotEvaluated not looked at yet VerificationFailed OutOfSync objects differ from revision Degraded "
+	"PolicyWarning \"group\":\"rbac.authorization.k8s.io\",\"version\":\"v1\",\"kind\":\"RoleBinding\",\"group\":\"batch\","
+	"\"kind\":\"CronJob\",\"kind\":\"ConfigMap\",\"kind\":\"StatefulSet\",\"kind\":\"Secret\",\"kind\":\"Namespace\","
+	"\"apiVersion\":\"countersign.dev/v1alpha1\",\"kind\":\"Application\",{\"spec\":{\"destination\":{\"namespace\":\"default\","
+	"\"server\":\"https://kubernetes.default.svc\"},\"project\":\"default\",\"source\":{\"path\":\"apps/\","
+	"\"repoURL\":\"https://github.com/.git\",\"targetRevision\":\"main\"},\"syncPolicy\":{\"automated\":{\""
+	"prune\":true,\"selfHeal\":true}}},\"metadata\":{\"creationTimestamp\":\"2026-1-T:Z\",\"generation\":1,\"name\":\"app-\","
+	"\"namespace\":\"countersign-system\",\"resourceVersion\":\"\",\"uid\":\"no images\0Verified\0"
+	"1 images are signed by whom policy says\0002026-1Synced\0the cluster is as revision  says\0002026-1Progressing\0"
+	"Deployment /: waiting for the Deployment controller to see it\0Healthy is False: Deployment \0Healthy\0004 objects are healthy\0"
+	"2026-1Ready\0synced, healthy and verified\0002026-1{\"operation\":{\"initiatedBy\":{\"automated\":true}},\"phase\":\"Succeeded\","
+	"\"message\":\"successfully synced\",\"startedAt\":\"2026-\",\"finishedAt\":\"2026-\",\"retryCount\":0,\"syncResult\":{\""
+	"revision\":\"\",\"resources\":[{\"group\":\"\",\"version\":\"v1\",\"kind\":\"ServiceAccount\",\"namespace\":\"\",\"name\":\"\","
+	"\"status\":\"Synced\",\"message\":\"does not exist yet\"},{\"group\":\"\",\"version\":\"v1\",\"kind\":\"Service\","
+	"\"namespace\":\"\",\"name\":\"\",\"status\":\"Synced\",\"message\":\"does not exist yet\"},{\"group\":\"apps\","
+	"\"version\":\"v1\",\"kind\":\"Deployment\",\"namespace\":\"\",\"name\":\"\",\"status\":\"Synced\","
+	"\"message\":\"differs from what Git declares\"},{\"group\":\"networking.k8s.io\",\"version\":\"v1\",\"kind\":\"Ingress\","
+	"\"namespace\":\"\",\"name\":\"\",\"status\":\"Synced\",\"message\":\"\"}]}}{\"finishedAt\":\"2026-\","
+	"\"message\":\"successfully synced\",\"operation\":{\"initiatedBy\":{\"automated\":true}},\"phase\":\"Succeeded\","
+	"\"retryCount\":0,\"startedAt\":\"2026-\",\"syncResult\":{\"resources\":[{\"group\":\"\",\"kind\":\"ServiceAccount\","
+	"\"message\":\"does not exist yet\",\"name\":\"\",\"namespace\":\"\",\"status\":\"Synced\",\"version\":\"v1\"},{\"group\":\"\","
+	"\"kind\":\"Service\",\"message\":\"does not exist yet\",\"name\":\"\",\"namespace\":\"\",\"status\":\"Synced\","
+	"\"version\":\"v1\"},{\"group\":\"apps\",\"kind\":\"Deployment\",\"message\":\"does not exist yet\",\"name\":\"\","
+	"\"namespace\":\"\",\"status\":\"Synced\",\"version\":\"v1\"},{\"group\":\"networking.k8s.io\",\"kind\":\"Ingress\","
+	"\"message\":\"does not exist yet\",\"name\":\"\",\"namespace\":\"\",\"status\":\"Synced\",\"version\":\"v1\"}],\"revision\":\"";
 
 static Bytef *words(void)
 {
@@ -77,27 +80,35 @@ static Bytef *words(void)
 
 /* --- packing ------------------------------------------------------------------------------------------------------- */
 
+static struct packed *packed_new(struct span plain, const void *bytes, size_t length)
+{
+	struct packed *packed = pool_alloc(sizeof(*packed) + length);
+
+	packed->plain = (uint32_t)plain.length;
+	packed->length = (uint32_t)length;
+	memcpy(packed->bytes, bytes, length);
+	return packed;
+}
+
 static struct packed *shrink(struct rest *rest, struct span plain)
 {
 	z_stream *stream = &rest->deflate;
 	size_t most = deflateBound(stream, plain.length);
-	struct packed *packed;
 	char *room;
 
 	str_reset(&rest->deflated);
 	room = str_reserve(&rest->deflated, most);
-	ASSERT(room && plain.length <= UINT32_MAX);
+	ASSERT(room);
 	ASSERT(deflateReset(stream) == Z_OK && deflateSetDictionary(stream, words(), sizeof(dictionary) - 1) == Z_OK);
 	stream->next_in = (Bytef *)(uintptr_t)plain.data;
 	stream->avail_in = (uInt)plain.length;
 	stream->next_out = (Bytef *)room;
 	stream->avail_out = (uInt)most;
 	ASSERT(deflate(stream, Z_FINISH) == Z_STREAM_END);
-	packed = pool_alloc(sizeof(*packed) + stream->total_out);
-	packed->plain = (uint32_t)plain.length;
-	packed->length = (uint32_t)stream->total_out;
-	memcpy(packed->bytes, room, packed->length);
-	return packed;
+	/* what says the length of the other kind must be shorter */
+	if (stream->total_out >= plain.length)
+		return packed_new(plain, plain.data, plain.length);
+	return packed_new(plain, room, stream->total_out);
 }
 
 static void drop_packed(struct app *app)
@@ -114,6 +125,8 @@ static struct span grown(struct rest *rest, const struct packed *packed)
 	z_stream *stream = &rest->inflate;
 	char *room;
 
+	if (packed->length == packed->plain)
+		return span_make(packed->bytes, packed->plain);
 	str_reset(&rest->plain);
 	room = str_reserve(&rest->plain, packed->plain);
 	ASSERT(room);
@@ -151,8 +164,9 @@ static void pack_open(struct app *app)
 	pack_u8(&plain, report != NULL);
 	if (report)
 		report_pack(report, &plain);
-	ASSERT(!plain.overflow && !object.overflow);
-	app->packed = shrink(app->core->rest, str_span(&plain));
+	ASSERT(!plain.overflow && !object.overflow && plain.length <= UINT32_MAX);
+	/* without a report its first run is still to come, and soon: that is not worth the work */
+	app->packed = report ? shrink(app->core->rest, str_span(&plain)) : packed_new(str_span(&plain), plain.data, plain.length);
 	take_brief(app);
 	arena_free(open->arena);
 	report_free(open->report);
