@@ -160,6 +160,7 @@ void app_update(struct app *app, const struct json *object)
 	app->present = true;
 	if (!news)
 		return;
+	app->from_start = !app->core->objects || !objects_ready(app->core->objects);
 	app->force = true;
 	if (spec.refresh == REFRESH_HARD)
 		app->hard = true;

@@ -139,7 +139,9 @@ static void tell(struct interest *interest)
 	interest->app->news = true;
 	if (interest->app->run)
 		run_wake(interest->app->run);
-	app_enqueue(interest->app, 0);
+	/* one that waits for just this needs no other behind it */
+	if (!interest->app->run || !interest->app->run->resolving)
+		app_enqueue(interest->app, 0);
 }
 
 void interests_tell_waiting(struct interests *interests)

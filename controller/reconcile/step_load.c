@@ -37,6 +37,9 @@ static void take_up(struct run *run)
 	struct app *app = run->app;
 
 	run->refreshed = app->force || run->spec.refresh != REFRESH_NONE || run->spec.operation;
+	/* at a start whatever the repository says from then on is new to us: not one question an Application */
+	run->fresh = run->refreshed && (!app->from_start || run->spec.refresh != REFRESH_NONE || run->spec.operation);
+	app->from_start = false;
 	run->hard = app->hard || run->spec.refresh == REFRESH_HARD;
 	run->dirty = app->dirty;
 	if (app->exempt_until_ns && clock_wall_ns() >= app->exempt_until_ns) {

@@ -228,5 +228,6 @@ enum step_result step_read(struct run *run)
 	for (size_t i = 0; i < run->desired_count && !waiting && run->reading < READS_MAX; i++)
 		if (needs_reading(run, &run->desired[i]))
 			read_object(run, &run->desired[i]);
+	run->unlisted = waiting;
 	return waiting || run->reading ? STEP_WAIT : STEP_NEXT;
 }

@@ -39,10 +39,13 @@ enum step_result step_resolve(struct run *run)
 
 	if (run->goal == GOAL_DELETE)
 		return STEP_NEXT;
-	if (!run->resolve_since_ms && (run->refreshed || run->manual))
+	if (!run->resolve_since_ms && (run->fresh || run->manual))
 		run->resolve_since_ms = clock_mono_ms();
+	run->resolving = false;
 	switch (repos_resolve(run->core->repos, app, run->spec.repo_url, target, run->resolve_since_ms, commit, &err)) {
 	case REPO_WAITING:
+		/* after a sync of another revision the Application has to turn to its own again: a run of its own */
+		run->resolving = !run->operation_revision;
 		return STEP_WAIT;
 	case REPO_FAILED:
 		if (heal_instead(run) == STEP_NEXT)
