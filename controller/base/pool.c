@@ -10,8 +10,12 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-#if defined(__has_feature) && !defined(FROM_HEAP)
-#define FROM_HEAP __has_feature(address_sanitizer)
+/* gcc has a macro for its sanitizer, clang asks for a feature */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if !defined(FROM_HEAP) && (defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer))
+#define FROM_HEAP 1
 #endif
 #ifndef FROM_HEAP
 #define FROM_HEAP 0
