@@ -5,35 +5,38 @@
 
 #include "base/encode.h"
 
+/* As SPAN, but for tables. */
+#define NAME(literal) { (literal), sizeof(literal) - 1 }
 #define ACCOUNT_PREFIX "system:serviceaccount:"
 
-static const char *const kind_names[] = {
-	[AUDIT_LOG_START] = "log.start",       [AUDIT_LOG_STOP] = "log.stop",       [AUDIT_TERM_START] = "term.start",
-	[AUDIT_TERM_END] = "term.end",         [AUDIT_SYNC_INTENT] = "sync.intent", [AUDIT_SYNC_RESULT] = "sync.result",
-	[AUDIT_SYNC_DENIED] = "sync.denied",   [AUDIT_DRIFT] = "drift",             [AUDIT_CONFIG_CHANGE] = "config.change",
-	[AUDIT_LOG_LOST] = "log.lost",         [AUDIT_CLUSTER_RESTORED] = "cluster.restored",
+static const struct span kind_names[] = {
+	[AUDIT_LOG_START] = NAME("log.start"),       [AUDIT_LOG_STOP] = NAME("log.stop"),       [AUDIT_TERM_START] = NAME("term.start"),
+	[AUDIT_TERM_END] = NAME("term.end"),         [AUDIT_SYNC_INTENT] = NAME("sync.intent"), [AUDIT_SYNC_RESULT] = NAME("sync.result"),
+	[AUDIT_SYNC_DENIED] = NAME("sync.denied"),   [AUDIT_DRIFT] = NAME("drift"),             [AUDIT_CONFIG_CHANGE] = NAME("config.change"),
+	[AUDIT_LOG_LOST] = NAME("log.lost"),         [AUDIT_CLUSTER_RESTORED] = NAME("cluster.restored"),
 };
 
-static const char *const outcome_names[] = {
-	[AUDIT_UNKNOWN] = "unknown", [AUDIT_ALLOW] = "allow", [AUDIT_DENY] = "deny", [AUDIT_OK] = "ok", [AUDIT_FAIL] = "fail",
+static const struct span outcome_names[] = {
+	[AUDIT_UNKNOWN] = NAME("unknown"), [AUDIT_ALLOW] = NAME("allow"), [AUDIT_DENY] = NAME("deny"),
+	[AUDIT_OK] = NAME("ok"),           [AUDIT_FAIL] = NAME("fail"),
 };
 
 const char *audit_kind_name(enum audit_kind kind)
 {
 	ASSERT((size_t)kind < COUNT_OF(kind_names));
-	return kind_names[kind];
+	return kind_names[kind].data;
 }
 
 const char *audit_outcome_name(enum audit_outcome outcome)
 {
 	ASSERT((size_t)outcome < COUNT_OF(outcome_names));
-	return outcome_names[outcome];
+	return outcome_names[outcome].data;
 }
 
-static bool find_name(const char *const *names, size_t count, struct span name, unsigned *out)
+static bool find_name(const struct span *names, size_t count, struct span name, unsigned *out)
 {
 	for (size_t i = 0; i < count; i++)
-		if (name.length && name.data[0] == names[i][0] && span_is(name, names[i])) {
+		if (name.length == names[i].length && !memcmp(name.data, names[i].data, name.length)) {
 			*out = (unsigned)i;
 			return true;
 		}

@@ -7,121 +7,163 @@
 #include "api/audit.h"
 #include "base/encode.h"
 #include "base/json_plain.h"
+#include "base/sixteen.h"
 
 /* The envelope's members, in the order of their bits. */
 enum { HAS_V = 1, HAS_ID = 2, HAS_SEQ = 4, HAS_T = 8, HAS_BOOT = 16, HAS_KIND = 32, HAS_OUTCOME = 64, HAS_VER = 128, HAS_ALL = 255 };
 
+/* What audit_clean lets through is one level less deep than this. */
+#define DEPTH_MAX (AUDIT_DEPTH + 1)
+
 struct scan {
-	const char *start, *at, *end;
+	const char *start, *end;
+	const char *block;      /* of up to 64 bytes, in which `marks` says what is not plain; past its end all bits are set */
+	uint64_t marks;
+	const char *wrong;      /* where it is not canonical */
 	struct audit_envelope *out;
-	unsigned has;
 	struct error *err;
+	const char *escape;     /* the last one that was seen */
+	unsigned has;
 	bool high;              /* a byte over 0x7f was seen: the encoding is to be checked */
-	bool escaped;           /* the last string has an escape */
 };
 
-static int bad(struct scan *scan, const char *what)
+/*
+ * What scans takes the place where something begins and returns the place behind it, or NULL when it is not canonical. The place
+ * goes from hand to hand, not through `struct scan`, so that it stays in a register.
+ *
+ * It is never the end, so that the byte there may be looked at: the last byte of the line is a '}', seen to before, which nothing
+ * but an object ends with, and none but the outermost may end there (scan_inner).
+ */
+static __attribute__((cold, noinline)) void tell(struct scan *scan, const char *at, const char *what)
 {
-	return error_set(scan->err, ERROR_INVALID, "BadRecord", "byte %zu: %s", (size_t)(scan->at - scan->start), what);
+	scan->wrong = at;
+	error_set(scan->err, ERROR_INVALID, "BadRecord", "byte %zu: %s", (size_t)(at - scan->start), what);
 }
 
-static int expect(struct scan *scan, char c, const char *what)
+static inline const char *bad(struct scan *scan, const char *at, const char *what)
 {
-	if (scan->at >= scan->end || *scan->at != c)
-		return bad(scan, what);
-	scan->at++;
-	return 0;
+	tell(scan, at, what);
+	return NULL;
 }
 
 /* RFC 8259 section 7 as json_write does it: short forms where there are any, \u00xx in lower case for the other controls. */
-static int scan_escape(struct scan *scan)
+static const char *scan_escape(struct scan *scan, const char *at)
 {
 	static const char hex[] = "0123456789abcdef";
-	char c = scan->at + 1 < scan->end ? scan->at[1] : '\0';
+	char c = at + 1 < scan->end ? at[1] : '\0';
 	const char *digit;
 	unsigned value;
 
-	if (c && strchr("\"\\bfnrt", c)) {
-		scan->at += 2;
-		return 0;
-	}
-	if (c != 'u' || scan->end - scan->at < 6 || memcmp(scan->at, "\\u00", 4) != 0 || (scan->at[4] != '0' && scan->at[4] != '1'))
-		return bad(scan, "an escape that canonical JSON does not have");
-	digit = scan->at[5] ? strchr(hex, scan->at[5]) : NULL;
+	if (c && strchr("\"\\bfnrt", c))
+		return at + 2;
+	if (c != 'u' || scan->end - at < 6 || memcmp(at, "\\u00", 4) != 0 || (at[4] != '0' && at[4] != '1'))
+		return bad(scan, at, "an escape that canonical JSON does not have");
+	digit = at[5] ? strchr(hex, at[5]) : NULL;
 	if (!digit)
-		return bad(scan, "an escape that canonical JSON does not have");
-	value = (unsigned)(scan->at[4] - '0') * 16 + (unsigned)(digit - hex);
+		return bad(scan, at, "an escape that canonical JSON does not have");
+	value = (unsigned)(at[4] - '0') * 16 + (unsigned)(digit - hex);
 	if (value == 8 || value == 9 || value == 10 || value == 12 || value == 13)
-		return bad(scan, "a character that has a shorter escape");
-	scan->at += 6;
-	return 0;
+		return bad(scan, at, "a character that has a shorter escape");
+	return at + 6;
+}
+
+/* Looks at the block that begins at `at`, before the end. Past the end, all is marked. */
+static void look_at(struct scan *scan, const char *at)
+{
+	size_t left = (size_t)(scan->end - at);
+
+	scan->block = at;
+	scan->marks = ~0ull;
+	if (left >= 64)
+		scan->marks = json_marks64(at);
+	else if (scan->end - scan->start >= 64)
+		scan->marks = json_marks64(scan->end - 64) >> (64 - left) | ~0ull << left;
+	else
+		for (size_t i = 0; i < left; i++)
+			scan->marks ^= (uint64_t)json_is_plain(at[i]) << i;
+}
+
+/* The same from behind the block on. */
+static __attribute__((noinline)) const char *find_farther(struct scan *scan, const char *at)
+{
+	for (; at < scan->end; at += 64) {
+		look_at(scan, at);
+		if (scan->marks)
+			return at + __builtin_ctzll(scan->marks);
+	}
+	return scan->end;
+}
+
+/* The first byte from `at` on that is not plain; the end when there is none. */
+static inline const char *find_mark(struct scan *scan, const char *at)
+{
+	size_t offset = (size_t)(at - scan->block);
+	uint64_t marks = offset < 64 ? scan->marks >> offset : 0;
+
+	return marks ? at + __builtin_ctzll(marks) : find_farther(scan, offset < 64 ? scan->block + 64 : at);
+}
+
+/* The closing quote of a string with bytes that are not plain, from the first of them on. */
+static __attribute__((noinline)) const char *find_quote(struct scan *scan, const char *at)
+{
+	for (;; at = find_mark(scan, at)) {
+		if (at >= scan->end)
+			return bad(scan, at, "the string does not end");
+		if (*at == '"')
+			return at;
+		if ((uint8_t)*at < 0x20)
+			return bad(scan, at, "a control character that is not escaped");
+		if (*at == '\\')
+			scan->escape = at;
+		else
+			scan->high = true;
+		at = *at == '\\' ? scan_escape(scan, at) : at + 1;
+		if (!at)
+			return NULL;
+	}
 }
 
 /* A string; *text is what stands between its quotes, escapes and all. */
-static int scan_string(struct scan *scan, struct span *text)
+static inline const char *scan_string(struct scan *scan, const char *at, struct span *text)
 {
-	const char *from;
+	const char *to;
 
-	if (expect(scan, '"', "a string was expected"))
-		return -1;
-	scan->escaped = false;
-	for (from = scan->at;;) {
-		uint8_t c;
-
-		scan->at = json_plain(scan->at, scan->end);
-		if (scan->at >= scan->end)
-			return bad(scan, "the string does not end");
-		c = (uint8_t)*scan->at;
-		if (c == '"') {
-			*text = span_make(from, (size_t)(scan->at - from));
-			scan->at++;
-			return 0;
-		}
-		if (c < 0x20)
-			return bad(scan, "a control character that is not escaped");
-		scan->high |= c > 0x7f;
-		scan->escaped |= c == '\\';
-		if (c != '\\')
-			scan->at++;
-		else if (scan_escape(scan))
-			return -1;
-	}
-}
-
-static bool is_digit(const struct scan *scan)
-{
-	return scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9';
+	if (*at != '"')
+		return bad(scan, at, "a string was expected");
+	to = find_mark(scan, at + 1);
+	if (to >= scan->end || *to != '"')
+		to = find_quote(scan, to);
+	if (!to)
+		return NULL;
+	*text = (struct span){ at + 1, (size_t)(to - (at + 1)) };
+	return to + 1;
 }
 
 /* An integer without sign, or with one: no leading zero, no fraction, no exponent. */
-static int scan_integer(struct scan *scan, uint64_t *value)
+static const char *scan_integer(struct scan *scan, const char *at, uint64_t *out)
 {
-	bool negative = scan->at < scan->end && *scan->at == '-';
-	const char *from;
+	bool negative = *at == '-';
+	const char *from = at + negative;
+	uint64_t value = 0;
 
-	scan->at += negative;
-	from = scan->at;
-	for (*value = 0; is_digit(scan); scan->at++)
-		if (__builtin_mul_overflow(*value, 10, value) ||
-		    __builtin_add_overflow(*value, (uint64_t)(*scan->at - '0'), value))
-			return bad(scan, "an integer beyond 64 bits");
-	if (scan->at == from || (*from == '0' && (scan->at > from + 1 || negative)))
-		return bad(scan, "not an integer as canonical JSON writes it");
-	if (scan->at < scan->end && (*scan->at == '.' || *scan->at == 'e' || *scan->at == 'E'))
-		return bad(scan, "a number that is no integer");
-	return 0;
+	for (at = from; *at >= '0' && *at <= '9'; at++)
+		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
+			return bad(scan, at, "an integer beyond 64 bits");
+	if (at == from || (*from == '0' && (at > from + 1 || negative)))
+		return bad(scan, at, "not an integer as canonical JSON writes it");
+	if (*at == '.' || *at == 'e' || *at == 'E')
+		return bad(scan, at, "a number that is no integer");
+	*out = value;
+	return at;
 }
 
-static int scan_value(struct scan *scan, unsigned depth);
-
-static int scan_word(struct scan *scan, const char *word)
+static const char *scan_word(struct scan *scan, const char *at, const char *word)
 {
 	size_t length = strlen(word);
 
-	if ((size_t)(scan->end - scan->at) < length || memcmp(scan->at, word, length) != 0)
-		return bad(scan, "not a JSON value");
-	scan->at += length;
-	return 0;
+	if ((size_t)(scan->end - at) < length || memcmp(at, word, length) != 0)
+		return bad(scan, at, "not a JSON value");
+	return at + length;
 }
 
 /* The next byte of a key with its escapes undone; -1 at its end. */
@@ -151,18 +193,12 @@ static int key_byte(struct span *key)
 	return c;
 }
 
-/* Keys stand in byte order; equal ones would be two members of one name. */
-static bool keys_rise(struct span before, struct span after, bool escaped)
+static __attribute__((noinline)) bool alike_keys_rise(struct span before, struct span after, bool escaped)
 {
 	int a, b;
 
-	if (!escaped && before.length && after.length && before.data[0] != after.data[0])
-		return (uint8_t)before.data[0] < (uint8_t)after.data[0];
-	if (!escaped) {
-		int order = memcmp(before.data, after.data, before.length < after.length ? before.length : after.length);
-
-		return order < 0 || (order == 0 && before.length < after.length);
-	}
+	if (!escaped)
+		return span_compare(before, after) < 0;
 	do {
 		a = key_byte(&before);
 		b = key_byte(&after);
@@ -170,90 +206,102 @@ static bool keys_rise(struct span before, struct span after, bool escaped)
 	return a < b;
 }
 
-typedef int on_member(struct scan *scan, struct span key, unsigned depth);
+/* Keys stand in byte order; equal ones would be two members of one name. */
+static inline bool keys_rise(struct span before, struct span after, bool escaped)
+{
+	/* behind an empty one stands its quote */
+	if (before.data[0] == after.data[0] || escaped || !before.length || !after.length)
+		return alike_keys_rise(before, after, escaped);
+	return (uint8_t)before.data[0] < (uint8_t)after.data[0];
+}
 
-static int scan_object(struct scan *scan, unsigned depth, on_member *member)
+typedef const char *scan_member(struct scan *scan, const char *at, struct span key, unsigned depth);
+
+/* Made anew for each kind of object, whose members are then scanned without a call through a pointer. */
+static inline __attribute__((always_inline)) const char *scan_members(struct scan *scan, const char *at, unsigned depth,
+								      scan_member *member)
 {
 	struct span key, before = SPAN0;
 	bool escaped = false;
 
-	scan->at++;
-	if (scan->at < scan->end && *scan->at == '}') {
-		scan->at++;
-		return 0;
-	}
-	for (;;) {
-		const char *key_at = scan->at;
+	if (*++at == '}')
+		return at + 1;
+	for (;; at++) {
+		const char *key_at = at;
 
-		if (scan_string(scan, &key))
-			return -1;
-		escaped |= scan->escaped;
-		if (before.data && !keys_rise(before, key, escaped)) {
-			scan->at = key_at;
-			return bad(scan, "keys that are not sorted, or one that stands twice");
-		}
+		at = scan_string(scan, at, &key);
+		if (!at)
+			return NULL;
+		escaped |= scan->escape >= key.data;
+		if (before.data && !keys_rise(before, key, escaped))
+			return bad(scan, key_at, "keys that are not sorted, or one that stands twice");
 		before = key;
-		if (expect(scan, ':', "':' was expected") || member(scan, key, depth))
-			return -1;
-		if (scan->at < scan->end && *scan->at == '}') {
-			scan->at++;
-			return 0;
-		}
-		if (expect(scan, ',', "',' or '}' was expected"))
-			return -1;
+		if (*at != ':')
+			return bad(scan, at, "':' was expected");
+		at = member(scan, at + 1, key, depth);
+		if (!at)
+			return NULL;
+		if (*at == '}')
+			return at + 1;
+		if (*at != ',')
+			return bad(scan, at, "',' or '}' was expected");
 	}
 }
 
-static int inner_member(struct scan *scan, struct span key, unsigned depth)
+static const char *scan_value(struct scan *scan, const char *at, unsigned depth);
+
+static inline const char *inner_member(struct scan *scan, const char *at, struct span key, unsigned depth)
 {
+	struct span text;
+
 	(void)key;
-	return scan_value(scan, depth);
+	/* most values are texts */
+	return *at == '"' && depth <= DEPTH_MAX ? scan_string(scan, at, &text) : scan_value(scan, at, depth);
 }
 
-static int scan_array(struct scan *scan, unsigned depth)
+/* Behind an object within another, of which the end is still to come. */
+static inline const char *scan_inner(struct scan *scan, const char *at)
 {
-	scan->at++;
-	if (scan->at < scan->end && *scan->at == ']') {
-		scan->at++;
-		return 0;
-	}
-	for (;;) {
-		if (scan_value(scan, depth))
-			return -1;
-		if (scan->at < scan->end && *scan->at == ']') {
-			scan->at++;
-			return 0;
-		}
-		if (expect(scan, ',', "',' or ']' was expected"))
-			return -1;
+	return at == scan->end ? bad(scan, at, "',' or '}' was expected") : at;
+}
+
+static const char *scan_array(struct scan *scan, const char *at, unsigned depth)
+{
+	if (*++at == ']')
+		return at + 1;
+	for (;; at++) {
+		at = scan_value(scan, at, depth);
+		if (!at)
+			return NULL;
+		if (*at == ']')
+			return at + 1;
+		if (*at != ',')
+			return bad(scan, at, "',' or ']' was expected");
 	}
 }
 
-static int scan_value(struct scan *scan, unsigned depth)
+static const char *scan_value(struct scan *scan, const char *at, unsigned depth)
 {
 	struct span text;
 	uint64_t number;
 
-	if (scan->at >= scan->end)
-		return bad(scan, "it is cut off");
-	/* what audit_clean lets through is one level less deep than this */
-	if (depth > AUDIT_DEPTH + 1)
-		return bad(scan, "nested too deeply");
-	switch (*scan->at) {
+	if (depth > DEPTH_MAX)
+		return bad(scan, at, "nested too deeply");
+	switch (*at) {
 	case '"':
-		return scan_string(scan, &text);
+		return scan_string(scan, at, &text);
 	case '{':
-		return scan_object(scan, depth + 1, inner_member);
+		return scan_inner(scan, scan_members(scan, at, depth + 1, inner_member));
 	case '[':
-		return scan_array(scan, depth + 1);
+		return scan_array(scan, at, depth + 1);
 	case 't':
-		return scan_word(scan, "true");
+		return scan_word(scan, at, "true");
 	case 'f':
-		return scan_word(scan, "false");
+		return scan_word(scan, at, "false");
 	case 'n':
-		return scan_word(scan, "null");
+		return scan_word(scan, at, "null");
 	default:
-		return scan_integer(scan, &number);
+		return scan_integer(scan, at, &number);
 	}
 }
 
@@ -267,71 +315,59 @@ static bool in_range(const char *two, int low, int high)
 /* "2026-01-02T03:04:05.123456789Z", the one form that the log writes. */
 static bool is_time(struct span t)
 {
-	static const char form[] = "0000-00-00T00:00:00.000000000Z";
+	static const char form[] = "0000-00-00T00:00:00.000000000Z", more[] = "\x9\x9\x9\x9\0\x9\x9\0\x9\x9\0\x9\x9\0\x9\x9\0\x9\x9\0"
+										"\x9\x9\x9\x9\x9\x9\x9\x9\x9";
+	const size_t second = sizeof(form) - 1 - 16;
 
-	if (t.length != sizeof(form) - 1)
+	if (t.length != sizeof(form) - 1 || !sixteen_within(t.data, form, more) ||
+	    !sixteen_within(t.data + second, form + second, more + second))
 		return false;
-	for (size_t i = 0; i < t.length; i++)
-		if (form[i] == '0' ? t.data[i] < '0' || t.data[i] > '9' : t.data[i] != form[i])
-			return false;
 	return in_range(t.data, 19, 99) && in_range(t.data + 5, 1, 12) && in_range(t.data + 8, 1, 31) &&
 	       in_range(t.data + 11, 0, 23) && in_range(t.data + 14, 0, 59) && in_range(t.data + 17, 0, 60);
-}
-
-/* The value of a hexadecimal digit in lower case; -1: it is none. */
-static int nibble(char c)
-{
-	/* without a branch, as what comes is as random as can be */
-	unsigned digit = (unsigned)(uint8_t)c - '0', letter = (unsigned)(uint8_t)c - 'a';
-	int value = digit < 10 ? (int)digit : -1;
-
-	return letter < 6 ? (int)letter + 10 : value;
 }
 
 /* RFC 9562 section 5.7: a UUID of version 7, in lower case. */
 static bool read_uuid7(struct span text, uint8_t out[16])
 {
-	/* where each of the 16 bytes stands in xxxxxxxx-xxxx-7xxx-xxxx-xxxxxxxxxxxx */
-	static const uint8_t places[16] = { 0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34 };
-	int bad = 0;
+	char digits[32];
 
 	if (text.length != 36 || text.data[8] != '-' || text.data[13] != '-' || text.data[18] != '-' || text.data[23] != '-')
 		return false;
-	for (unsigned i = 0; i < 16; i++) {
-		int high = nibble(text.data[places[i]]), low = nibble(text.data[places[i] + 1]);
-
-		bad |= high | low;
-		out[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
-	}
-	return bad >= 0 && (out[6] & 0xf0) == 0x70 && (out[8] & 0xc0) == 0x80;
+	memcpy(digits, text.data, 8);
+	memcpy(digits + 8, text.data + 9, 4);
+	memcpy(digits + 12, text.data + 14, 4);
+	memcpy(digits + 16, text.data + 19, 4);
+	memcpy(digits + 20, text.data + 24, 12);
+	return sixteen_hex(digits, out) && sixteen_hex(digits + 16, out + 8) && (out[6] & 0xf0) == 0x70 && (out[8] & 0xc0) == 0x80;
 }
 
+/* `length` is a multiple of 16. */
 static bool is_hex(struct span text, size_t length)
 {
-	int bad = 0;
+	uint8_t bytes[8];
 
 	if (text.length != length)
 		return false;
-	for (size_t i = 0; i < length; i++)
-		bad |= nibble(text.data[i]);
-	return bad >= 0;
+	for (size_t i = 0; i < length; i += 16)
+		if (!sixteen_hex(text.data + i, bytes))
+			return false;
+	return true;
 }
 
 /* body: {"fields":[...],"sha256":"...","size":N} */
-static int body_member(struct scan *scan, struct span key, unsigned depth)
+static inline const char *body_member(struct scan *scan, const char *at, struct span key, unsigned depth)
 {
 	if (!span_is(key, "sha256"))
-		return scan_value(scan, depth);
-	if (scan_string(scan, &scan->out->body))
-		return -1;
-	return is_hex(scan->out->body, 64) ? 0 : bad(scan, "a body's sha256 that is not 64 hex digits");
+		return scan_value(scan, at, depth);
+	at = scan_string(scan, at, &scan->out->body);
+	return !at || is_hex(scan->out->body, 64) ? at : bad(scan, at, "a body's sha256 that is not 64 hex digits");
 }
 
-static int number_member(struct scan *scan, uint64_t *out)
+static const char *number_member(struct scan *scan, const char *at, uint64_t *out)
 {
-	if (scan->at >= scan->end || *scan->at == '-')
-		return bad(scan, "an integer of 0 or more was expected");
-	return scan_integer(scan, out);
+	if (*at == '-')
+		return bad(scan, at, "an integer of 0 or more was expected");
+	return scan_integer(scan, at, out);
 }
 
 /* What is wrong with a text member of the envelope, or NULL. */
@@ -356,18 +392,16 @@ static const char *check_text(struct audit_envelope *out, unsigned bit, struct s
 	}
 }
 
-static int text_member(struct scan *scan, unsigned bit)
+static const char *text_member(struct scan *scan, const char *at, unsigned bit)
 {
-	const char *from = scan->at, *wrong;
+	const char *from = at, *wrong;
 	struct span text;
 
-	if (scan_string(scan, &text))
-		return -1;
+	at = scan_string(scan, at, &text);
+	if (!at)
+		return NULL;
 	wrong = check_text(scan->out, bit, text);
-	if (!wrong)
-		return 0;
-	scan->at = from;
-	return bad(scan, wrong);
+	return wrong ? bad(scan, from, wrong) : at;
 }
 
 static bool key_is(struct span key, const char *name, size_t length)
@@ -398,65 +432,67 @@ static unsigned envelope_bit(struct span key)
 	}
 }
 
-static int version_member(struct scan *scan)
+static const char *version_member(struct scan *scan, const char *at)
 {
 	uint64_t version;
 
-	if (number_member(scan, &version))
-		return -1;
-	return version == 1 ? 0 : bad(scan, "a version (v) that is not 1");
+	at = number_member(scan, at, &version);
+	return !at || version == 1 ? at : bad(scan, at, "a version (v) that is not 1");
 }
 
-static int outer_member(struct scan *scan, struct span key, unsigned depth)
+static inline const char *outer_member(struct scan *scan, const char *at, struct span key, unsigned depth)
 {
 	unsigned bit = envelope_bit(key);
 
 	scan->has |= bit;
 	if (bit == HAS_SEQ)
-		return number_member(scan, &scan->out->seq);
+		return number_member(scan, at, &scan->out->seq);
 	if (bit == HAS_V)
-		return version_member(scan);
+		return version_member(scan, at);
 	if (bit)
-		return text_member(scan, bit);
+		return text_member(scan, at, bit);
 	if (key_is(key, "intent", 6)) {
 		scan->out->has_intent = true;
-		return number_member(scan, &scan->out->intent);
+		return number_member(scan, at, &scan->out->intent);
 	}
-	if (key_is(key, "app", 3) && scan->at < scan->end && *scan->at == '"')
-		return scan_string(scan, &scan->out->app);
-	if (key_is(key, "body", 4) && scan->at < scan->end && *scan->at == '{')
-		return scan_object(scan, depth + 1, body_member);
-	return scan_value(scan, depth);
+	if (key_is(key, "app", 3) && *at == '"')
+		return scan_string(scan, at, &scan->out->app);
+	if (key_is(key, "body", 4) && *at == '{')
+		return scan_inner(scan, scan_members(scan, at, depth + 1, body_member));
+	return scan_value(scan, at, depth);
 }
 
-static int scan_record(struct scan *scan)
+static const char *scan_record(struct scan *scan)
 {
-	if (scan->at >= scan->end || *scan->at != '{')
-		return bad(scan, "not a JSON object");
-	if (scan_object(scan, 1, outer_member))
-		return -1;
-	if (scan->at != scan->end)
-		return bad(scan, "bytes behind the record");
-	if (scan->has != HAS_ALL) {
-		scan->at = scan->start;
-		return bad(scan, "not all of v, id, seq, t, boot, kind, outcome and ver are there");
-	}
-	if (!scan->high || utf8_valid(span_make(scan->start, (size_t)(scan->end - scan->start))))
-		return 0;
-	scan->at = scan->start;
-	return bad(scan, "it is not UTF-8");
+	const char *at = scan->start;
+
+	if (at == scan->end || *at != '{')
+		return bad(scan, at, "not a JSON object");
+	if (scan->end[-1] != '}')
+		return bad(scan, scan->end - 1, "the object does not end here");
+	look_at(scan, at);
+	at = scan_members(scan, at, 1, outer_member);
+	if (!at)
+		return NULL;
+	if (at != scan->end)
+		return bad(scan, at, "bytes behind the record");
+	if (scan->has != HAS_ALL)
+		return bad(scan, scan->start, "not all of v, id, seq, t, boot, kind, outcome and ver are there");
+	if (scan->high && !utf8_valid(span_make(scan->start, (size_t)(scan->end - scan->start))))
+		return bad(scan, scan->start, "it is not UTF-8");
+	return at;
 }
 
 int audit_envelope_read(struct span line, struct audit_envelope *out, size_t *at, struct error *err)
 {
 	struct audit_envelope envelope = { 0 };
-	struct scan scan = { .start = line.data, .at = line.data, .end = line.data + line.length, .out = &envelope, .err = err };
+	struct scan scan = { .start = line.data, .end = line.data + line.length, .out = &envelope, .err = err };
 
 	if (scan_record(&scan)) {
-		if (at)
-			*at = (size_t)(scan.at - scan.start);
-		return -1;
+		*out = envelope;
+		return 0;
 	}
-	*out = envelope;
-	return 0;
+	if (at)
+		*at = (size_t)(scan.wrong - scan.start);
+	return -1;
 }

@@ -189,41 +189,6 @@ int inventory_decode(struct span packed, struct arena *arena, struct inventory *
 	return 0;
 }
 
-static void copy_pins(struct arena *arena, const struct pins *from, struct pins *out)
-{
-	*out = (struct pins){ arena_strdup(arena, from->revision ? from->revision : ""), NULL, from->count };
-	out->pins = arena_calloc(arena, from->count, sizeof(struct pin));
-	for (size_t i = 0; i < from->count; i++)
-		out->pins[i] = (struct pin){ arena_strdup(arena, from->pins[i].reference), from->pins[i].digest };
-}
-
-void inventory_copy(struct arena *arena, const struct inventory *from, struct inventory *out)
-{
-	*out = *from;
-	out->app = arena_strdup(arena, from->app);
-	out->uid = arena_strdup(arena, from->uid);
-	out->project = arena_strdup(arena, from->project);
-	out->account = arena_strdup(arena, from->account);
-	out->revision = arena_strdup(arena, from->revision);
-	out->repo_url = arena_strdup(arena, from->repo_url);
-	out->path = arena_strdup(arena, from->path);
-	out->target_revision = arena_strdup(arena, from->target_revision);
-	copy_pins(arena, &from->applied, &out->applied);
-	copy_pins(arena, &from->pending, &out->pending);
-	out->items = arena_calloc(arena, from->count, sizeof(struct inventory_item));
-	for (size_t i = 0; i < from->count; i++) {
-		const struct inventory_item *item = &from->items[i];
-
-		out->items[i] = *item;
-		out->items[i].group = arena_strdup(arena, item->group);
-		out->items[i].version = arena_strdup(arena, item->version);
-		out->items[i].kind = arena_strdup(arena, item->kind);
-		out->items[i].namespace = arena_strdup(arena, item->namespace);
-		out->items[i].name = arena_strdup(arena, item->name);
-		out->items[i].uid = arena_strdup(arena, item->uid);
-	}
-}
-
 const struct digest *pins_find(const struct pins *pins, struct span reference)
 {
 	for (size_t i = 0; i < pins->count; i++)

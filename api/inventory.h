@@ -52,8 +52,6 @@ struct inventory {
 void inventory_encode(const struct inventory *inventory, struct arena *arena, struct str *out);
 /* ERROR_INVALID "BadInventory". Everything is copied into the arena. */
 int inventory_decode(struct span packed, struct arena *arena, struct inventory *out, struct error *err);
-/* A deep copy. */
-void inventory_copy(struct arena *arena, const struct inventory *from, struct inventory *out);
 
 /* The pin of a reference, or NULL. */
 const struct digest *pins_find(const struct pins *pins, struct span reference);

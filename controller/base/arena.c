@@ -38,23 +38,13 @@ static struct block *block_new(size_t size, struct block *older)
 	return block;
 }
 
-static struct arena *new_with(size_t limit, size_t first)
+struct arena *arena_new(size_t limit)
 {
 	struct arena *arena = mem_alloc(sizeof(*arena));
 
 	arena->limit = limit ? limit : ARENA_LIMIT_DEFAULT;
-	arena->block = block_new(first - sizeof(struct block), NULL);
+	arena->block = block_new(BLOCK_FIRST - sizeof(struct block), NULL);
 	return arena;
-}
-
-struct arena *arena_new(size_t limit)
-{
-	return new_with(limit, BLOCK_FIRST);
-}
-
-struct arena *arena_new_like(const struct arena *other)
-{
-	return new_with(0, other->used + sizeof(struct block));
 }
 
 static void run_deferred(struct arena *arena)

@@ -15,8 +15,6 @@ struct arena;
 
 /* `limit`: most bytes it may hand out; past it arena_alloc aborts the process, so bound the input first. 0: 1 GiB. */
 struct arena *arena_new(size_t limit);
-/* With room for just what the other holds: for what is made once more, to live long. */
-struct arena *arena_new_like(const struct arena *other);
 void arena_free(struct arena *arena);            /* NULL is fine */
 void arena_cleanup(struct arena **arena);        /* for CLEANUP */
 void arena_reset(struct arena *arena);           /* runs the deferred, keeps the first block */

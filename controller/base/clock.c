@@ -31,18 +31,34 @@ int64_t clock_mono_ns(void)
 	return now(CLOCK_MONOTONIC);
 }
 
+/* With leading zeroes; returns what is behind. */
+static char *put_digits(char *at, unsigned value, unsigned width)
+{
+	for (unsigned i = width; i-- > 0; value /= 10)
+		at[i] = (char)('0' + value % 10);
+	return at + width;
+}
+
+/* Each record of the log has one: no strftime. The range of wall_ns ends within the year 2262. */
 static void format_utc(int64_t wall_ns, bool fraction, char out[TIME_TEXT])
 {
 	time_t seconds = (time_t)(wall_ns / NS);
+	const char *between = "--T::";
+	char *at = out;
 	struct tm tm;
-	char text[24];
 
 	gmtime_r(&seconds, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	if (fraction)
-		snprintf(out, TIME_TEXT, "%s.%09dZ", text, (int)(wall_ns % NS));
-	else
-		snprintf(out, TIME_TEXT, "%sZ", text);
+	at = put_digits(at, (unsigned)tm.tm_year + 1900, 4);
+	for (const int *part = (const int[]){ tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec }; *between; part++) {
+		*at++ = *between++;
+		at = put_digits(at, (unsigned)*part, 2);
+	}
+	if (fraction) {
+		*at++ = '.';
+		at = put_digits(at, (unsigned)(wall_ns % NS), 9);
+	}
+	*at++ = 'Z';
+	*at = '\0';
 }
 
 void time_format_ns(int64_t wall_ns, char out[TIME_TEXT])

@@ -111,6 +111,46 @@ int hex_decode(struct span text, struct str *out, struct error *err)
 	return 0;
 }
 
+static bool is_dash(size_t at)
+{
+	return at == 8 || at == 13 || at == 18 || at == 23;
+}
+
+bool uuid_parse(struct span text, uint8_t out[16])
+{
+	uint8_t bytes[16];
+	size_t digits = 0;
+
+	if (text.length != 36)
+		return false;
+	for (size_t i = 0; i < text.length; i++) {
+		int value = hex_value(text.data[i]);
+
+		if (is_dash(i) ? text.data[i] != '-' : value < 0)
+			return false;
+		if (is_dash(i))
+			continue;
+		bytes[digits / 2] = (uint8_t)(digits % 2 ? bytes[digits / 2] << 4 | value : value);
+		digits++;
+	}
+	memcpy(out, bytes, sizeof(bytes));
+	return true;
+}
+
+void uuid_text(const uint8_t uuid[16], char out[37])
+{
+	static const char digits[] = "0123456789abcdef";
+	char *at = out;
+
+	for (size_t i = 0; i < 16; i++) {
+		if (is_dash((size_t)(at - out)))
+			*at++ = '-';
+		*at++ = digits[uuid[i] >> 4];
+		*at++ = digits[uuid[i] & 15];
+	}
+	*at = '\0';
+}
+
 /* Length of the well-formed sequence at `s`, 0 if there is none. RFC 3629 section 4. */
 static size_t utf8_sequence(const uint8_t *s, size_t left)
 {

@@ -15,6 +15,9 @@ int base64_decode(struct span text, struct str *out, struct error *err);
 void hex_encode(struct span bytes, struct str *out);
 /* ERROR_INVALID "BadHex". Lower case only. */
 int hex_decode(struct span text, struct str *out, struct error *err);
+/* A UUID of lower-case hex and dashes (RFC 9562 section 4), as the API server writes them; false, and nothing written: it is none. */
+bool uuid_parse(struct span text, uint8_t out[16]);
+void uuid_text(const uint8_t uuid[16], char out[37]);
 /* Whether the bytes are well-formed UTF-8 (RFC 3629). */
 bool utf8_valid(struct span text);
 /* Adds text as one printable line: control bytes, quotes and backslashes escaped; for logs. */

@@ -154,29 +154,34 @@ int json_parse(struct span text, struct arena *arena, unsigned depth_max, struct
 }
 
 /* Most texts need no escape, and are written in one piece. */
-static bool write_plain(struct span text, struct str *out)
+static bool write_plain(struct span text, char before, char after, struct str *out)
 {
+	size_t length = text.length + 2 + (before != '\0') + (after != '\0');
 	char *room;
 
-	if (json_plain(text.data, text.data + text.length) < text.data + text.length)
+	if (!json_all_plain(text.data, text.length))
 		return false;
-	room = str_reserve(out, text.length + 2);
+	room = str_reserve(out, length);
 	if (!room)
 		return true;
-	room[0] = room[text.length + 1] = '"';
+	if (before)
+		*room++ = before;
+	*room++ = '"';
 	if (text.length)
-		memcpy(room + 1, text.data, text.length);
-	str_grew(out, text.length + 2);
+		memcpy(room, text.data, text.length);
+	room += text.length;
+	*room++ = '"';
+	if (after)
+		*room = after;
+	str_grew(out, length);
 	return true;
 }
 
 /* RFC 8259 section 7: the quotation mark, the reverse solidus and U+0000 to U+001F, nothing else. */
-static void write_string(struct span text, struct str *out)
+static void write_escaped(struct span text, struct str *out)
 {
 	size_t plain = 0;
 
-	if (write_plain(text, out))
-		return;
 	str_addc(out, '"');
 	for (size_t i = 0; i < text.length; i++) {
 		static const char shorts[] = "btn\0fr";
@@ -197,6 +202,18 @@ static void write_string(struct span text, struct str *out)
 	str_addc(out, '"');
 }
 
+/* With what stands before it and behind it; '\0': nothing. */
+static void write_string(struct span text, char before, char after, struct str *out)
+{
+	if (write_plain(text, before, after, out))
+		return;
+	if (before)
+		str_addc(out, before);
+	write_escaped(text, out);
+	if (after)
+		str_addc(out, after);
+}
+
 static void newline(unsigned flags, unsigned depth, struct str *out)
 {
 	if (!(flags & JSON_PRETTY))
@@ -213,6 +230,14 @@ static int by_key(const void *a, const void *b)
 	return span_compare((*x)->key, (*y)->key);
 }
 
+/* Keys of one object mostly differ in their first byte; where they do not, and for an empty one, all is compared. */
+static bool stands_behind(const struct json_member *a, const struct json_member *b)
+{
+	if (a->key.length && b->key.length && a->key.data[0] != b->key.data[0])
+		return (uint8_t)a->key.data[0] > (uint8_t)b->key.data[0];
+	return span_compare(a->key, b->key) > 0;
+}
+
 /* Few members, often in order already: insertion, without a call of qsort (which takes memory) for each object. */
 static void sort_members(const struct json_member **members, size_t count)
 {
@@ -224,7 +249,7 @@ static void sort_members(const struct json_member **members, size_t count)
 		const struct json_member *member = members[i];
 		size_t at = i;
 
-		for (; at && span_compare(members[at - 1]->key, member->key) > 0; at--)
+		for (; at && stands_behind(members[at - 1], member); at--)
 			members[at] = members[at - 1];
 		members[at] = member;
 	}
@@ -244,6 +269,23 @@ static void write_integer(uint64_t value, bool negative, struct str *out)
 
 static void write_value(const struct json *value, unsigned flags, unsigned depth, struct str *out);
 
+/* `comma`: ',' unless it is the first. */
+static void write_member(const struct json_member *member, bool keyed, char comma, unsigned flags, unsigned depth, struct str *out)
+{
+	bool pretty = flags & JSON_PRETTY;
+
+	if (comma && (pretty || !keyed)) {
+		str_addc(out, comma);
+		comma = '\0';
+	}
+	newline(flags, depth, out);
+	if (keyed)
+		write_string(member->key, comma, ':', out);
+	if (keyed && pretty)
+		str_addc(out, ' ');
+	write_value(member->value, flags, depth, out);
+}
+
 static void write_list(const struct json *list, unsigned flags, unsigned depth, struct str *out)
 {
 	bool keyed = list->type == JSON_OBJECT;
@@ -260,18 +302,8 @@ static void write_list(const struct json *list, unsigned flags, unsigned depth, 
 			sorted[i] = &list->as.list.members[i];
 		sort_members(sorted, count);
 	}
-	for (size_t i = 0; i < count; i++) {
-		const struct json_member *member = sorted ? sorted[i] : &list->as.list.members[i];
-
-		if (i)
-			str_addc(out, ',');
-		newline(flags, depth + 1, out);
-		if (keyed) {
-			write_string(member->key, out);
-			str_adds(out, flags & JSON_PRETTY ? ": " : ":");
-		}
-		write_value(member->value, flags, depth + 1, out);
-	}
+	for (size_t i = 0; i < count; i++)
+		write_member(sorted ? sorted[i] : &list->as.list.members[i], keyed, i ? ',' : '\0', flags, depth + 1, out);
 	if (count)
 		newline(flags, depth, out);
 	str_addc(out, keyed ? '}' : ']');
@@ -293,7 +325,7 @@ static void write_value(const struct json *value, unsigned flags, unsigned depth
 		str_add(out, value->as.text);
 		return;
 	case JSON_STRING:
-		write_string(value->as.text, out);
+		write_string(value->as.text, '\0', '\0', out);
 		return;
 	case JSON_ARRAY:
 	case JSON_OBJECT:

@@ -19,7 +19,7 @@ static void sip_round(uint64_t v[4])
 }
 
 /* SipHash-1-3 (Aumasson, Bernstein 2012) under a key drawn once a process. */
-static uint64_t hash_of(struct span key)
+uint64_t map_hash(struct span key)
 {
 	static uint64_t secret[2];
 	uint64_t v[4], word;
@@ -84,7 +84,7 @@ void *map_set(struct map *map, struct span key, void *value)
 
 	if (!key.data)
 		key.data = "";
-	hash = hash_of(key);
+	hash = map_hash(key);
 	if ((map->count + 1) * 4 > map->capacity * 3)
 		grow(map);
 	entry = slot_of(map, key, hash);
@@ -105,7 +105,7 @@ static struct map_entry *find(const struct map *map, struct span key)
 		return NULL;
 	if (!key.data)
 		key.data = "";
-	entry = slot_of(map, key, hash_of(key));
+	entry = slot_of(map, key, map_hash(key));
 	return entry->key ? entry : NULL;
 }
 

@@ -25,6 +25,9 @@ struct map {
 
 #define MAP_INIT { NULL, 0, 0 }
 
+/* The keyed hash of these bytes, for as long as the process lives. */
+uint64_t map_hash(struct span key);
+
 void map_release(struct map *map);                       /* values are left alone */
 /* Sets or replaces; returns the former value or NULL. */
 void *map_set(struct map *map, struct span key, void *value);

@@ -136,7 +136,7 @@ void str_reset(struct str *s)
 		s->data[0] = '\0';
 }
 
-char *str_reserve(struct str *s, size_t extra)
+char *str_make_room_(struct str *s, size_t extra)
 {
 	size_t limit = s->limit ? s->limit : STR_LIMIT_DEFAULT, capacity = s->capacity ? s->capacity : 64;
 
@@ -144,21 +144,12 @@ char *str_reserve(struct str *s, size_t extra)
 		s->overflow = true;
 		return NULL;
 	}
-	if (s->data && s->length + extra < s->capacity)
-		return s->data + s->length;
 	while (capacity <= s->length + extra)
 		capacity *= 2;
 	s->data = mem_realloc(s->data, capacity);
 	s->capacity = capacity;
 	s->data[s->length] = '\0';
 	return s->data + s->length;
-}
-
-void str_grew(struct str *s, size_t by)
-{
-	ASSERT(s->length + by < s->capacity);
-	s->length += by;
-	s->data[s->length] = '\0';
 }
 
 void str_add(struct str *s, struct span bytes)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 
 struct span {
@@ -69,8 +70,8 @@ void str_addc(struct str *s, char c);
 void str_addf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_vaddf(struct str *s, const char *format, va_list args);
 /* Room for `extra` bytes more behind the content, or NULL past the limit; str_grew() then adds to the length. */
-char *str_reserve(struct str *s, size_t extra);
-void str_grew(struct str *s, size_t by);
+static inline char *str_reserve(struct str *s, size_t extra);
+static inline void str_grew(struct str *s, size_t by);
 struct span str_span(const struct str *s);           /* borrowed until the next change */
 const char *str_c(const struct str *s);              /* "" while empty */
 /* Gives the bytes away (free() them); NULL-terminated; s is empty afterwards. Never NULL. */
@@ -79,5 +80,24 @@ char *str_take(struct str *s);
 void str_drop_to(struct str *s, size_t length);
 /* Removes `count` bytes from the front. */
 void str_drop(struct str *s, size_t count);
+
+char *str_make_room_(struct str *s, size_t extra);
+
+static inline char *str_reserve(struct str *s, size_t extra)
+{
+	size_t limit = s->limit ? s->limit : STR_LIMIT_DEFAULT;
+
+	/* a NUL fits behind it */
+	if (extra < s->capacity - s->length && extra <= limit && s->length <= limit - extra)
+		return s->data + s->length;
+	return str_make_room_(s, extra);
+}
+
+static inline void str_grew(struct str *s, size_t by)
+{
+	ASSERT(by < s->capacity - s->length);
+	s->length += by;
+	s->data[s->length] = '\0';
+}
 
 #endif

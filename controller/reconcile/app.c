@@ -3,13 +3,14 @@
 
 #include "api/tracking.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/name.h"
+#include "base/pool.h"
 #include "reconcile/claims.h"
 #include "reconcile/interests.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/owed.h"
-#include "reconcile/report.h"
+#include "reconcile/rest.h"
 #include "reconcile/run.h"
 #include "reconcile/turns.h"
 
@@ -18,6 +19,8 @@ static void on_timer(void *data)
 	struct app *app = data;
 	struct core *core = app->core;
 
+	/* most wait for nothing, most of the time */
+	timer_free(TAKE(app->timer));
 	if (app->run) {
 		app->again = true;
 		app->due_ms = app->due_ms ? app->due_ms : app->wake_at_ms;
@@ -28,30 +31,34 @@ static void on_timer(void *data)
 	turns_ask(app);
 }
 
+struct span app_key(const void *data)
+{
+	const struct app *app = data;
+
+	return span_of(app->key);
+}
+
 struct app *app_find(const struct core *core, struct span key)
 {
-	return map_get(&core->apps, key);
+	return keyset_get(&core->apps, key);
 }
 
 struct app *app_get(struct core *core, struct span key)
 {
 	struct app *app = app_find(core, key);
 	struct span rest = key, namespace = span_cut(&rest, '/');
-	CLEANUP(mem_cleanup) char *ns = NULL;
+	CLEANUP(mem_cleanup) char *ns = NULL, *text = NULL;
 
 	if (app)
 		return app;
-	app = mem_alloc(sizeof(*app));
+	app = pool_alloc(sizeof(*app));
 	app->core = core;
-	app->key = mem_strndup(key.data, key.length);
+	text = mem_strndup(key.data, key.length);
+	app->key = name_take(text);
 	ns = mem_strndup(namespace.data, namespace.length);
 	tracking_label(core->options->namespace, ns, app->key + namespace.length + 1, app->label);
-	app->timer = timer_new(core->loop, on_timer, app);
-	app->inventory.app = app->inventory.uid = app->inventory.project = app->inventory.account = "";
-	app->inventory.revision = app->inventory.repo_url = app->inventory.path = app->inventory.target_revision = "";
-	app->inventory.applied.revision = app->inventory.pending.revision = "";
 	app->inventory_read = core->objects && objects_ready(core->objects);
-	map_set(&core->apps, key, app);
+	keyset_add(&core->apps, app);
 	return app;
 }
 
@@ -59,8 +66,10 @@ void app_enqueue(struct app *app, int64_t delay_ms)
 {
 	int64_t at = clock_mono_ms() + (delay_ms > 0 ? delay_ms : 0);
 
-	if (timer_running(app->timer) && app->wake_at_ms <= at)
+	if (app->timer && app->wake_at_ms <= at)
 		return;
+	if (!app->timer)
+		app->timer = timer_new(app->core->loop, on_timer, app);
 	app->wake_at_ms = at;
 	timer_start(app->timer, delay_ms);
 }
@@ -68,8 +77,13 @@ void app_enqueue(struct app *app, int64_t delay_ms)
 /* What else than our own status writes changed: spec, deletion, an operation, a refresh. */
 static bool is_news(const struct app *app, const struct application *now)
 {
-	return !app->present || app->spec.generation != now->generation || app->spec.deleting != now->deleting ||
-	       strcmp(app->spec.uid, now->uid) || now->refresh || now->operation || !!app->spec.finalizer != !!now->finalizer;
+	const struct application *before;
+
+	if (!app->present)
+		return true;
+	before = app_spec(app);
+	return before->generation != now->generation || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
+	       now->operation || !!before->finalizer != !!now->finalizer;
 }
 
 /* The object without what nobody here reads: who owns its fields, and the status once the report has it. */
@@ -87,40 +101,40 @@ static struct json *keep(struct arena *arena, const struct json *object, bool wi
 	return out;
 }
 
-/* Decoded twice: to know what it takes, and into just that. */
-static struct arena *decode_fitting(const struct json *object, bool with_status, struct application *spec, struct error *err)
+static void take_brief(struct app *app, const struct application *spec)
 {
-	CLEANUP(arena_cleanup) struct arena *scratch = arena_new(0);
-	struct arena *arena;
+	struct brief *brief = &app->brief;
 
-	application_decode(keep(scratch, object, with_status), scratch, spec, err);
-	arena = arena_new_like(scratch);
-	application_decode(keep(arena, object, with_status), arena, spec, err);
-	return arena;
+	name_set(&brief->project, spec->project);
+	name_set(&brief->repo_url, spec->repo_url);
+	name_set(&brief->target_revision, spec->target_revision);
+	name_set(&brief->server, spec->destination_server);
+	name_set(&brief->namespace, spec->destination_namespace);
+	brief->automated = spec->automated;
+	brief->deleting = spec->deleting;
+}
+
+static void drop_brief(struct app *app)
+{
+	static const struct application none = { 0 };
+
+	take_brief(app, &none);
 }
 
 void app_drop_status(struct app *app)
 {
-	struct arena *arena;
-	struct application spec;
-	struct error err = ERROR_INIT;
-	enum refresh refresh = app->spec.refresh;
-	bool operation = app->spec.operation != NULL;
+	struct application *spec = app_spec(app);
 
-	if (!app->spec.status)
+	if (!spec->status)
 		return;
-	arena = decode_fitting(app->spec.object, false, &spec, &err);
-	arena_free(app->spec_arena);
-	app->spec_arena = arena;
-	app->spec = spec;
-	/* what was taken up stays so */
-	app->spec.refresh = refresh;
-	if (!operation)
-		app->spec.operation = NULL;
+	/* the tree is the app's own */
+	json_remove((struct json *)(uintptr_t)spec->object, "status");
+	spec->status = NULL;
 }
 
 void app_update(struct app *app, const struct json *object)
 {
+	struct app_open *open;
 	struct arena *arena;
 	struct application spec;
 	struct error err = ERROR_INIT;
@@ -134,15 +148,19 @@ void app_update(struct app *app, const struct json *object)
 		app_enqueue(app, 0);
 		return;
 	}
+	open = rest_open(app);
+	arena = arena_new(0);
 	/* a run tells what is wrong in it */
-	arena = decode_fitting(object, !app->report, &spec, &err);
+	application_decode(keep(arena, object, !open->report), arena, &spec, &err);
 	news = is_news(app, &spec);
-	arena_free(app->spec_arena);
-	app->spec_arena = arena;
-	app->spec = spec;
+	arena_free(open->arena);
+	open->arena = arena;
+	open->spec = spec;
+	take_brief(app, &spec);
 	app->present = true;
 	if (!news)
 		return;
+	app->from_start = !app->core->objects || !objects_ready(app->core->objects);
 	app->force = true;
 	if (spec.refresh == REFRESH_HARD)
 		app->hard = true;
@@ -151,25 +169,73 @@ void app_update(struct app *app, const struct json *object)
 	app_enqueue(app, 0);
 }
 
-void app_set_inventory(struct app *app, const struct inventory *inventory, const char *resource_version)
+void app_set_inventory(struct app *app, const struct inventory *inventory)
 {
-	CLEANUP(arena_cleanup) struct arena *scratch = arena_new(0);
-	struct arena *arena;
-	struct inventory copy;
-
-	/* twice: to know what it takes, and into just that */
-	inventory_copy(scratch, inventory, &copy);
-	arena = arena_new_like(scratch);
-	inventory_copy(arena, inventory, &copy);
 	claims_release(app);
-	arena_free(app->inventory_arena);
-	app->inventory_arena = arena;
-	app->inventory = copy;
-	if (resource_version) {
-		free(app->inventory_version);
-		app->inventory_version = mem_strdup(resource_version);
-	}
+	rest_set_inventory(app, inventory);
 	claims_take(app);
+}
+
+const struct setbacks *app_setbacks(const struct app *app)
+{
+	static const struct setbacks none = { 0 };
+
+	return app->setbacks ? app->setbacks : &none;
+}
+
+struct setbacks *app_setback(struct app *app)
+{
+	if (!app->setbacks)
+		app->setbacks = mem_alloc(sizeof(*app->setbacks));
+	return app->setbacks;
+}
+
+static void drop_setbacks(struct app *app)
+{
+	if (app->setbacks)
+		free(app->setbacks->event_told);
+	free(TAKE(app->setbacks));
+}
+
+const struct dealings *app_dealings(const struct app *app)
+{
+	static const struct dealings none = { 0 };
+
+	return app->dealings ? app->dealings : &none;
+}
+
+struct dealings *app_deal(struct app *app)
+{
+	if (!app->dealings)
+		app->dealings = mem_alloc(sizeof(*app->dealings));
+	return app->dealings;
+}
+
+static void drop_dealings(struct app *app)
+{
+	struct dealings *dealings = TAKE(app->dealings);
+
+	if (!dealings)
+		return;
+	MAP_EACH(entry, &dealings->heals)
+		free(entry->value);
+	map_release(&dealings->heals);
+	map_release(&dealings->wanted);
+	map_release(&dealings->offers);
+	map_release(&dealings->claiming);
+	free(dealings);
+}
+
+void app_trim(struct app *app)
+{
+	const struct setbacks *setbacks = app_setbacks(app);
+	const struct dealings *dealings = app_dealings(app);
+
+	if (!setbacks->denied_wait_ms && !setbacks->denied_until_ms && digest_is_zero(&setbacks->denied_told) && !setbacks->error_wait_ms &&
+	    !setbacks->retry_count && !setbacks->retry_until_ms && !setbacks->event_told)
+		drop_setbacks(app);
+	if (!dealings->wanted.count && !dealings->offers.count && !dealings->claiming.count && !dealings->heals.count)
+		drop_dealings(app);
 }
 
 void app_free(struct app *app)
@@ -178,24 +244,21 @@ void app_free(struct app *app)
 	claims_forget(app);
 	turns_drop(app);
 	interests_leave(app);
-	map_remove(&app->core->apps, span_of(app->key));
-	MAP_EACH(entry, &app->heals)
-		free(entry->value);
-	map_release(&app->heals);
-	arena_free(app->spec_arena);
-	arena_free(app->inventory_arena);
+	keyset_remove(&app->core->apps, span_of(app->key));
+	drop_setbacks(app);
+	drop_dealings(app);
+	rest_forget(app);
+	drop_brief(app);
 	timer_free(app->timer);
-	report_free(app->report);
-	free(app->inventory_version);
-	free(app->event_told);
-	free(app->seen_tip);
-	free(app->tried_revision);
-	free(app->key);
-	free(app);
+	name_drop(app->seen_tip);
+	name_drop(app->tried_revision);
+	name_drop(app->looked_tip);
+	name_drop(app->key);
+	pool_free(app, sizeof(*app));
 }
 
 void app_forget_if_done(struct app *app)
 {
-	if (!app->present && !app->run && !app->owed && !app->inventory.count && app->core->objects && objects_ready(app->core->objects))
+	if (!app->present && !app->run && !app->owed && !app_inventory(app)->count && app->core->objects && objects_ready(app->core->objects))
 		app_free(app);
 }

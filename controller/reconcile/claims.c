@@ -3,6 +3,8 @@
 
 #include "api/tracking.h"
 #include "base/log.h"
+#include "base/name.h"
+#include "reconcile/held.h"
 #include "reconcile/live.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
@@ -12,7 +14,7 @@
 
 static struct app *holder(const struct core *core, const char *key)
 {
-	return map_get(&core->claims, span_of(key));
+	return live_holder(core->live, key);
 }
 
 static char *item_key(struct arena *arena, const struct inventory_item *item)
@@ -34,8 +36,8 @@ static void tell_waiting(struct core *core, const char *key)
 {
 	if (!core->waiting)
 		return;
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		if (app->waits_for && !strcmp(app->waits_for, key))
 			look_again(app);
@@ -57,11 +59,11 @@ void claims_release(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		char *key = item_key(arena, &app->inventory.items[i]);
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		char *key = item_key(arena, &app_inventory(app)->items[i]);
 
 		if (holder(app->core, key) == app)
-			map_remove(&app->core->claims, span_of(key));
+			live_hold(app->core->live, key, NULL);
 	}
 }
 
@@ -69,14 +71,14 @@ void claims_take(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		char *key = item_key(arena, &app->inventory.items[i]);
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		char *key = item_key(arena, &app_inventory(app)->items[i]);
 
-		if (*app->inventory.items[i].uid)
-			map_remove(&app->wanted, span_of(key));
+		if (*app_inventory(app)->items[i].uid && app->dealings)
+			map_remove(&app->dealings->wanted, span_of(key));
 		/* who is first keeps it: inventories are listed by name, so that each start says the same */
 		if (!holder(app->core, key))
-			map_set(&app->core->claims, span_of(key), app);
+			live_hold(app->core->live, key, app);
 	}
 }
 
@@ -85,40 +87,37 @@ static void tell_offering(struct app *app, const char *key)
 {
 	struct app *other = holder(app->core, key);
 
-	if (other && other != app && map_has(&other->offers, span_of(key)))
+	if (other && other != app && map_has(&app_dealings(other)->offers, span_of(key)))
 		look_again(other);
 }
 
 void claims_forget(struct app *app)
 {
 	claims_release(app);
-	MAP_EACH(entry, &app->wanted)
+	MAP_EACH(entry, &app_dealings(app)->wanted)
 		tell_offering(app, entry->key);
-	MAP_EACH(entry, &app->claiming)
+	MAP_EACH(entry, &app_dealings(app)->claiming)
 		if (holder(app->core, entry->key) == app)
-			map_remove(&app->core->claims, span_of(entry->key));
+			live_hold(app->core->live, entry->key, NULL);
 	wait_for(app, NULL);
 	claims_pruning_waits(app, false);
-	map_release(&app->claiming);
-	map_release(&app->wanted);
-	map_release(&app->offers);
-	free(app->looked_tip);
 }
 
 void claims_drop(struct app *app, const char *key)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	struct inventory next = app->inventory;
+	struct inventory next = *app_inventory(app);
 
 	next.items = arena_calloc(arena, next.count + 1, sizeof(*next.items));
 	next.count = 0;
-	for (size_t i = 0; i < app->inventory.count; i++)
-		if (strcmp(item_key(arena, &app->inventory.items[i]), key))
-			next.items[next.count++] = app->inventory.items[i];
-	map_remove(&app->offers, span_of(key));
-	if (next.count == app->inventory.count)
+	for (size_t i = 0; i < app_inventory(app)->count; i++)
+		if (strcmp(item_key(arena, &app_inventory(app)->items[i]), key))
+			next.items[next.count++] = app_inventory(app)->items[i];
+	if (app->dealings)
+		map_remove(&app->dealings->offers, span_of(key));
+	if (next.count == app_inventory(app)->count)
 		return;
-	app_set_inventory(app, &next, NULL);
+	app_set_inventory(app, &next);
 	report_inventory(app);
 	look_again(app);
 }
@@ -126,9 +125,7 @@ void claims_drop(struct app *app, const char *key)
 /* Whether the app's inventory has it as written for sure. */
 static bool has_written(const struct app *app, const struct inventory_item *item)
 {
-	const struct inventory_item *own = inventory_find(&app->inventory, item->group, item->kind, item->namespace, item->name);
-
-	return own && *own->uid && !strcmp(own->uid, item->uid);
+	return app->held && *item->uid && held_has(app->held, item);
 }
 
 /* --- circles of Applications ---------------------------------------------------------------------------------------- */
@@ -206,7 +203,7 @@ int claims_check(struct run *run, struct desired *desired, struct error *err)
 		return -1;
 	if (!other || other == run->app)
 		return 0;
-	if (map_has(&other->offers, span_of(desired->key))) {
+	if (map_has(&app_dealings(other)->offers, span_of(desired->key))) {
 		desired->from = arena_strdup(run->arena, other->key);
 		return 0;
 	}
@@ -228,8 +225,8 @@ static void tell_pruning(struct core *core, const struct app *looked)
 {
 	if (!core->pruning_waits)
 		return;
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		if (app != looked && app->waits_for_looks)
 			look_again(app);
@@ -247,7 +244,7 @@ static void take_look(struct app *app, const char *tip, bool failed, bool refuse
 	app->look_failed = failed;
 	app->look_refused = refused;
 	if (tip)
-		report_text(&app->looked_tip, tip);
+		name_set(&app->looked_tip, tip);
 	if (tip && repos_known(app->core->repos, app, known) && !strcmp(known, tip))
 		app->news = false;
 	if (news)
@@ -270,23 +267,24 @@ void claims_declared(struct run *run)
 {
 	struct app *app = run->app;
 	CLEANUP(map_release) struct map had = MAP_INIT;
-	struct map before = app->wanted;
+	struct dealings *dealings = app_deal(app);
+	struct map before = dealings->wanted;
 
 	if (run->goal != GOAL_SYNC || run->operation_revision)
 		return;
-	app->wanted = (struct map)MAP_INIT;
-	for (size_t i = 0; i < app->inventory.count; i++)
-		if (*app->inventory.items[i].uid)
-			map_set(&had, span_of(item_key(run->arena, &app->inventory.items[i])), app);
+	dealings->wanted = (struct map)MAP_INIT;
+	for (size_t i = 0; i < app_inventory(app)->count; i++)
+		if (*app_inventory(app)->items[i].uid)
+			map_set(&had, span_of(item_key(run->arena, &app_inventory(app)->items[i])), app);
 	for (size_t i = 0; i < run->desired_count; i++) {
 		const char *key = run->desired[i].key;
 
 		/* one without a key is refused by the Project, and so will not be taken */
 		if (key && !map_has(&had, span_of(key)))
-			map_set(&app->wanted, span_of(key), app);
+			map_set(&dealings->wanted, span_of(key), app);
 	}
 	MAP_EACH(entry, &before)
-		if (!map_has(&app->wanted, span_of(entry->key)))
+		if (!map_has(&dealings->wanted, span_of(entry->key)))
 			tell_offering(app, entry->key);
 	map_release(&before);
 	run->declared = true;
@@ -313,8 +311,8 @@ int claims_begin(struct run *run, struct error *err)
 	for (size_t i = 0; i < run->desired_count; i++) {
 		if (run->desired[i].unmanaged)
 			continue;
-		map_set(&run->core->claims, span_of(run->desired[i].key), run->app);
-		map_set(&run->app->claiming, span_of(run->desired[i].key), run->app);
+		live_hold(run->core->live, run->desired[i].key, run->app);
+		map_set(&app_deal(run->app)->claiming, span_of(run->desired[i].key), run->app);
 	}
 	return 0;
 }
@@ -328,7 +326,7 @@ void claims_moved(struct run *run)
 
 		if (!other || other == run->app)
 			continue;
-		item = inventory_find(&run->app->inventory, one->group, one->kind, one->namespace, one->name);
+		item = inventory_find(app_inventory(run->app), one->group, one->kind, one->namespace, one->name);
 		if (!item || !*item->uid)
 			continue;
 		log_line(LOG_INFO, "an object has moved", "key", one->key, "from", one->from, "to", run->app->key, NULL);
@@ -341,16 +339,16 @@ void claims_end(struct run *run)
 	CLEANUP(map_release) struct map kept = MAP_INIT;
 	struct app *app = run->app;
 
-	if (!app->claiming.count)
+	if (!app_dealings(app)->claiming.count)
 		return;
-	for (size_t i = 0; i < app->inventory.count; i++)
-		map_set(&kept, span_of(item_key(run->arena, &app->inventory.items[i])), app);
-	MAP_EACH(entry, &app->claiming)
+	for (size_t i = 0; i < app_inventory(app)->count; i++)
+		map_set(&kept, span_of(item_key(run->arena, &app_inventory(app)->items[i])), app);
+	MAP_EACH(entry, &app_dealings(app)->claiming)
 		if (!map_has(&kept, span_of(entry->key)) && holder(app->core, entry->key) == app) {
-			map_remove(&app->core->claims, span_of(entry->key));
+			live_hold(app->core->live, entry->key, NULL);
 			tell_waiting(app->core, entry->key);
 		}
-	map_release(&app->claiming);
+	map_release(&app->dealings->claiming);
 	/* what was not taken over after all is the other's as before */
 	for (size_t i = 0; i < run->desired_count; i++) {
 		struct app *other = run->desired[i].from ? app_find(run->core, span_of(run->desired[i].from)) : NULL;
@@ -367,23 +365,24 @@ const char *claims_mover(struct run *run, const struct inventory_item *item, con
 	struct app *app = run->app;
 
 	*moved = false;
-	MAP_EACH(entry, &run->core->apps) {
-		struct app *other = entry->value;
+	KEYSET_EACH(slot, &run->core->apps) {
+		struct app *other = *slot;
 
-		if (other == app || !other->present || other->spec.deleting)
+		if (other == app || !other->present || other->brief.deleting)
 			continue;
 		*moved = has_written(other, item);
 		if (*moved)
 			return other->key;
-		if (map_has(&other->wanted, span_of(key)) || holder(run->core, key) == other) {
-			if (let_go && !map_has(&app->offers, span_of(key))) {
-				map_set(&app->offers, span_of(key), app);
+		if (map_has(&app_dealings(other)->wanted, span_of(key)) || holder(run->core, key) == other) {
+			if (let_go && !map_has(&app_dealings(app)->offers, span_of(key))) {
+				map_set(&app_deal(app)->offers, span_of(key), app);
 				tell_waiting(run->core, key);
 			}
 			return other->key;
 		}
 	}
-	map_remove(&app->offers, span_of(key));
+	if (app->dealings)
+		map_remove(&app->dealings->offers, span_of(key));
 	return NULL;
 }
 
@@ -392,8 +391,8 @@ static const char *not_known_of(const struct run *run, const struct app *other)
 {
 	char tip[65];
 
-	if (other == run->app || !other->present || other->spec.deleting ||
-	    strcmp(other->spec.repo_url, run->spec.repo_url))
+	if (other == run->app || !other->present || other->brief.deleting || !other->brief.repo_url ||
+	    strcmp(other->brief.repo_url, run->spec.repo_url))
 		return NULL;
 	if (other->look_refused)
 		return NULL;
@@ -413,8 +412,8 @@ static const char *not_known_of(const struct run *run, const struct app *other)
 const char *claims_wait(struct run *run)
 {
 	claims_pruning_waits(run->app, false);
-	MAP_EACH(entry, &run->core->apps) {
-		const struct app *other = entry->value;
+	KEYSET_EACH(slot, &run->core->apps) {
+		const struct app *other = *slot;
 		const char *why = not_known_of(run, other);
 
 		if (!why)
@@ -435,6 +434,6 @@ bool claims_is_others(const struct action *action, const struct json *live, void
 	/* the mark alone is not enough, since who may write the object may write it too */
 	if (!other || other == run->app || !other->present)
 		return false;
-	return holder(run->core, action->key) == other || map_has(&other->wanted, span_of(action->key)) ||
-	       inventory_find(&other->inventory, action->group, action->kind, action->namespace, action->name);
+	return holder(run->core, action->key) == other || map_has(&app_dealings(other)->wanted, span_of(action->key)) ||
+	       inventory_find(app_inventory(other), action->group, action->kind, action->namespace, action->name);
 }

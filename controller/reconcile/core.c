@@ -16,6 +16,7 @@
 #include "reconcile/reload.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
+#include "reconcile/rest.h"
 #include "reconcile/rollback.h"
 #include "reconcile/run.h"
 #include "reconcile/survey.h"
@@ -85,8 +86,8 @@ void core_stop(struct core *core, int exit_status)
 	kube_closing(core->kube);
 	core->exit_status = exit_status;
 	core->stop_by_ms = clock_mono_ms() + STOP_MOST_MS;
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		if (app->run)
 			run_cancel(app->run);
@@ -109,8 +110,8 @@ static void on_supervisor_lost(void *data)
 
 static void tell_audit(struct core *core)
 {
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		app->force = true;
 		app_enqueue(app, 0);
@@ -324,6 +325,7 @@ static void start_work(struct core *core)
 	core->live = live_new(core);
 	core->survey = survey_new(core->loop, core->kube);
 	core->rollback = rollback_new(core);
+	core->rest = rest_new(core);
 	turns_init(core);
 	core->vetting = vetting_new(core);
 	core->audit_retry = timer_new(core->loop, open_audit, core);
@@ -333,7 +335,8 @@ static void start_work(struct core *core)
 static void release(struct core *core)
 {
 	while (core->apps.count)
-		app_free(map_next(&core->apps, NULL)->value);
+		app_free(*keyset_next(&core->apps, NULL));
+	rest_free(core->rest);
 	turns_release(core);
 	lease_free(core->lease);
 	objects_free(core->objects);
@@ -352,8 +355,7 @@ static void release(struct core *core)
 	timer_free(core->audit_retry);
 	timer_free(core->stop_timer);
 	str_release(&core->last_checkpoint);
-	map_release(&core->apps);
-	map_release(&core->claims);
+	keyset_release(&core->apps);
 	loop_free(core->loop);
 	arena_free(core->arena);
 }
@@ -364,6 +366,7 @@ int core_run(const struct core_options *options)
 	struct error err = ERROR_INIT;
 
 	core.arena = arena_new(0);
+	core.apps = (struct keyset)KEYSET_INIT(app_key);
 	core.loop = loop_new();
 	signal(SIGPIPE, SIG_IGN);
 	if (connect(&core, &err) || prepare_data(&core, &err) || sandbox_enter(ROLE_CORE, &err)) {

@@ -14,11 +14,13 @@
  *   report    status, events of a run
  *   rollback  notices that the cluster went back to an older state, and holds what was of that time
  *   reload    credentials on disk, read again when they change
+ *   rest      what Applications keep between their runs, packed
  *   probe     what core tells of itself: checks and metrics, for the web role
  */
 #ifndef RECONCILE_CORE_H
 #define RECONCILE_CORE_H
 
+#include "base/keyset.h"
 #include "base/log.h"
 #include "io/loop.h"
 #include "io/worker.h"
@@ -50,6 +52,7 @@ struct vetting;
 struct probe;
 struct reload;
 struct rollback;
+struct rest;
 
 /* See turns.h. */
 struct turns {
@@ -81,8 +84,8 @@ struct core {
 	struct probe *probe;
 	struct reload *reload;
 	struct rollback *rollback;
-	struct map apps;                  /* "namespace/name" -> struct app */
-	struct map claims;                /* object key -> struct app: who may write it (claims.h) */
+	struct rest *rest;
+	struct keyset apps;               /* struct app, by "namespace/name" */
 	size_t waiting;                   /* Applications that wait for an object of another's */
 	size_t pruning_waits;             /* Applications with waits_for_looks */
 	struct timer *audit_retry, *stop_timer;

@@ -1,17 +1,31 @@
 /* Paths and who reads them; see interests.h. */
 #include "reconcile/interests.h"
 
+#include "base/pool.h"
 #include "reconcile/app.h"
 #include "reconcile/run.h"
+
+/* One of those of one path, with the path. */
+struct interest_path {
+	struct interest *first;
+	char text[];                                  /* clean; "": the root, and whatever is not clean */
+};
 
 struct interest {
 	struct interests *of;
 	struct app *app;
-	char *path;                                   /* clean; "": the root, and whatever is not clean */
+	struct interest_path *path;
 	struct interest *next, *before;               /* of all */
 	struct interest *path_next, *path_before;     /* of this path */
 	bool waiting;
 };
+
+static struct span path_key(const void *thing)
+{
+	const struct interest_path *path = thing;
+
+	return span_of(path->text);
+}
 
 /* No empty parts and no "."; what is absolute or goes up is answered by source, so that any change is its concern. */
 static char *clean(const char *path)
@@ -35,14 +49,27 @@ static char *clean(const char *path)
 	return mem_strdup(str_c(&out));
 }
 
-static void index_add(struct interest *interest)
+static struct interest_path *path_get(struct interests *interests, const char *text)
 {
-	struct interest *first = map_set(&interest->of->paths, span_of(interest->path), interest);
+	struct interest_path *path = keyset_get(&interests->paths, span_of(text));
+	size_t size = strlen(text) + 1;
 
-	interest->path_before = NULL;
-	interest->path_next = first;
-	if (first)
-		first->path_before = interest;
+	if (path)
+		return path;
+	path = pool_alloc(sizeof(*path) + size);
+	memcpy(path->text, text, size);
+	interests->paths.key_of = path_key;
+	keyset_add(&interests->paths, path);
+	return path;
+}
+
+static void index_add(struct interest *interest, const char *path)
+{
+	interest->path = path_get(interest->of, path);
+	interest->path_next = interest->path->first;
+	if (interest->path_next)
+		interest->path_next->path_before = interest;
+	interest->path->first = interest;
 }
 
 static void index_remove(struct interest *interest)
@@ -51,10 +78,12 @@ static void index_remove(struct interest *interest)
 		interest->path_next->path_before = interest->path_before;
 	if (interest->path_before)
 		interest->path_before->path_next = interest->path_next;
-	else if (interest->path_next)
-		map_set(&interest->of->paths, span_of(interest->path), interest->path_next);
 	else
-		map_remove(&interest->of->paths, span_of(interest->path));
+		interest->path->first = interest->path_next;
+	if (interest->path->first)
+		return;
+	keyset_remove(&interest->of->paths, path_key(interest->path));
+	pool_free(interest->path, sizeof(*interest->path) + strlen(interest->path->text) + 1);
 }
 
 bool interests_has(const struct interests *interests, const struct app *app)
@@ -67,16 +96,16 @@ void interests_join(struct interests *interests, struct app *app, const char *pa
 	CLEANUP(mem_cleanup) char *wanted = clean(path);
 	struct interest *interest = app->interest;
 
-	if (interests_has(interests, app) && !strcmp(interest->path, wanted))
+	if (interests_has(interests, app) && !strcmp(interest->path->text, wanted))
 		return;
 	interests_leave(app);
-	interest = app->interest = mem_alloc(sizeof(*interest));
-	*interest = (struct interest){ .of = interests, .app = app, .path = TAKE(wanted), .next = interests->first };
+	interest = app->interest = pool_alloc(sizeof(*interest));
+	*interest = (struct interest){ .of = interests, .app = app, .next = interests->first };
 	if (interest->next)
 		interest->next->before = interest;
 	interests->first = interest;
 	interests->count++;
-	index_add(interest);
+	index_add(interest, wanted);
 }
 
 void interests_wait(struct app *app)
@@ -100,8 +129,7 @@ void interests_leave(struct app *app)
 		interest->of->first = interest->next;
 	interest->of->count--;
 	interest->of->waiting -= interest->waiting;
-	free(interest->path);
-	free(interest);
+	pool_free(interest, sizeof(*interest));
 }
 
 static void tell(struct interest *interest)
@@ -111,7 +139,9 @@ static void tell(struct interest *interest)
 	interest->app->news = true;
 	if (interest->app->run)
 		run_wake(interest->app->run);
-	app_enqueue(interest->app, 0);
+	/* one that waits for just this needs no other behind it */
+	if (!interest->app->run || !interest->app->run->resolving)
+		app_enqueue(interest->app, 0);
 }
 
 void interests_tell_waiting(struct interests *interests)
@@ -129,7 +159,9 @@ void interests_tell_all(struct interests *interests)
 
 static void tell_path(struct interests *interests, struct span path)
 {
-	for (struct interest *interest = map_get(&interests->paths, path); interest; interest = interest->path_next)
+	const struct interest_path *at = keyset_get(&interests->paths, path);
+
+	for (struct interest *interest = at ? at->first : NULL; interest; interest = interest->path_next)
 		tell(interest);
 }
 
@@ -161,5 +193,5 @@ void interests_release(struct interests *interests)
 {
 	while (interests->first)
 		interests_leave(interests->first->app);
-	map_release(&interests->paths);
+	keyset_release(&interests->paths);
 }

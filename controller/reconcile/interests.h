@@ -6,6 +6,7 @@
 #ifndef RECONCILE_INTERESTS_H
 #define RECONCILE_INTERESTS_H
 
+#include "base/keyset.h"
 #include "base/map.h"
 
 struct app;
@@ -13,7 +14,7 @@ struct app;
 struct interest;
 
 struct interests {
-	struct map paths;             /* clean path -> the first struct interest of it */
+	struct keyset paths;          /* struct interest_path: clean ones; made with the first interest */
 	struct interest *first;       /* of all */
 	size_t count, waiting;
 };

@@ -3,15 +3,12 @@
 
 #include <stdio.h>
 
-#include "api/tracking.h"
+#include "base/keyset.h"
 #include "base/log.h"
 #include "diff/compare.h"
-#include "diff/extras.h"
-#include "diff/fields.h"
-#include "diff/posture.h"
-#include "gate/images.h"
 #include "kube/watch.h"
 #include "reconcile/fetches.h"
+#include "reconcile/live_record.h"
 #include "reconcile/run.h"
 
 struct kind_watch {
@@ -30,7 +27,7 @@ struct kind_watch {
 struct live {
 	struct core *core;
 	struct fetches *fetches;
-	struct map objects;         /* key -> struct live_object */
+	struct keyset objects;      /* struct live_object: those that exist, and those that are held */
 	struct map watches;         /* GROUP/KIND[/NAMESPACE/ACCOUNT] -> struct kind_watch */
 	struct map gone;            /* uids of what was found deleted: an answer that comes later does not bring it back */
 };
@@ -40,42 +37,84 @@ char *live_key(struct arena *arena, const char *group, const char *kind, const c
 	return arena_printf(arena, "%s/%s/%s/%s", group, kind, namespace ? namespace : "", name);
 }
 
-static void object_free(struct live_object *object)
+static struct span key_of(const void *thing)
 {
-	if (!object)
-		return;
-	free(object->key);
-	free(object->resource_version);
-	free(object->health_message);
-	free(object->posture);
-	free(object->extras_text);
-	free(object->drifted);
-	free(object->app);
-	free(object);
+	const struct live_object *object = thing;
+
+	return span_of(object->key);
 }
 
-static void set_text(char **slot, const char *text)
+/* Whether it exists or not. */
+static struct live_object *record_of(const struct live *live, const char *key)
 {
-	free(*slot);
-	*slot = text && *text ? mem_strdup(text) : NULL;
+	return keyset_get(&live->objects, span_of(key));
+}
+
+/* That exists, or NULL. */
+static struct live_object *object_of(const struct live *live, const char *key)
+{
+	struct live_object *object = record_of(live, key);
+
+	return object && object->exists ? object : NULL;
+}
+
+static struct live_object *record_get(struct live *live, const char *key)
+{
+	struct live_object *object = record_of(live, key);
+
+	if (object)
+		return object;
+	object = record_new(key);
+	keyset_add(&live->objects, object);
+	return object;
+}
+
+static void drop_unless_needed(struct live *live, struct live_object *object)
+{
+	if (object->exists || object->holder)
+		return;
+	keyset_remove(&live->objects, span_of(object->key));
+	record_free(object);
+}
+
+/* It does not exist any more. */
+static void drop(struct live *live, struct live_object *object)
+{
+	record_clear(object);
+	drop_unless_needed(live, object);
+}
+
+struct app *live_holder(const struct live *live, const char *key)
+{
+	const struct live_object *object = record_of(live, key);
+
+	return object ? object->holder : NULL;
+}
+
+void live_hold(struct live *live, const char *key, struct app *holder)
+{
+	struct live_object *object = holder ? record_get(live, key) : record_of(live, key);
+
+	if (!object)
+		return;
+	object->holder = holder;
+	drop_unless_needed(live, object);
 }
 
 /* Whose it is to look at a change of this object: who claims it, or whom it names itself. */
 static struct app *concerned(const struct live *live, const struct live_object *object)
 {
-	struct app *app = map_get(&live->core->claims, span_of(object->key));
-
-	if (!app && object->app)
-		app = app_find(live->core, span_of(object->app));
-	return app;
+	if (object->holder || !object->app)
+		return object->holder;
+	return app_find(live->core, span_of(object->app));
 }
 
 static const struct inventory_item *item_of(const struct app *app, const char *key)
 {
 	struct span rest = span_of(key), group = span_cut(&rest, '/'), kind = span_cut(&rest, '/'), namespace = span_cut(&rest, '/');
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		const struct inventory_item *item = &app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(app)->items[i];
 
 		if (span_is(rest, item->name) && span_is(kind, item->kind) && span_is(group, item->group) &&
 		    span_is(namespace, item->namespace))
@@ -88,11 +127,11 @@ static bool is_drifted(const struct live_object *object, const struct inventory_
 {
 	if (!item)
 		return false;
-	if (!*item->uid || strcmp(item->uid, object->uid))
+	if (!*item->uid || !live_has_uid(object, item->uid))
 		return true;
 	if (object->metadata_only)
 		return false;
-	return !digest_equal(&object->owned, &item->owned) || !digest_equal(&object->images, &item->images);
+	return !digest_equal(&object->owned, &item->owned) || !digest_equal(&live_more(object)->images, &item->images);
 }
 
 /* Tells the Application that something of it is not as it was; a run under way is woken instead. */
@@ -102,8 +141,8 @@ static void tell(struct app *app, bool dirty)
 		return;
 	app->dirty |= dirty;
 	if (app->run) {
-		/* while it applies, health is what changes: it tells that itself when it is done */
-		app->again |= dirty || !app->run->applying;
+		/* while it applies, health is what changes: it tells that itself when it is done; and what it waits for it will look at */
+		app->again |= dirty || (!app->run->applying && !app->run->unlisted);
 		run_wake(app->run);
 		return;
 	}
@@ -116,102 +155,36 @@ static bool is_being_written(const struct app *app)
 	return app->run && app->run->applying && !app->run->remembered;
 }
 
-static void take_extras(struct live_object *object, const struct json *from, struct arena *arena)
-{
-	CLEANUP(str_release) struct str text = STR_INIT;
-	struct json *list = json_array(arena);
-	struct extra *extras;
-	size_t count, more;
-
-	extras_find(from, arena, &extras, &count, &more);
-	object->extras = extras_digest(extras, count);
-	for (size_t i = 0; i < count; i++) {
-		struct json *one = json_object(arena);
-
-		json_set_string(arena, one, "path", extras[i].path);
-		json_set_string(arena, one, "manager", extras[i].manager);
-		json_set_string(arena, one, "time", extras[i].time);
-		json_append(arena, list, one);
-	}
-	json_write(list, JSON_PLAIN, &text);
-	set_text(&object->extras_text, count ? str_c(&text) : NULL);
-}
-
 void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str text = STR_INIT;
-	struct live_object *known = map_get(&live->objects, span_of(key));
+	struct live_object *known = object_of(live, key);
+	const char *before = known ? live_more(known)->extras_text : NULL;
 	struct json *extras, *kept = json_array(arena);
 
-	if (!known || !known->extras_text || json_parse(span_of(known->extras_text), arena, 0, &extras, NULL))
+	if (!before || json_parse(span_of(before), arena, 0, &extras, NULL))
 		return;
 	for (size_t i = 0; i < json_count(extras); i++)
 		if (!compare_declares(desired, object, json_text_span(json_get(json_at(extras, i), "path"))))
 			json_append(arena, kept, json_at(extras, i));
 	json_write(kept, JSON_PLAIN, &text);
-	set_text(&known->extras_text, json_count(kept) ? str_c(&text) : NULL);
-}
-
-/* What of it weakens security; returns whether that changed. By content: managedFields may have been wiped or forged. */
-static bool take_posture(struct live_object *object, const struct json *from, struct arena *arena)
-{
-	CLEANUP(str_release) struct str text = STR_INIT;
-	const struct json *posture = posture_of(from, arena);
-	const char *before = object->posture ? object->posture : "";
-
-	if (posture)
-		json_write(posture, JSON_PLAIN, &text);
-	if (!strcmp(before, str_c(&text)))
-		return false;
-	set_text(&object->posture, str_c(&text));
-	return true;
-}
-
-/* Digests an object into its record; returns whether anything that matters changed. */
-static bool digest_object(struct live_object *object, const struct json *from, struct arena *arena)
-{
-	const struct json *metadata = json_get(from, "metadata");
-	struct live_object before = *object;
-	const char *message = "";
-	bool first = !object->resource_version, posture;
-
-	snprintf(object->uid, sizeof(object->uid), "%s", json_get_text(metadata, "uid") ? json_get_text(metadata, "uid") : "");
-	set_text(&object->resource_version, json_get_text(metadata, "resourceVersion"));
-	object->generation = json_get_int(metadata, "generation", 0);
-	object->deleting = json_get_text(metadata, "deletionTimestamp") != NULL;
-	set_text(&object->app, tracking_app(arena, from));
-	object->metadata_only = false;
-	object->owned = fields_digest(from);
-	object->images = gate_images_digest(from, arena);
-	object->health = health_of(from, arena, &message);
-	set_text(&object->health_message, message);
-	take_extras(object, from, arena);
-	posture = take_posture(object, from, arena);
-	return first || posture || strcmp(before.uid, object->uid) || !digest_equal(&before.owned, &object->owned) ||
-	       !digest_equal(&before.images, &object->images) || !digest_equal(&before.extras, &object->extras) ||
-	       before.health != object->health || before.deleting != object->deleting;
+	record_set_extras(known, json_count(kept) ? str_c(&text) : NULL);
 }
 
 static struct live_object *object_get(struct live *live, const char *key)
 {
-	struct live_object *object = map_get(&live->objects, span_of(key));
+	struct live_object *object = record_get(live, key);
 
-	if (object)
-		return object;
-	object = mem_alloc(sizeof(*object));
-	object->key = mem_strdup(key);
-	map_set(&live->objects, span_of(key), object);
+	object->exists = true;
 	return object;
 }
 
-static void keep_drifted(struct live_object *object, const struct json *from, bool drifted)
+static bool is_of_uid(const struct live_object *object, const struct json *metadata)
 {
-	CLEANUP(str_release) struct str text = STR_INIT;
+	const char *uid = json_get_text(metadata, "uid");
 
-	if (drifted)
-		json_write(from, JSON_PLAIN, &text);
-	set_text(&object->drifted, drifted ? str_c(&text) : NULL);
+	return object->digested && uid && live_has_uid(object, uid);
 }
 
 /*
@@ -220,19 +193,13 @@ static void keep_drifted(struct live_object *object, const struct json *from, bo
  */
 static bool is_older(const struct live_object *object, const struct json *metadata)
 {
-	const char *uid = json_get_text(metadata, "uid"), *version = json_get_text(metadata, "resourceVersion");
-
-	return object->resource_version && uid && version && !strcmp(uid, object->uid) &&
-	       strtoull(version, NULL, 10) < strtoull(object->resource_version, NULL, 10);
+	return is_of_uid(object, metadata) && record_version(metadata) && record_version(metadata) < object->version;
 }
 
 /* Digested already. A version names one content. */
 static bool is_same(const struct live_object *object, const struct json *metadata)
 {
-	const char *uid = json_get_text(metadata, "uid"), *version = json_get_text(metadata, "resourceVersion");
-
-	return !object->metadata_only && object->resource_version && uid && version && !strcmp(uid, object->uid) &&
-	       !strcmp(version, object->resource_version);
+	return !object->metadata_only && is_of_uid(object, metadata) && object->version && record_version(metadata) == object->version;
 }
 
 static void take(struct live *live, const struct json *from, const char *group, const char *kind, bool quietly)
@@ -247,25 +214,26 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	if (!name)
 		return;
 	object = object_get(live, live_key(arena, group, kind, json_get_text(metadata, "namespace"), name));
-	app = map_get(&live->core->claims, span_of(object->key));
 	if (is_older(object, metadata)) {
 		/* what looked drifted before the inventory was written may be just as it was left */
-		if (app && !is_drifted(object, item_of(app, object->key)))
-			keep_drifted(object, NULL, false);
+		if (object->holder && !is_drifted(object, item_of(object->holder, object->key)))
+			record_set_drifted(object, NULL);
 		return;
 	}
 	fetches_outdated(live->fetches, object->key);
 	/* the answer to our own write, and then the watch, tell of the same version */
-	changed = !is_same(object, metadata) && digest_object(object, from, arena);
+	changed = !is_same(object, metadata) && record_take(object, from, arena);
 	app = concerned(live, object);
-	log_line(LOG_DEBUG, "live object", "key", object->key, "version", object->resource_version, "health", health_name(object->health),
+	log_line(LOG_DEBUG, "live object", "key", object->key, "version", json_get_text(metadata, "resourceVersion"), "health",
+		 health_name((enum health)object->health),
 		 "app", app ? app->key : NULL, "changed", changed ? "true" : "false", "from", quietly ? "answer" : "watch", NULL);
 	drifted = app && is_drifted(object, item_of(app, object->key));
 	/* the answer to our own write: taken in again when the inventory says so, too */
 	if (!quietly || !drifted || !is_being_written(app))
-		keep_drifted(object, from, drifted);
+		record_set_drifted(object, drifted ? from : NULL);
 	if (changed && !quietly)
-		tell(app, (drifted && !is_being_written(app)) || object->posture || (object->extras_text && !digest_is_zero(&object->extras)));
+		tell(app, (drifted && !is_being_written(app)) || live_more(object)->posture ||
+				  (live_more(object)->extras_text && !digest_is_zero(&live_more(object)->extras)));
 }
 
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind)
@@ -278,7 +246,7 @@ void live_take(struct live *live, const struct json *object, const char *group, 
 
 static void gone(struct live *live, const char *key)
 {
-	struct live_object *object = map_remove(&live->objects, span_of(key));
+	struct live_object *object = object_of(live, key);
 	struct app *app;
 
 	fetches_outdated(live->fetches, key);
@@ -286,7 +254,7 @@ static void gone(struct live *live, const char *key)
 		return;
 	app = concerned(live, object);
 	tell(app, app && item_of(app, key));
-	object_free(object);
+	drop(live, object);
 }
 
 static void on_found(void *data, const struct json *object, const char *group, const char *kind)
@@ -298,12 +266,13 @@ static void on_found(void *data, const struct json *object, const char *group, c
 static void on_gone(void *data, const char *key)
 {
 	struct live *live = data;
-	const struct live_object *object = map_get(&live->objects, span_of(key));
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	const struct live_object *object = object_of(live, key);
 
 	if (live->gone.count >= GONE_MAX)
 		map_release(&live->gone);
 	if (object)
-		map_set(&live->gone, span_of(object->uid), live);
+		map_set(&live->gone, span_of(live_uid(object, arena)), live);
 	gone(live, key);
 }
 
@@ -316,6 +285,18 @@ static void fetch(struct kind_watch *watch, const char *namespace, const char *n
 
 	if (kind)
 		fetches_ask(live->fetches, &(struct fetch_of){ key, kube_path(arena, kind, namespace, name), watch->group, watch->kind, watch->account });
+}
+
+/* The same members, and two more. */
+static struct json *with_kind(const struct kind_watch *watch, const struct json *from, struct arena *arena)
+{
+	struct json *out = json_object(arena);
+
+	JSON_EACH(member, from)
+		json_set_span(arena, out, member->key, member->value);
+	json_set_string(arena, out, "kind", watch->kind);
+	json_set(arena, out, "apiVersion", json_stringf(arena, "%s%sv1", watch->group, *watch->group ? "/" : ""));
+	return out;
 }
 
 static void on_event(void *data, enum watch_event event, const struct json *from)
@@ -331,12 +312,12 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	if (!name)
 		return;
 	key = live_key(arena, watch->group, watch->kind, namespace, name);
-	object = map_get(&live->objects, span_of(key));
+	object = record_of(live, key);
 	if (event == WATCH_DELETED) {
 		if (object)
 			object->watch = NULL;
 		/* our label may have been taken off, which looks the same */
-		if (map_has(&live->core->claims, span_of(key)))
+		if (object && object->holder)
 			fetch(watch, namespace, name, key);
 		else
 			gone(live, key);
@@ -347,21 +328,16 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	object->list = watch->list;
 	if (!watch->metadata) {
 		/* items of a list carry neither */
-		if (!json_get_text(from, "kind")) {
-			struct json *copy = json_copy(arena, from);
-
-			json_set_string(arena, copy, "kind", watch->kind);
-			json_set(arena, copy, "apiVersion", json_stringf(arena, "%s%sv1", watch->group, *watch->group ? "/" : ""));
-			from = copy;
-		}
+		if (!json_get_text(from, "kind"))
+			from = with_kind(watch, from, arena);
 		take(live, from, watch->group, watch->kind, false);
 		return;
 	}
-	if (object->resource_version && span_is(json_text_span(json_get(metadata, "resourceVersion")), object->resource_version))
+	if (object->digested && object->version && record_version(metadata) == object->version)
 		return;
-	if (!object->resource_version) {
+	if (!object->digested) {
 		object->metadata_only = true;
-		snprintf(object->uid, sizeof(object->uid), "%s", json_get_text(metadata, "uid") ? json_get_text(metadata, "uid") : "");
+		record_set_uid(object, json_get_text(metadata, "uid"));
 	}
 	fetch(watch, namespace, name, key);
 }
@@ -376,8 +352,8 @@ static void on_listing(void *data)
 /* Runs that wait for a list look again. */
 static void wake_all(struct live *live)
 {
-	MAP_EACH(entry, &live->core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &live->core->apps) {
+		struct app *app = *slot;
 
 		if (app->run)
 			run_wake(app->run);
@@ -393,7 +369,7 @@ static void vanished(struct kind_watch *watch, const char *key)
 	span_cut(&rest, '/');
 	span_cut(&rest, '/');
 	namespace = span_cut(&rest, '/');
-	if (map_has(&watch->live->core->claims, span_of(copy))) {
+	if (live_holder(watch->live, copy)) {
 		CLEANUP(mem_cleanup) char *ns = mem_strndup(namespace.data, namespace.length);
 
 		fetch(watch, ns, rest.data, copy);
@@ -409,17 +385,16 @@ static void on_listed(void *data)
 	struct span rest;
 
 	/* gathered first: what is gone is taken out of the map */
-	MAP_EACH(entry, &watch->live->objects) {
-		const struct live_object *object = entry->value;
+	KEYSET_EACH(slot, &watch->live->objects) {
+		const struct live_object *object = *slot;
 
 		if (object->watch == watch && object->list != watch->list)
-			str_add(&keys, span_make(entry->key, entry->length + 1));
+			str_add(&keys, span_make(object->key, strlen(object->key) + 1));
 	}
 	for (rest = str_span(&keys); rest.length;) {
 		struct span key = span_cut(&rest, '\0');
-		struct live_object *object = map_get(&watch->live->objects, key);
 
-		object->watch = NULL;
+		record_of(watch->live, key.data)->watch = NULL;
 		vanished(watch, key.data);
 	}
 	watch->err = (struct error)ERROR_INIT;
@@ -444,6 +419,7 @@ struct live *live_new(struct core *core)
 	struct live *live = mem_alloc(sizeof(*live));
 
 	live->core = core;
+	live->objects = (struct keyset)KEYSET_INIT(key_of);
 	live->fetches = fetches_new(core->kube, core->loop, &handler, live);
 	return live;
 }
@@ -464,10 +440,10 @@ void live_free(struct live *live)
 		free(watch);
 	}
 	map_release(&live->gone);
-	MAP_EACH(entry, &live->objects)
-		object_free(entry->value);
+	KEYSET_EACH(slot, &live->objects)
+		record_free(*slot);
 	map_release(&live->watches);
-	map_release(&live->objects);
+	keyset_release(&live->objects);
 	free(live);
 }
 
@@ -541,17 +517,20 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 
 const struct live_object *live_find(const struct live *live, const char *key)
 {
-	return map_get(&live->objects, span_of(key));
+	return object_of(live, key);
 }
 
 void live_drop(struct live *live, const char *key)
 {
-	object_free(map_remove(&live->objects, span_of(key)));
+	struct live_object *object = object_of(live, key);
+
+	if (object)
+		drop(live, object);
 }
 
 void live_deleted(struct live *live, const char *key)
 {
-	struct live_object *object = map_get(&live->objects, span_of(key));
+	struct live_object *object = object_of(live, key);
 
 	if (object)
 		object->leaving = true;
@@ -559,8 +538,8 @@ void live_deleted(struct live *live, const char *key)
 
 bool live_leaving(const struct live *live, const struct app *app)
 {
-	MAP_EACH(entry, &live->objects) {
-		const struct live_object *object = entry->value;
+	KEYSET_EACH(slot, &live->objects) {
+		const struct live_object *object = *slot;
 
 		if (object->leaving && object->app && !strcmp(object->app, app->key))
 			return true;
@@ -570,11 +549,11 @@ bool live_leaving(const struct live *live, const struct app *app)
 
 bool live_drifted(const struct live *live, const struct app *app)
 {
-	for (size_t i = 0; i < app->inventory.count; i++) {
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-		const struct inventory_item *item = &app->inventory.items[i];
+		const struct inventory_item *item = &app_inventory(app)->items[i];
 		const struct live_object *object =
-			map_get(&live->objects, span_of(live_key(arena, item->group, item->kind, item->namespace, item->name)));
+			object_of(live, live_key(arena, item->group, item->kind, item->namespace, item->name));
 
 		if (object ? is_drifted(object, item) : map_has(&live->gone, span_of(item->uid)))
 			return true;

@@ -15,24 +15,31 @@
 
 struct kind_watch;
 
-struct live_object {
-	char *key;                   /* GROUP/KIND/NAMESPACE/NAME */
-	struct kind_watch *watch;    /* that told of it, or NULL */
-	uint32_t list;               /* the number of its list in which it did */
-	char uid[40];
-	char *resource_version;
-	int64_t generation;
-	struct digest owned;         /* D1; zero for metadata-only kinds */
+/* What few objects have. */
+struct live_more {
 	struct digest images;        /* over the sorted image texts found in it */
 	struct digest extras;        /* zero: none */
-	enum health health;
-	bool deleting, ours, metadata_only;
-	bool leaving;                /* we deleted it, and it is not gone yet: its own objects go first */
-	char *health_message;        /* NULL when empty */
+	char *uid;                   /* when it is no UUID, or NULL */
+	const char *health_message;  /* name; NULL when empty */
 	char *posture;               /* JSON of what weakens pod security or RBAC in it (diff/posture.h), or NULL */
 	char *extras_text;           /* JSON array of {path, manager, time}, or NULL */
 	char *drifted;               /* JSON of the object while it differs from what we applied, or NULL */
-	char *app;                   /* "namespace/name" by its own tracking annotation, or NULL */
+};
+
+/* In one piece with its key: of these there are most. Also made for an object that is held (claims.h) and does not exist. */
+struct live_object {
+	struct app *holder;          /* who may write it, or NULL: claims.h's part */
+	struct kind_watch *watch;    /* that told of it, or NULL */
+	const char *app;             /* name: "namespace/name" by its own tracking annotation, or NULL */
+	struct live_more *more;      /* NULL: nothing of that; read it by live_more() */
+	uint64_t version;            /* resourceVersion; 0: not digested yet, or no number */
+	struct digest owned;         /* D1; zero for metadata-only kinds */
+	uint8_t uid[16];             /* zero: not known, or in `more` */
+	uint32_t list;               /* the number of its list in which it was told of */
+	uint8_t health;              /* enum health */
+	bool exists : 1, digested : 1, deleting : 1, metadata_only : 1;
+	bool leaving : 1;            /* we deleted it, and it is not gone yet: its own objects go first */
+	char key[];                  /* GROUP/KIND/NAMESPACE/NAME */
 };
 
 struct live *live_new(struct core *core);
@@ -58,6 +65,15 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 
 /* NULL when it is not known to exist. Borrowed until the next event. */
 const struct live_object *live_find(const struct live *live, const char *key);
+/* Never NULL. */
+const struct live_more *live_more(const struct live_object *object);
+bool live_has_uid(const struct live_object *object, const char *uid);
+char *live_uid(const struct live_object *object, struct arena *arena);
+
+/* Who may write the object of this key, whether it exists or not; for claims.h. NULL: nobody. */
+struct app *live_holder(const struct live *live, const char *key);
+void live_hold(struct live *live, const char *key, struct app *holder);
+
 /* Takes in an object that was read or written by a run (full, with managedFields). */
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind);
 /* Of the extras of a drifted object, leaves out what is declared: that is drift, and told as such. */

@@ -59,8 +59,8 @@ static void copy_free(struct object_copy *copy)
 
 static void enqueue_all(struct core *core)
 {
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		app->force = true;
 		app_enqueue(app, 0);
@@ -69,10 +69,10 @@ static void enqueue_all(struct core *core)
 
 static void enqueue_project(struct core *core, struct span project)
 {
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
-		if (!app->present || !span_is(project, app->spec.project))
+		if (!app->present || !app->brief.project || !span_is(project, app->brief.project))
 			continue;
 		app->force = true;
 		app_enqueue(app, 0);
@@ -110,19 +110,28 @@ static void app_changed(struct collection *collection, struct span name, const s
 {
 	CLEANUP(str_release) struct str key = STR_INIT;
 	struct core *core = collection->objects->core;
+	struct app *app;
 
 	str_addf(&key, "%s/%.*s", core->options->namespace, SPAN_ARG(name));
-	app_update(app_get(core, str_span(&key)), object);
+	app = app_get(core, str_span(&key));
+	app->seen = object ? SIGHT_SEEN : SIGHT_NONE;
+	app_update(app, object);
 }
 
 /* The next sync writes it again, also if it says the same. */
+static void forget_inventory(struct app *app)
+{
+	app->inventory_seen = SIGHT_NONE;
+	app->inventory_written = (struct digest){ { 0 } };
+}
+
 static void inventory_gone(struct core *core, struct span name)
 {
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		if (span_is(name, app->label))
-			app->inventory_written = (struct digest){ { 0 } };
+			forget_inventory(app);
 	}
 }
 
@@ -138,17 +147,23 @@ static void inventory_changed(struct collection *collection, struct span name, c
 		inventory_gone(core, name);
 		return;
 	}
+	/* what we wrote ourselves is known; only what was there before us is taken in */
+	if (objects_ready(collection->objects)) {
+		app = app_find(core, json_text_span(json_get(object, "app")));
+		if (app && span_is(name, app->label))
+			app->inventory_seen = SIGHT_SEEN;
+		return;
+	}
 	if (inventory_decode(json_text_span(json_path(object, "data", NULL)), arena, &inventory, &err)) {
 		log_error(LOG_ERROR, "inventory does not read; its Application will adopt by label", &err, "inventory",
 			  arena_strndup(arena, name), NULL);
 		return;
 	}
 	app = app_get(core, span_of(inventory.app));
-	/* what we wrote ourselves is known; only what was there before us is taken in */
-	if (app->inventory_read)
-		return;
+	if (span_is(name, app->label))
+		app->inventory_seen = SIGHT_SEEN;
 	app->inventory_written = digest_of(json_text_span(json_path(object, "data", NULL)));
-	app_set_inventory(app, &inventory, json_text(json_path(object, "metadata", "resourceVersion", NULL)));
+	app_set_inventory(app, &inventory);
 }
 
 /* Same content as before: a status update or a relist. */
@@ -227,6 +242,12 @@ static bool is_wanted(const struct collection *collection, const struct json *ob
 	return true;
 }
 
+/* Of these there are many, and struct app takes what it needs: no copies. */
+static bool is_of_apps(const struct collection *collection)
+{
+	return collection->kind == OWN_APPLICATION || collection->kind == OWN_INVENTORY;
+}
+
 static void on_event(void *data, enum watch_event event, const struct json *object)
 {
 	struct collection *collection = data;
@@ -236,6 +257,10 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 
 	if (!name.length || !is_wanted(collection, object))
 		return;
+	if (is_of_apps(collection)) {
+		react(collection, name, event == WATCH_DELETED ? NULL : object, false, "");
+		return;
+	}
 	if (event == WATCH_DELETED) {
 		react(collection, name, NULL, false, "delete");
 		copy_free(map_remove(&collection->copies, name));
@@ -246,16 +271,16 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 		map_set(&collection->copies, name, copy);
 	}
 	copy->seen = true;
-	/* of these there are many, and whom they concern takes what it needs */
-	if (collection->kind == OWN_APPLICATION || collection->kind == OWN_INVENTORY) {
-		react(collection, name, object, same, "");
-		return;
-	}
 	arena_free(copy->arena);
 	copy->arena = arena_new(0);
 	copy->object = json_copy(copy->arena, object);
 	json_remove(json_get(copy->object, "metadata"), "managedFields");
 	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
+}
+
+static uint8_t *sight_of(const struct collection *collection, struct app *app)
+{
+	return collection->kind == OWN_APPLICATION ? &app->seen : &app->inventory_seen;
 }
 
 static void on_listing(void *data)
@@ -264,6 +289,31 @@ static void on_listing(void *data)
 
 	MAP_EACH(entry, &collection->copies)
 		((struct object_copy *)entry->value)->seen = false;
+	if (!is_of_apps(collection))
+		return;
+	KEYSET_EACH(slot, &collection->objects->core->apps) {
+		uint8_t *sight = sight_of(collection, *slot);
+
+		if (*sight == SIGHT_SEEN)
+			*sight = SIGHT_MISSED;
+	}
+}
+
+/* Those that were there and are not in the list that has just ended. */
+static void drop_missed(const struct collection *collection)
+{
+	KEYSET_EACH(slot, &collection->objects->core->apps) {
+		struct app *app = *slot;
+
+		if (*sight_of(collection, app) != SIGHT_MISSED)
+			continue;
+		if (collection->kind == OWN_INVENTORY) {
+			forget_inventory(app);
+			continue;
+		}
+		app->seen = SIGHT_NONE;
+		app_update(app, NULL);
+	}
 }
 
 /* The first that is not there any more, or NULL. */
@@ -288,17 +338,19 @@ static void on_listed(void *data)
 		react(collection, span_of(name), NULL, false, "delete");
 		copy_free(map_remove(&collection->copies, span_of(name)));
 	}
+	if (is_of_apps(collection))
+		drop_missed(collection);
 	collection->listed_once = true;
 	if (collection->failing[0])
 		log_line(LOG_INFO, "reading again", "what", sources[collection->kind].what, NULL);
 	collection->failing[0] = '\0';
 	if (!first || !objects_ready(collection->objects))
 		return;
-	MAP_EACH(each, &core->apps)
-		((struct app *)each->value)->inventory_read = true;
+	KEYSET_EACH(slot, &core->apps)
+		((struct app *)*slot)->inventory_read = true;
 	recover_open_intents(core);
-	MAP_EACH(each, &core->apps)
-		app_enqueue(each->value, 0);
+	KEYSET_EACH(slot, &core->apps)
+		app_enqueue(*slot, 0);
 }
 
 static void on_error(void *data, const struct error *err)

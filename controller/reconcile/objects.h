@@ -36,7 +36,7 @@ uint64_t objects_trust_generation(const struct objects *objects);
 
 struct object_copy {
 	struct arena *arena;
-	struct json *object;    /* NULL for Applications and inventories: struct app has what is needed */
+	struct json *object;
 	bool seen;      /* in the list that is under way */
 };
 

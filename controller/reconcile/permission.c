@@ -7,7 +7,7 @@
 static const char *project_name(const struct run *run)
 {
 	/* of an Application whose spec does not read, the project that it was applied for */
-	return *run->spec.project ? run->spec.project : run->app->inventory.project;
+	return *run->spec.project ? run->spec.project : app_inventory(run->app)->project;
 }
 
 static int check_source(struct run *run, struct error *err)
@@ -50,7 +50,7 @@ static const char *live_project(const struct run *run, const char *group, const 
 	app = app_find(run->core, str_span(&key));
 	if (!app || !app->present)
 		return NULL;
-	return *app->spec.project ? app->spec.project : NULL;
+	return app->brief.project && *app->brief.project ? app->brief.project : NULL;
 }
 
 static struct permit_request request_of(const struct run *run, enum permit_verb verb, const char *group, const char *kind,

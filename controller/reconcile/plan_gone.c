@@ -29,7 +29,7 @@ static struct action *plan_delete(struct run *run, const struct inventory_item *
 	action->uid = arena_strdup(run->arena, item->uid);
 	action->key = key;
 	action->title = arena_printf(run->arena, "%s %s%s%s", item->kind, item->namespace, *item->namespace ? "/" : "", item->name);
-	action->permit.account = kube_account(run->arena, permission_of_item(run, item, &account, err) ? run->app->inventory.account : account);
+	action->permit.account = kube_account(run->arena, permission_of_item(run, item, &account, err) ? app_inventory(run->app)->account : account);
 	action->permit.images_allowed = true;  /* a delete carries none */
 	kind = discovery_find(run->core->discovery, span_of(item->group), NULL, span_of(item->kind));
 	if (kind) {
@@ -52,7 +52,7 @@ static bool may_prune(const struct run *run)
 /* 0, or why so much may not go at once. */
 static int guard(struct run *run, size_t going, struct error *err)
 {
-	size_t all = run->app->inventory.count;
+	size_t all = app_inventory(run->app)->count;
 
 	if (!going || run->spec.allow_empty || run->operation_prune)
 		return 0;
@@ -120,8 +120,8 @@ static void drop_moved(struct run *run)
 {
 	for (bool again = true; again;) {
 		again = false;
-		for (size_t i = 0; i < run->app->inventory.count && !again; i++) {
-			const struct inventory_item *item = &run->app->inventory.items[i];
+		for (size_t i = 0; i < app_inventory(run->app)->count && !again; i++) {
+			const struct inventory_item *item = &app_inventory(run->app)->items[i];
 			char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
 
 			if (map_has(&run->keys, span_of(key)))
@@ -140,8 +140,8 @@ int plan_prune(struct run *run, struct error *err)
 	for (size_t i = 0; i < run->desired_count; i++)
 		map_set(&run->keys, span_of(run->desired[i].key), run);
 	drop_moved(run);
-	for (size_t i = 0; i < run->app->inventory.count; i++) {
-		const struct inventory_item *item = &run->app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(run->app)->items[i];
 		char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
 
 		if (is_desired(&run->keys, key))
@@ -162,8 +162,8 @@ int plan_prune(struct run *run, struct error *err)
 
 int plan_deletion(struct run *run, struct error *err)
 {
-	for (size_t i = 0; i < run->app->inventory.count; i++) {
-		const struct inventory_item *item = &run->app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(run->app)->items[i];
 
 		/* a circle of Applications ends here: each would wait for the other's end */
 		if (!item->keep && !claims_is_above(run, item))

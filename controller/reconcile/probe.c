@@ -63,7 +63,7 @@ void probe_checks(struct core *core, struct arena *arena, struct vitals *out)
 
 static bool is_due(const struct app *app, int64_t now_ms)
 {
-	return app->run ? app->again : timer_running(app->timer) && app->wake_at_ms <= now_ms;
+	return app->run ? app->again : app->timer && app->wake_at_ms <= now_ms;
 }
 
 /* As Argo CD writes it into this label: lower case, without ".git"; and without the secrets that somebody may have put into it. */
@@ -82,15 +82,15 @@ static char *label_of_repo(struct arena *arena, const char *url)
 
 static void tell_app(struct app *app, struct arena *arena)
 {
-	const struct application *spec = &app->spec;
-	const struct report *report = report_of(app);
-	const char *operation = spec->deleting ? "delete" : spec->operation ? "sync" : "";
+	const struct brief *brief = app_brief(app);
+	const char *operation = brief->deleting ? "delete" : brief->operation ? "sync" : "";
+	const char *name = strchr(app->key, '/') + 1;
 
 	/* in the order of the labels' names, as Prometheus shows them */
-	metric_set(METRIC_ARGO_APP_INFO, 1, spec->automated ? "true" : "false", spec->destination_namespace ? spec->destination_namespace : "",
-		   spec->destination_server ? spec->destination_server : "", health_name(report->health), spec->name, spec->namespace,
-		   operation, spec->project ? spec->project : "", label_of_repo(arena, spec->repo_url ? spec->repo_url : ""),
-		   report->sync_status, NULL);
+	metric_set(METRIC_ARGO_APP_INFO, 1, brief->automated ? "true" : "false", brief->namespace ? brief->namespace : "",
+		   brief->server ? brief->server : "", health_name((enum health)brief->health), name,
+		   arena_strndup(arena, span_make(app->key, (size_t)(name - 1 - app->key))), operation, brief->project ? brief->project : "",
+		   label_of_repo(arena, brief->repo_url ? brief->repo_url : ""), brief->sync_status, NULL);
 }
 
 static void tell_apps(struct core *core)
@@ -100,11 +100,11 @@ static void tell_apps(struct core *core)
 	size_t due = 0;
 
 	metric_clear(METRIC_ARGO_APP_INFO);
-	MAP_EACH(entry, &core->apps) {
-		struct app *app = entry->value;
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
 
 		due += is_due(app, now_ms);
-		if (app->present && app->spec.name)
+		if (app->present)
 			tell_app(app, arena);
 	}
 	metric_set(METRIC_QUEUE_DEPTH, (double)due, NULL);

@@ -47,11 +47,11 @@ struct json *records_begin(struct run *run, const char *kind, const char *outcom
 	json_set_string(run->arena, record, "kind", kind);
 	json_set_string(run->arena, record, "outcome", outcome);
 	json_set_string(run->arena, record, "app", run->app->key);
-	json_set_string(run->arena, record, "project", run->goal == GOAL_DELETE ? run->app->inventory.project : run->spec.project);
+	json_set_string(run->arena, record, "project", run->goal == GOAL_DELETE ? app_inventory(run->app)->project : run->spec.project);
 	json_set_string(run->arena, record, "cluster", "https://kubernetes.default.svc");
 	json_set_string(run->arena, record, "ns", run->spec.destination_namespace ? run->spec.destination_namespace : "");
 	json_set_string(run->arena, record, "as",
-			run->goal == GOAL_DELETE ? run->app->inventory.account : run->account ? run->account : "");
+			run->goal == GOAL_DELETE ? app_inventory(run->app)->account : run->account ? run->account : "");
 	add_actor(run, record);
 	add_git(run, record);
 	if (run->images)
@@ -99,9 +99,9 @@ void records_denied(struct run *run, const struct error *err)
 
 	str_addf(&text, "%s\n%s\n%s", run->revision ? run->revision : "", err->reason, err->text);
 	digest = digest_of(str_span(&text));
-	if (!run->core->audit || digest_equal(&digest, &run->app->denied_told))
+	if (!run->core->audit || digest_equal(&digest, &app_setbacks(run->app)->denied_told))
 		return;
-	run->app->denied_told = digest;
+	app_setback(run->app)->denied_told = digest;
 	record = records_begin(run, "sync.denied", "deny");
 	json_set_string(run->arena, record, "reason", err->reason);
 	json_set_string(run->arena, record, "message", err->text);

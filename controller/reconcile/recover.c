@@ -77,8 +77,8 @@ static void leave(struct recovery *recovery)
 	recovery_free(recovery);
 	if (--core->recovering)
 		return;
-	MAP_EACH(entry, &core->apps)
-		app_enqueue(entry->value, 0);
+	KEYSET_EACH(slot, &core->apps)
+		app_enqueue(*slot, 0);
 }
 
 static void conclude(struct recovery *recovery)
@@ -152,7 +152,7 @@ static void remember(struct recovery *recovery, const struct json *object, const
 {
 	struct app *app = app_get(recovery->core, span_of(text(recovery->intent, "app")));
 	struct gvk gvk = gvk_of(recovery, object);
-	struct inventory next = app->inventory;
+	struct inventory next = *app_inventory(app);
 	const char *uid = text(json_get(live, "metadata"), "uid");
 	struct inventory_item *items, *item;
 
@@ -172,7 +172,7 @@ static void remember(struct recovery *recovery, const struct json *object, const
 		next.account = text(recovery->intent, "as");
 	if (!*next.project)
 		next.project = text(recovery->intent, "project");
-	app_set_inventory(app, &next, NULL);
+	app_set_inventory(app, &next);
 }
 
 static void on_read(void *data, const struct kube_answer *answer)
@@ -221,7 +221,7 @@ static void remember_pins(struct recovery *recovery)
 	const struct json *images = json_get(recovery->intent, "images");
 	const char *revision = json_text(json_path(recovery->intent, "git", "commit", NULL));
 	struct app *app = app_get(recovery->core, span_of(text(recovery->intent, "app")));
-	struct inventory next = app->inventory;
+	struct inventory next = *app_inventory(app);
 	struct pins pins = { revision, NULL, 0 };
 	size_t capacity = 0;
 
@@ -239,7 +239,7 @@ static void remember_pins(struct recovery *recovery)
 	}
 	next.pending = pins;
 	next.app = app->key;
-	app_set_inventory(app, &next, NULL);
+	app_set_inventory(app, &next);
 }
 
 static void on_discovered(void *data, const struct error *err)

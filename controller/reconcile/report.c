@@ -8,6 +8,7 @@
 #include "kube/event.h"
 #include "reconcile/live.h"
 #include "reconcile/owed.h"
+#include "reconcile/rest.h"
 
 static const char *const condition_names[CONDITION_COUNT] = { "Verified", "Synced", "Healthy", "Ready" };
 static const char *const truth_names[] = { "Unknown", "True", "False" };
@@ -53,13 +54,14 @@ static void read_json(char **slot, const struct json *value)
 
 struct report *report_of(struct app *app)
 {
-	struct report *report = app->report;
-	const struct json *status = app->spec.status;
+	struct app_open *open = rest_open(app);
+	struct report *report = open->report;
+	const struct json *status = open->spec.status;
 	char now[TIME_TEXT];
 
 	if (report)
 		return report;
-	report = app->report = mem_alloc(sizeof(*report));
+	report = open->report = mem_alloc(sizeof(*report));
 	time_format_s(clock_wall_ns(), now);
 	for (enum condition which = 0; which < CONDITION_COUNT; which++) {
 		struct condition_line *line = &report->conditions[which];
@@ -85,6 +87,77 @@ void report_free(struct report *report)
 	free(report->resources);
 	free(report->images);
 	free(report);
+}
+
+/* In the order of status.sync.status's meaning; packed as its place here. */
+static const char *const sync_statuses[] = { "Unknown", "Synced", "OutOfSync" };
+
+/* With its NUL: shorter than a length, after deflating. NULL as "". */
+static void pack_string(const char *text, struct str *out)
+{
+	str_add(out, text ? span_make(text, strlen(text) + 1) : span_make("", 1));
+}
+
+void report_pack(const struct report *report, struct str *out)
+{
+	uint8_t sync = 0;
+
+	for (enum condition which = 0; which < CONDITION_COUNT; which++) {
+		const struct condition_line *line = &report->conditions[which];
+
+		pack_string(line->reason, out);
+		pack_string(line->message, out);
+		pack_string(line->since, out);
+		pack_u8(out, (uint8_t)line->truth);
+	}
+	for (uint8_t i = 0; i < COUNT_OF(sync_statuses); i++)
+		if (!strcmp(report->sync_status, sync_statuses[i]))
+			sync = i;
+	pack_string(report->operation, out);
+	pack_string(report->images, out);
+	pack_string(report->compared_revision, out);
+	pack_string(report->resources, out);
+	pack_u8(out, sync);
+	pack_u8(out, (uint8_t)report->health);
+	pack_u32(out, (uint32_t)report->object_count);
+}
+
+static const char *unpack_string(struct unpack *in)
+{
+	struct span text = span_cut(&in->rest, '\0');
+
+	/* no NUL was left */
+	in->bad |= !in->rest.data;
+	return in->bad ? "" : text.data;
+}
+
+static void unpack_slot(struct unpack *in, char **slot)
+{
+	report_text(slot, unpack_string(in));
+}
+
+struct report *report_unpack(struct unpack *in)
+{
+	struct report *report = mem_alloc(sizeof(*report));
+	uint8_t sync;
+
+	for (enum condition which = 0; which < CONDITION_COUNT; which++) {
+		struct condition_line *line = &report->conditions[which];
+
+		snprintf(line->reason, sizeof(line->reason), "%s", unpack_string(in));
+		unpack_slot(in, &line->message);
+		snprintf(line->since, sizeof(line->since), "%s", unpack_string(in));
+		line->truth = (enum truth)unpack_u8(in);
+	}
+	unpack_slot(in, &report->operation);
+	unpack_slot(in, &report->images);
+	unpack_slot(in, &report->compared_revision);
+	unpack_slot(in, &report->resources);
+	sync = unpack_u8(in);
+	report->sync_status = sync_statuses[sync < COUNT_OF(sync_statuses) ? sync : 0];
+	report->health = (enum health)unpack_u8(in);
+	report->object_count = unpack_u32(in);
+	return report;
 }
 
 void report_condition(struct app *app, enum condition which, enum truth truth, const char *reason, const char *format, ...)
@@ -129,13 +202,14 @@ static struct health_sum sum_health(struct app *app)
 {
 	struct health_sum sum = { .worst = HEALTH_HEALTHY };
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		const struct inventory_item *item = &app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(app)->items[i];
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 		const struct live_object *live =
 			live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name));
 
-		count_health(&sum, item, live ? live->health : HEALTH_MISSING, live ? live->health_message : "does not exist");
+		count_health(&sum, item, live ? (enum health)live->health : HEALTH_MISSING,
+			     live ? live_more(live)->health_message : "does not exist");
 	}
 	return sum;
 }
@@ -179,12 +253,12 @@ void report_health(struct app *app)
 	struct health_sum sum = sum_health(app);
 
 	report_of(app)->health = sum.worst;
-	report_of(app)->object_count = app->inventory.count;
-	if (!*app->inventory.revision && !app->inventory.count) {
+	report_of(app)->object_count = app_inventory(app)->count;
+	if (!*app_inventory(app)->revision && !app_inventory(app)->count) {
 		report_of(app)->health = HEALTH_MISSING;
 		report_condition(app, CONDITION_HEALTHY, TRUTH_UNKNOWN, "NothingApplied", "nothing was applied yet");
 	} else if (sum.worst == HEALTH_HEALTHY) {
-		report_condition(app, CONDITION_HEALTHY, TRUTH_TRUE, "Healthy", "%zu objects are healthy", app->inventory.count);
+		report_condition(app, CONDITION_HEALTHY, TRUTH_TRUE, "Healthy", "%zu objects are healthy", app_inventory(app)->count);
 	} else {
 		report_condition(app, CONDITION_HEALTHY, sum.worst == HEALTH_UNKNOWN ? TRUTH_UNKNOWN : TRUTH_FALSE,
 				 health_name(sum.worst), "%s", sum.first);
@@ -199,7 +273,7 @@ static struct json *conditions_json(struct app *app, struct arena *arena)
 	struct json *list = json_array(arena);
 
 	for (enum condition which = 0; which < CONDITION_COUNT; which++) {
-		const struct condition_line *line = &app->report->conditions[which];
+		const struct condition_line *line = &report_of(app)->conditions[which];
 		struct json *one = json_append(arena, list, json_object(arena));
 
 		json_set_string(arena, one, "type", condition_names[which]);
@@ -207,7 +281,7 @@ static struct json *conditions_json(struct app *app, struct arena *arena)
 		json_set_string(arena, one, "reason", line->reason);
 		json_set_string(arena, one, "message", line->message ? line->message : "");
 		json_set_string(arena, one, "lastTransitionTime", line->since);
-		json_set_int(arena, one, "observedGeneration", app->spec.generation);
+		json_set_int(arena, one, "observedGeneration", app_spec(app)->generation);
 	}
 	return list;
 }
@@ -226,11 +300,11 @@ static struct json *extras_json(struct app *app, struct arena *arena)
 {
 	struct json *list = json_array(arena);
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		const struct inventory_item *item = &app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(app)->items[i];
 		const struct live_object *live =
 			live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name));
-		const struct json *own = live && live->extras_text ? parsed(arena, live->extras_text) : NULL;
+		const struct json *own = live && live_more(live)->extras_text ? parsed(arena, live_more(live)->extras_text) : NULL;
 
 		for (size_t k = 0; k < json_count(own) && json_count(list) < LIMIT_EXTRAS; k++) {
 			struct json *one = json_append(arena, list, json_object(arena));
@@ -248,17 +322,17 @@ static struct json *extras_json(struct app *app, struct arena *arena)
 
 static struct json *status_json(struct app *app, struct arena *arena)
 {
-	struct report *report = app->report;
+	struct report *report = report_of(app);
 	struct json *status = json_object(arena), *sync = json_object(arena), *health = json_object(arena), *summary = json_object(arena);
 
-	json_set_int(arena, status, "observedGeneration", app->spec.generation);
+	json_set_int(arena, status, "observedGeneration", app_spec(app)->generation);
 	json_set(arena, status, "conditions", conditions_json(app, arena));
 	json_set_string(arena, sync, "status", report->sync_status);
 	json_set_string(arena, sync, "revision", report->compared_revision ? report->compared_revision : "");
 	json_set(arena, status, "sync", sync);
 	json_set_string(arena, health, "status", health_name(report->health));
 	json_set(arena, status, "health", health);
-	json_set_string(arena, status, "appliedRevision", app->inventory.revision);
+	json_set_string(arena, status, "appliedRevision", app_inventory(app)->revision);
 	json_set(arena, status, "operationState", parsed(arena, report->operation));
 	json_set(arena, status, "extras", extras_json(app, arena));
 	json_set(arena, status, "resources", report->resources ? parsed(arena, report->resources) : json_array(arena));
@@ -270,7 +344,7 @@ static struct json *status_json(struct app *app, struct arena *arena)
 
 static char *app_path(const struct app *app, struct arena *arena, const char *subresource)
 {
-	return arena_printf(arena, API_PATH "/namespaces/%s/applications/%s%s", app->spec.namespace, app->spec.name, subresource);
+	return arena_printf(arena, API_PATH "/namespaces/%s/applications/%s%s", app_spec(app)->namespace, app_spec(app)->name, subresource);
 }
 
 /* Of each sort one write of an Application is under way at a time: two could arrive in the other order, and the older one stay. */
@@ -347,12 +421,12 @@ static bool is_read_so(const struct app *app, const struct json *status, struct 
 {
 	struct json *wanted;
 
-	if (app->status_sent || !app->spec.status)
+	if (app->status_sent || !app_spec(app)->status)
 		return false;
 	wanted = json_copy(arena, status);
 	if (json_is(json_get(wanted, "operationState"), JSON_NULL))
 		json_remove(wanted, "operationState");
-	return json_equal(wanted, app->spec.status);
+	return json_equal(wanted, app_spec(app)->status);
 }
 
 /* The whole status is replaced: a merge would keep what an earlier operation left in it. */
@@ -370,7 +444,7 @@ void report_write(struct app *app)
 	if (!app->present || must_wait(&app->status_book))
 		return;
 	status = status_json(app, arena);
-	patch_op(arena, patch, "test", "/metadata/uid", json_string(arena, app->spec.uid));
+	patch_op(arena, patch, "test", "/metadata/uid", json_string(arena, app_spec(app)->uid));
 	patch_op(arena, patch, "add", "/status", status);
 	json_write(patch, JSON_SORTED, &body);
 	digest = digest_of(str_span(&body));
@@ -399,7 +473,7 @@ void report_inventory(struct app *app)
 
 	if (must_wait(&app->inventory_book))
 		return;
-	inventory_encode(&app->inventory, arena, &packed);
+	inventory_encode(app_inventory(app), arena, &packed);
 	/* what was changed by hand and taken back is as it was */
 	digest = digest_of(str_span(&packed));
 	if (digest_equal(&digest, &app->inventory_written))
@@ -411,8 +485,8 @@ void report_inventory(struct app *app)
 	json_set_string(arena, metadata, "namespace", namespace);
 	json_set(arena, object, "metadata", metadata);
 	json_set_string(arena, object, "app", app->key);
-	json_set_string(arena, object, "revision", app->inventory.revision);
-	json_set_int(arena, object, "count", (int64_t)app->inventory.count);
+	json_set_string(arena, object, "revision", app_inventory(app)->revision);
+	json_set_int(arena, object, "count", (int64_t)app_inventory(app)->count);
 	json_set(arena, object, "data", json_span(arena, str_span(&packed)));
 	json_write(object, JSON_PLAIN, &body);
 	/* an apply makes or replaces it: one request whether it was there or not */
@@ -435,7 +509,7 @@ static void delete_inventory(struct app *app)
 
 void report_event(struct app *app, bool warning, const char *reason, const char *note)
 {
-	struct event event = { "Application", app->spec.namespace, app->spec.name, app->spec.uid, warning, reason, "Reconcile", note };
+	struct event event = { "Application", app_spec(app)->namespace, app_spec(app)->name, app_spec(app)->uid, warning, reason, "Reconcile", note };
 
 	if (app->present)
 		event_post(app->core->kube, app->core->options->instance, &event);
@@ -452,7 +526,7 @@ void report_taken_up(struct app *app, bool refresh, bool operation)
 		json_set(arena, annotations, ANNOTATION_REFRESH_ARGO, json_null(arena));
 		json_set(arena, metadata, "annotations", annotations);
 	}
-	json_set_string(arena, metadata, "uid", app->spec.uid);
+	json_set_string(arena, metadata, "uid", app_spec(app)->uid);
 	json_set(arena, patch, "metadata", metadata);
 	if (operation)
 		json_set(arena, patch, "operation", json_null(arena));
@@ -466,7 +540,7 @@ void report_finalized(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str body = STR_INIT;
-	const struct json *finalizers = json_path(app->spec.object, "metadata", "finalizers", NULL);
+	const struct json *finalizers = json_path(app_spec(app)->object, "metadata", "finalizers", NULL);
 	struct json *patch = json_object(arena), *metadata = json_object(arena), *kept = json_array(arena);
 
 	for (size_t i = 0; i < json_count(finalizers); i++) {
@@ -476,7 +550,7 @@ void report_finalized(struct app *app)
 			json_append(arena, kept, json_span(arena, one));
 	}
 	json_set(arena, metadata, "finalizers", kept);
-	json_set_string(arena, metadata, "resourceVersion", app->spec.resource_version);
+	json_set_string(arena, metadata, "resourceVersion", app_spec(app)->resource_version);
 	json_set(arena, patch, "metadata", metadata);
 	json_write(patch, JSON_PLAIN, &body);
 	delete_inventory(app);

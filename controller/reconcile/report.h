@@ -7,6 +7,7 @@
 #define RECONCILE_REPORT_H
 
 #include "base/clock.h"
+#include "base/pack.h"
 #include "diff/health.h"
 #include "reconcile/run.h"
 
@@ -34,6 +35,9 @@ struct report {
 /* The Application's report; made from its status when core first sees it. */
 struct report *report_of(struct app *app);
 void report_free(struct report *report);
+/* As bytes, and from them: between two runs it is kept so (rest.h). What was not packed here sets in->bad. */
+void report_pack(const struct report *report, struct str *out);
+struct report *report_unpack(struct unpack *in);
 
 /* Sets a condition; the transition time moves only when the truth does. */
 void report_condition(struct app *app, enum condition which, enum truth truth, const char *reason, const char *format, ...)

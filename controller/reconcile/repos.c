@@ -518,7 +518,7 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 	struct repo *repo = repo_get(repos, url);
 	struct want *want = want_get(repo, revision);
 
-	interests_join(&want->interests, app, app->spec.path);
+	interests_join(&want->interests, app, app_spec(app)->path);
 	if (want->checked_ms && want->checked_ms >= since_ms && !want->coming[0]) {
 		if (want->err.reason[0]) {
 			*err = want->err;
@@ -539,8 +539,8 @@ enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *
 
 bool repos_known(const struct repos *repos, const struct app *app, char commit[65])
 {
-	const struct repo *repo = map_get(&repos->repos, span_of(app->spec.repo_url));
-	const struct want *want = repo ? map_get(&repo->wants, span_of(app->spec.target_revision)) : NULL;
+	const struct repo *repo = map_get(&repos->repos, span_of(app->brief.repo_url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(app->brief.target_revision)) : NULL;
 
 	if (!want || !interests_has(&want->interests, app) || want->err.reason[0])
 		return false;
@@ -558,8 +558,8 @@ bool repos_is_branch(const struct repos *repos, const char *url, const char *rev
 
 bool repos_told(const struct repos *repos, const struct app *app)
 {
-	const struct repo *repo = map_get(&repos->repos, span_of(app->spec.repo_url));
-	const struct want *want = repo ? map_get(&repo->wants, span_of(app->spec.target_revision)) : NULL;
+	const struct repo *repo = map_get(&repos->repos, span_of(app->brief.repo_url));
+	const struct want *want = repo ? map_get(&repo->wants, span_of(app->brief.target_revision)) : NULL;
 
 	return want && !want->coming[0] && !want->telling;
 }

@@ -8,6 +8,7 @@
 #include "base/metric.h"
 #include "reconcile/claims.h"
 #include "reconcile/report.h"
+#include "reconcile/rest.h"
 #include "reconcile/turns.h"
 #include "reconcile/vetting.h"
 
@@ -31,6 +32,8 @@ static void run_free(struct run *run)
 		audit_log_forget(core->audit, run);
 	arena_free(run->arena);
 	core->runs_active--;
+	app->runs--;
+	rest_soon(app);
 	free(run);
 	core_recover(core);
 	if (app->again) {
@@ -166,6 +169,7 @@ void run_start(struct app *app)
 	run->began_ms = clock_mono_ms();
 	run->deadline_ms = run->began_ms + RUN_DEADLINE_MS;
 	app->run = run;
+	app->runs++;
 	app->core->runs_active++;
 	metric_observe(METRIC_QUEUE_WAIT_SECONDS, (double)(clock_mono_ms() - (app->due_ms ? app->due_ms : app->wake_at_ms)) / 1e3, NULL);
 	app->due_ms = 0;

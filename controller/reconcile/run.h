@@ -80,6 +80,8 @@ struct run {
 
 	/* resolve, tree, render */
 	int64_t resolve_since_ms;
+	bool fresh;                  /* an answer that the repository gave before the run does not do */
+	bool resolving;              /* waits for the target revision, and will take what is newest then */
 	bool quiet;                  /* nothing to do and nothing to tell but health */
 	bool early;                  /* the revision was judged and its time has not come again */
 	const char *tip;             /* commit that the target revision stands for */
@@ -101,6 +103,7 @@ struct run {
 	bool discovery_asked, discovery_done;
 	struct map reads;            /* object key -> the live object; JSON null: absent; NULL: asked for */
 	size_t reading;
+	bool unlisted;               /* waits for what a list tells: nothing that it says was looked at yet */
 
 	/* judge */
 	struct judging *judging;     /* step_judge.c's part */

@@ -117,9 +117,9 @@ static enum health health_in(const struct run *run, const struct desired *desire
 {
 	const struct live_object *live = live_find(run->core->live, desired->key);
 
-	*message = live && live->health_message ? live->health_message : live ? "" : "was not seen yet";
+	*message = live && live_more(live)->health_message ? live_more(live)->health_message : live ? "" : "was not seen yet";
 	/* kinds that are only now being watched tell nothing yet; what is not watched cannot be waited for */
-	return live ? live->health : HEALTH_PROGRESSING;
+	return live ? (enum health)live->health : HEALTH_PROGRESSING;
 }
 
 /* Whether all of the waves before `wave` is healthy; false: *desired is what is waited for, *degraded that it will not be. */
@@ -188,7 +188,7 @@ static bool is_drifted_since(const struct run *run, const struct desired *desire
 {
 	const struct live_object *live = live_find(run->core->live, desired->key);
 	const struct inventory_item *item =
-		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+		inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
 
 	/* what was written is known from its answer on, so it is missing only when it is gone */
 	for (size_t i = 0; i < run->action_count; i++)
@@ -196,7 +196,7 @@ static bool is_drifted_since(const struct run *run, const struct desired *desire
 			return run->actions[i].finished && run->actions[i].after && !live;
 	if (!item || !*item->uid || desired->found)
 		return false;
-	return !live || strcmp(live->uid, item->uid) || (!live->metadata_only && !digest_equal(&live->owned, &item->owned));
+	return !live || !live_has_uid(live, item->uid) || (!live->metadata_only && !digest_equal(&live->owned, &item->owned));
 }
 
 static enum step_result wait_for_health(struct run *run, const struct desired *desired, bool degraded, const char *message)

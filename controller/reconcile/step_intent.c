@@ -82,7 +82,7 @@ static const struct action *action_of(const struct run *run, const char *key)
 static void keep_item(struct run *run, const struct desired *desired, struct inventory *out, size_t *capacity)
 {
 	const struct inventory_item *before =
-		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+		inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
 	const struct action *action = action_of(run, desired->key);
 	const struct json *after = desired->found ? desired->found : action ? action->after : NULL;
 	const char *uid = json_text(json_path(after, "metadata", "uid", NULL));
@@ -112,8 +112,8 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 /* Objects that Git no longer declares stay remembered until they are deleted for sure. */
 static void keep_rest(struct run *run, struct inventory *out, size_t *capacity)
 {
-	for (size_t i = 0; i < run->app->inventory.count; i++) {
-		const struct inventory_item *item = &run->app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(run->app)->items[i];
 		const char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
 		const struct action *action = action_of(run, key);
 
@@ -165,7 +165,7 @@ static void update_live(struct run *run)
 
 static void remember(struct run *run)
 {
-	struct inventory next = run->app->inventory;
+	struct inventory next = *app_inventory(run->app);
 	size_t capacity = 0;
 
 	next.items = NULL;
@@ -181,7 +181,7 @@ static void remember(struct run *run)
 			keep_item(run, &run->desired[i], &next, &capacity);
 	keep_rest(run, &next, &capacity);
 	set_applied(run, &next);
-	app_set_inventory(run->app, &next, NULL);
+	app_set_inventory(run->app, &next);
 	claims_moved(run);
 	update_live(run);
 	if (run->goal != GOAL_DELETE || next.count)
@@ -203,7 +203,7 @@ static void on_result(void *data, uint64_t seq, const struct error *err)
 /* The tags of a revision that is not applied are remembered too: a restart never resolves them anew. */
 static void remember_pending(struct run *run)
 {
-	struct inventory next = run->app->inventory;
+	struct inventory next = *app_inventory(run->app);
 
 	if (run->goal != GOAL_SYNC || !run->pins.count || !run->pins.revision)
 		return;
@@ -219,14 +219,14 @@ static void remember_pending(struct run *run)
 		return;
 	}
 	next.app = run->app->key;
-	app_set_inventory(run->app, &next, NULL);
+	app_set_inventory(run->app, &next);
 	report_inventory(run->app);
 }
 
 /* Nothing had to be written, but the revision is a newer one that says the same. */
 static void adopt_revision(struct run *run)
 {
-	struct inventory next = run->app->inventory;
+	struct inventory next = *app_inventory(run->app);
 
 	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
 		return;
@@ -238,7 +238,7 @@ static void adopt_revision(struct run *run)
 	next.project = run->spec.project;
 	next.account = run->account;
 	set_applied(run, &next);
-	app_set_inventory(run->app, &next, NULL);
+	app_set_inventory(run->app, &next);
 	report_inventory(run->app);
 }
 

@@ -139,7 +139,7 @@ static void add_foreign(struct judging *judging, struct desired *desired)
 	size_t count, own_count;
 	struct json *object;
 
-	if (!live || !live->drifted || json_parse(span_of(live->drifted), judging->run->arena, 0, &object, NULL))
+	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
 		return;
 	gate_find_images(object, NULL, judging->run->arena, &uses, &count);
 	gate_find_images(desired->object, NULL, judging->run->arena, &own, &own_count);
@@ -177,7 +177,7 @@ static void collect(struct judging *judging)
 static void use_pins(struct judging *judging)
 {
 	const struct run *run = judging->run;
-	const struct inventory *inventory = &run->app->inventory;
+	const struct inventory *inventory = app_inventory(run->app);
 	bool applied = !strcmp(inventory->applied.revision, run->revision), pending = !strcmp(inventory->pending.revision, run->revision);
 
 	for (size_t i = 0; i < judging->count; i++) {

@@ -37,6 +37,9 @@ static void take_up(struct run *run)
 	struct app *app = run->app;
 
 	run->refreshed = app->force || run->spec.refresh != REFRESH_NONE || run->spec.operation;
+	/* at a start whatever the repository says from then on is new to us: not one question an Application */
+	run->fresh = run->refreshed && (!app->from_start || run->spec.refresh != REFRESH_NONE || run->spec.operation);
+	app->from_start = false;
 	run->hard = app->hard || run->spec.refresh == REFRESH_HARD;
 	run->dirty = app->dirty;
 	if (app->exempt_until_ns && clock_wall_ns() >= app->exempt_until_ns) {
@@ -47,8 +50,8 @@ static void take_up(struct run *run)
 	if (run->spec.refresh != REFRESH_NONE || run->spec.operation)
 		report_taken_up(app, run->spec.refresh != REFRESH_NONE, run->spec.operation != NULL);
 	/* taken up once, also if the object is not read again before the next run */
-	app->spec.refresh = REFRESH_NONE;
-	app->spec.operation = NULL;
+	app_spec(app)->refresh = REFRESH_NONE;
+	app_spec(app)->operation = NULL;
 }
 
 static enum step_result permit(struct run *run)
@@ -79,17 +82,17 @@ enum step_result step_load(struct run *run)
 		return STEP_STOP;
 	}
 	/* the app's copy may be replaced while the run is under way */
-	application_decode(json_copy(run->arena, app->spec.object), run->arena, &run->spec, &err);
+	application_decode(json_copy(run->arena, app_spec(app)->object), run->arena, &run->spec, &err);
 	run->repo_shown = git_url_redact(run->spec.repo_url ? run->spec.repo_url : "", run->arena);
-	run->spec.operation = app->spec.operation ? run->spec.operation : NULL;
-	run->spec.refresh = app->spec.refresh;
+	run->spec.operation = app_spec(app)->operation ? run->spec.operation : NULL;
+	run->spec.refresh = app_spec(app)->refresh;
 	if (run->spec.deleting) {
 		interests_leave(app);
 		run->goal = run->spec.finalizer ? GOAL_DELETE : GOAL_FORGET;
 		if (run->goal == GOAL_FORGET)
 			return STEP_STOP;
 		err = (struct error)ERROR_INIT;
-		if (!app->inventory.count)
+		if (!app_inventory(app)->count)
 			return STEP_NEXT;
 		if (rollback_check(run->core->rollback, run, &err))
 			return run_fail(run, &err);

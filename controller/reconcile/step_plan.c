@@ -187,12 +187,12 @@ struct heal {
 /* `grave`: there is something in it that must not stay, whoever wants it. */
 static bool is_contested(struct run *run, const struct desired *desired, bool grave)
 {
-	struct heal *heal = map_get(&run->app->heals, span_of(desired->key));
+	struct heal *heal = map_get(&app_dealings(run->app)->heals, span_of(desired->key));
 	int64_t now = clock_mono_ms();
 
 	if (!heal) {
 		heal = mem_alloc(sizeof(*heal));
-		map_set(&run->app->heals, span_of(desired->key), heal);
+		map_set(&app_deal(run->app)->heals, span_of(desired->key), heal);
 	}
 	if (now - heal->first_ms > HEALS_WINDOW_MS || run->manual || !run->same_revision)
 		*heal = (struct heal){ now, 0, 0 };
@@ -208,7 +208,7 @@ void plan_count_heals(struct run *run)
 {
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
-		struct heal *heal = action->act == ACT_HEAL && action->attempt_count ? map_get(&run->app->heals, span_of(action->key)) : NULL;
+		struct heal *heal = action->act == ACT_HEAL && action->attempt_count ? map_get(&app_dealings(run->app)->heals, span_of(action->key)) : NULL;
 
 		/* what was deleted is made anew however often */
 		if (!heal || !action->uid)
@@ -266,8 +266,8 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	const char *why = "a declared field was changed";
 	struct action *action;
 
-	if (live->drifted && !json_parse(span_of(live->drifted), run->arena, 0, &object, NULL))
-		why = drift_text(run, desired, object, !digest_equal(&live->images, &item->images), &who);
+	if (live_more(live)->drifted && !json_parse(span_of(live_more(live)->drifted), run->arena, 0, &object, NULL))
+		why = drift_text(run, desired, object, !digest_equal(&live_more(live)->images, &item->images), &who);
 	if (object)
 		live_declared(run->core->live, desired->key, object, desired->object);
 	/* images that came in from elsewhere and were judged as any other: they may stay */
@@ -276,7 +276,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 		return;
 	action = plan_add(run, ACT_HEAL, desired, why);
 	action->live = object;
-	action->uid = arena_strdup(run->arena, live->uid);
+	action->uid = live_uid(live, run->arena);
 	action->force = true;
 	action->strip_all = desired->options.exact;
 	action->stage = digest_equal(&live->owned, &item->owned) ? STAGE_STRIP : STAGE_APPLY;
@@ -299,7 +299,7 @@ static void plan_extras(struct run *run, struct desired *desired, const struct l
 	action->stage = STAGE_STRIP;
 	action->live = read;
 	action->strip_all = all;
-	action->uid = arena_strdup(run->arena, live->uid);
+	action->uid = live_uid(live, run->arena);
 	heal_or_tell(run, action, desired, &who);
 }
 
@@ -307,7 +307,7 @@ static void plan_update(struct run *run, struct desired *desired, const struct l
 {
 	struct action *action = plan_add(run, ACT_UPDATE, desired, "differs from what Git declares");
 
-	action->uid = arena_strdup(run->arena, live->uid);
+	action->uid = live_uid(live, run->arena);
 	action->live = read;
 	action->force = true;
 	action->stage = STAGE_APPLY;
@@ -338,9 +338,9 @@ static int plan_one(struct run *run, struct desired *desired, struct error *err)
 	const struct live_object *live = live_find(run->core->live, desired->key);
 	const struct json *read = read_of(run, desired->key);
 	const struct inventory_item *item =
-		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+		inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
 	CLEANUP(str_release) struct str removed = STR_INIT, text = STR_INIT;
-	bool same_uid = item && live && *item->uid && !strcmp(item->uid, live->uid);
+	bool same_uid = item && live && *item->uid && live_has_uid(live, item->uid);
 
 	if (ignore_concerns(&run->spec, desired->object)) {
 		desired->full = json_copy(run->arena, desired->object);
@@ -355,7 +355,7 @@ static int plan_one(struct run *run, struct desired *desired, struct error *err)
 	if (same_uid && !digest_equal(&item->desired, &desired->digest))
 		plan_update(run, desired, live, read);
 	else if (same_uid && !live->metadata_only &&
-		 (!digest_equal(&live->owned, &item->owned) || !digest_equal(&live->images, &item->images)))
+		 (!digest_equal(&live->owned, &item->owned) || !digest_equal(&live_more(live)->images, &item->images)))
 		plan_drift(run, desired, live, item);
 	else if (same_uid)
 		plan_extras(run, desired, live, read);
@@ -445,7 +445,7 @@ enum step_result step_plan(struct run *run)
 
 	run->differences = json_array(run->arena);
 	run->contested = (struct error)ERROR_INIT;
-	run->same_revision = run->revision && !strcmp(run->app->inventory.revision, run->revision);
+	run->same_revision = run->revision && !strcmp(app_inventory(run->app)->revision, run->revision);
 	if (run->goal == GOAL_DELETE) {
 		if (plan_deletion(run, &err))
 			return run_fail(run, &err);

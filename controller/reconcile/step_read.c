@@ -51,7 +51,7 @@ static bool is_secret(const struct desired *desired)
 static bool is_new(const struct run *run, const struct desired *desired)
 {
 	return *desired->namespace && !live_find(run->core->live, desired->key) &&
-	       !inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+	       !inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
 }
 
 static void read_object(struct run *run, const struct desired *desired)
@@ -183,7 +183,7 @@ static bool is_weakened(struct run *run, const struct desired *desired, const st
 	struct json *posture;
 	size_t count;
 
-	if (!live || !live->posture || json_parse(span_of(live->posture), run->arena, 0, &posture, NULL))
+	if (!live || !live_more(live)->posture || json_parse(span_of(live_more(live)->posture), run->arena, 0, &posture, NULL))
 		return false;
 	posture_find(posture, desired->full ? desired->full : desired->object, run->arena, &pointers, &count);
 	return count;
@@ -194,18 +194,18 @@ static bool needs_reading(struct run *run, const struct desired *desired)
 {
 	const struct live_object *live = live_find(run->core->live, desired->key);
 	const struct inventory_item *item =
-		inventory_find(&run->app->inventory, desired->group, desired->kind, desired->namespace, desired->name);
+		inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
 
 	if (desired->kind_later || map_has(&run->reads, span_of(desired->key)))
 		return false;
 	if (!item || !*item->uid)
 		return true;
-	if (live && strcmp(live->uid, item->uid))
+	if (live && !live_has_uid(live, item->uid))
 		return true;
 	if (is_weakened(run, desired, live))
 		return true;
 	/* extras may have to be taken out again: which, the whole object tells */
-	if (live && live->extras_text && run->dirty)
+	if (live && live_more(live)->extras_text && run->dirty)
 		return true;
 	return ignore_concerns(&run->spec, desired->object);
 }
@@ -228,5 +228,6 @@ enum step_result step_read(struct run *run)
 	for (size_t i = 0; i < run->desired_count && !waiting && run->reading < READS_MAX; i++)
 		if (needs_reading(run, &run->desired[i]))
 			read_object(run, &run->desired[i]);
+	run->unlisted = waiting;
 	return waiting || run->reading ? STEP_WAIT : STEP_NEXT;
 }

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "base/name.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
 #include "reconcile/records.h"
@@ -29,17 +30,24 @@ static int64_t doubled(int64_t before, int64_t first, int64_t most)
 	return next > most ? most : next;
 }
 
+static int64_t error_wait(struct app *app, int64_t first_ms)
+{
+	struct setbacks *setbacks = app_setback(app);
+
+	return setbacks->error_wait_ms = doubled(setbacks->error_wait_ms, first_ms, RETRY_MOST_MS);
+}
+
 /* By spec.syncPolicy.retry, as Argo CD counts it; -1: no more. */
 static int64_t sync_retry(struct run *run)
 {
 	const struct retry *retry = &run->spec.retry;
 	int64_t wait = retry->duration_ms;
 
-	if (retry->limit >= 0 && run->app->retry_count >= retry->limit)
+	if (retry->limit >= 0 && app_setbacks(run->app)->retry_count >= retry->limit)
 		return -1;
-	for (int64_t i = 0; i < run->app->retry_count && wait < retry->duration_max_ms; i++)
+	for (int64_t i = 0; i < app_setbacks(run->app)->retry_count && wait < retry->duration_max_ms; i++)
 		wait *= retry->factor;
-	run->app->retry_count++;
+	app_setback(run->app)->retry_count++;
 	return wait > retry->duration_max_ms ? retry->duration_max_ms : wait;
 }
 
@@ -54,30 +62,30 @@ static int64_t next_try(struct run *run)
 		return KIND_RETRY_MS;
 	if (err->kind == ERROR_INVALID || err->kind == ERROR_LIMIT || err->kind == ERROR_DENIED)
 		return -1;
-	run->app->error_wait_ms = doubled(run->app->error_wait_ms, RETRY_FIRST_MS, RETRY_MOST_MS);
-	return run->app->error_wait_ms;
+	return error_wait(run->app, RETRY_FIRST_MS);
 }
 
 static void plan_next(struct run *run)
 {
 	struct app *app = run->app;
+	struct setbacks *setbacks = app_setback(app);
 	int64_t now = clock_mono_ms(), wait;
 
-	app->denied_until_ms = app->retry_until_ms = 0;
+	setbacks->denied_until_ms = setbacks->retry_until_ms = 0;
 	if (run->judge_failed) {
-		app->denied_wait_ms = doubled(app->denied_wait_ms, DENIED_FIRST_MS, DENIED_MOST_MS);
-		app->denied_until_ms = now + app->denied_wait_ms;
-		app_enqueue(app, app->denied_wait_ms);
+		setbacks->denied_wait_ms = doubled(setbacks->denied_wait_ms, DENIED_FIRST_MS, DENIED_MOST_MS);
+		setbacks->denied_until_ms = now + setbacks->denied_wait_ms;
+		app_enqueue(app, setbacks->denied_wait_ms);
 		return;
 	}
-	app->denied_wait_ms = 0;
+	setbacks->denied_wait_ms = 0;
 	app->exempt_until_ns = run->exempt_until_ns;
 	if (!run->err.reason[0] || run->prune_refused) {
-		app->retry_count = app->error_wait_ms = 0;
+		setbacks->retry_count = setbacks->error_wait_ms = 0;
 		return;
 	}
 	wait = next_try(run);
-	app->retry_until_ms = wait < 0 ? INT64_MAX : now + wait;
+	setbacks->retry_until_ms = wait < 0 ? INT64_MAX : now + wait;
 	if (wait >= 0)
 		app_enqueue(app, wait);
 }
@@ -213,7 +221,7 @@ static void tell_operation(struct run *run)
 			run->err.reason[0] ? run->err.text : run->intent_durable ? "successfully synced" : "nothing to do");
 	json_set_string(run->arena, state, "startedAt", started);
 	json_set_string(run->arena, state, "finishedAt", finished);
-	json_set_int(run->arena, state, "retryCount", run->app->retry_count);
+	json_set_int(run->arena, state, "retryCount", app_setbacks(run->app)->retry_count);
 	json_set(run->arena, state, "syncResult", result_json(run));
 	json_write(state, JSON_PLAIN, &text);
 	report_text(&report_of(run->app)->operation, str_c(&text));
@@ -237,13 +245,15 @@ static void tell_events(struct run *run)
 
 	if (run->err.reason[0]) {
 		/* once for each cause, not for each try */
-		if (run->app->event_told && !strcmp(run->app->event_told, run->err.text))
+		struct setbacks *setbacks = app_setback(run->app);
+
+		if (setbacks->event_told && !strcmp(setbacks->event_told, run->err.text))
 			return;
-		report_text(&run->app->event_told, run->err.text);
+		report_text(&setbacks->event_told, run->err.text);
 		report_event(run->app, true, run->err.reason, run->err.text);
 		return;
 	}
-	report_text(&run->app->event_told, NULL);
+	report_text(&app_setback(run->app)->event_told, NULL);
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
 
@@ -284,9 +294,9 @@ static enum step_result record_forget(struct run *run)
 				  .target_revision = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
 
 	/* without our finalizer its objects stay, as with Argo CD; only what we remember goes */
-	if (run->goal == GOAL_DELETE || app->inventory.count || *app->inventory.revision)
+	if (run->goal == GOAL_DELETE || app_inventory(app)->count || *app_inventory(app)->revision)
 		report_finalized(app);
-	app_set_inventory(app, &none, NULL);
+	app_set_inventory(app, &none);
 	return STEP_NEXT;
 }
 
@@ -300,8 +310,8 @@ static bool is_still_there(const struct run *run)
 {
 	const struct app *app = run->app;
 
-	for (size_t i = 0; i < app->inventory.count; i++) {
-		const struct inventory_item *item = &app->inventory.items[i];
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(app)->items[i];
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
 		if (is_in_the_way(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
@@ -316,8 +326,8 @@ static enum step_result record_delete(struct run *run)
 	struct app *app = run->app;
 	bool left = false;
 
-	for (size_t i = 0; i < app->inventory.count; i++)
-		left |= is_in_the_way(run, &app->inventory.items[i]);
+	for (size_t i = 0; i < app_inventory(app)->count; i++)
+		left |= is_in_the_way(run, &app_inventory(app)->items[i]);
 	if (run->err.reason[0] || left || is_still_there(run)) {
 		if (run->err.reason[0]) {
 			report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->err.reason, "deleting: %s", run->err.text);
@@ -327,8 +337,7 @@ static enum step_result record_delete(struct run *run)
 			records_denied(run, &run->err);
 		report_health(app);
 		report_write(app);
-		app->error_wait_ms = doubled(app->error_wait_ms, GONE_POLL_MS, RETRY_MOST_MS);
-		app_enqueue(app, app->error_wait_ms);
+		app_enqueue(app, error_wait(app, GONE_POLL_MS));
 		return STEP_NEXT;
 	}
 	log_line(LOG_INFO, "deleted with all its objects", "app", app->key, NULL);
@@ -338,7 +347,8 @@ static enum step_result record_delete(struct run *run)
 static enum step_result record_quietly(struct run *run)
 {
 	struct app *app = run->app;
-	int64_t now = clock_mono_ms(), next = app->denied_until_ms ? app->denied_until_ms : app->retry_until_ms;
+	const struct setbacks *setbacks = app_setbacks(app);
+	int64_t now = clock_mono_ms(), next = setbacks->denied_until_ms ? setbacks->denied_until_ms : setbacks->retry_until_ms;
 
 	report_health(app);
 	report_write(app);
@@ -354,9 +364,9 @@ static enum step_result record_sync(struct run *run)
 	if (run->err.kind == ERROR_CANCELED && run->err.reason[0] && !run->apply_failed)
 		return STEP_NEXT;
 	if (run->tip)
-		report_text(&app->seen_tip, run->tip);
+		name_set(&app->seen_tip, run->tip);
 	if (run->revision) {
-		report_text(&app->tried_revision, run->revision);
+		name_set(&app->tried_revision, run->revision);
 		report_text(&report_of(app)->compared_revision, run->revision);
 	}
 	app->settled = !run->err.reason[0] && !run->holds_back;
@@ -365,7 +375,7 @@ static enum step_result record_sync(struct run *run)
 	if (run->err.reason[0] && (is_refusal(&run->err) || run->judge_failed || run->prune_refused))
 		records_denied(run, &run->err);
 	if (!run->err.reason[0])
-		app->denied_told = (struct digest){ { 0 } };
+		app_setback(app)->denied_told = (struct digest){ { 0 } };
 	tell_verified(run);
 	tell_synced(run);
 	tell_resources(run);
@@ -376,7 +386,7 @@ static enum step_result record_sync(struct run *run)
 	tell_events(run);
 	report_write(app);
 	/* while the new revision may not be applied, what runs is kept as it was */
-	if (run->err.reason[0] && run->dirty && *app->inventory.revision && !app->partly) {
+	if (run->err.reason[0] && run->dirty && *app_inventory(app)->revision && !app->partly) {
 		app->dirty = true;
 		app->again = true;
 	}
@@ -387,8 +397,7 @@ static enum step_result record_heal(struct run *run)
 {
 	if (run->err.reason[0]) {
 		run->app->dirty = true;
-		run->app->error_wait_ms = doubled(run->app->error_wait_ms, RETRY_FIRST_MS, RETRY_MOST_MS);
-		app_enqueue(run->app, run->app->error_wait_ms);
+		app_enqueue(run->app, error_wait(run->app, RETRY_FIRST_MS));
 	}
 	tell_events(run);
 	return record_quietly(run);

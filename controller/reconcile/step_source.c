@@ -1,5 +1,6 @@
 /* resolve, tree, render: from the target revision to the objects in its files. */
 #include "base/clock.h"
+#include "base/name.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -11,7 +12,7 @@ static bool is_too_early(const struct run *run)
 	const struct app *app = run->app;
 	int64_t now = clock_mono_ms();
 
-	return !run->refreshed && (now < app->denied_until_ms || now < app->retry_until_ms);
+	return !run->refreshed && (now < app_setbacks(app)->denied_until_ms || now < app_setbacks(app)->retry_until_ms);
 }
 
 /*
@@ -22,10 +23,10 @@ static enum step_result heal_instead(struct run *run)
 {
 	struct app *app = run->app;
 
-	if (!run->dirty || !*app->inventory.revision || !run->spec.automated || app->partly)
+	if (!run->dirty || !*app_inventory(app)->revision || !run->spec.automated || app->partly)
 		return STEP_STOP;
 	run->goal = GOAL_HEAL;
-	run->tip = arena_strdup(run->arena, app->inventory.revision);
+	run->tip = arena_strdup(run->arena, app_inventory(app)->revision);
 	return STEP_NEXT;
 }
 
@@ -38,10 +39,13 @@ enum step_result step_resolve(struct run *run)
 
 	if (run->goal == GOAL_DELETE)
 		return STEP_NEXT;
-	if (!run->resolve_since_ms && (run->refreshed || run->manual))
+	if (!run->resolve_since_ms && (run->fresh || run->manual))
 		run->resolve_since_ms = clock_mono_ms();
+	run->resolving = false;
 	switch (repos_resolve(run->core->repos, app, run->spec.repo_url, target, run->resolve_since_ms, commit, &err)) {
 	case REPO_WAITING:
+		/* after a sync of another revision the Application has to turn to its own again: a run of its own */
+		run->resolving = !run->operation_revision;
 		return STEP_WAIT;
 	case REPO_FAILED:
 		if (heal_instead(run) == STEP_NEXT)
@@ -59,7 +63,7 @@ enum step_result step_resolve(struct run *run)
 		return heal_instead(run);
 	}
 	/* nothing new in Git, nothing touched in the cluster, nothing owed: only health is told anew */
-	if (!run->dirty && !app->denied_until_ms && !app->retry_until_ms) {
+	if (!run->dirty && !app_setbacks(app)->denied_until_ms && !app_setbacks(app)->retry_until_ms) {
 		run->quiet = true;
 		return STEP_STOP;
 	}
@@ -91,7 +95,7 @@ static void on_tree(void *data, const struct tree_answer *answer, const struct e
 static bool is_settled(const struct run *run)
 {
 	const struct app *app = run->app;
-	const struct inventory *inventory = &app->inventory;
+	const struct inventory *inventory = app_inventory(app);
 
 	return run->goal == GOAL_SYNC && !run->dirty && !run->hard && !run->refreshed && !run->manual && app->settled &&
 	       *inventory->revision && !strcmp(inventory->path, run->spec.path) && !strcmp(inventory->repo_url, run->repo_shown);
@@ -100,7 +104,7 @@ static bool is_settled(const struct run *run)
 /* What the branch's new commit must descend from; "": nothing, or a person, the Project or a changed target has said so. */
 static const char *base_of(const struct run *run)
 {
-	const struct inventory *inventory = &run->app->inventory;
+	const struct inventory *inventory = app_inventory(run->app);
 
 	if (run->goal != GOAL_SYNC || run->manual || run->project.allow_rewritten_history || strcmp(inventory->repo_url, run->repo_shown) ||
 	    strcmp(inventory->target_revision, run->spec.target_revision) ||
@@ -121,11 +125,11 @@ static enum step_result hold_rewritten(struct run *run)
 		run->revision = NULL;
 		return step_tree(run);
 	}
-	report_text(&app->seen_tip, run->tip);
+	name_set(&app->seen_tip, run->tip);
 	error_set(&err, ERROR_CONFLICT, "HistoryRewritten",
 		  "the new commit %.12s of branch %s does not descend from %.12s, which was applied: history was rewritten (force-push), or the "
 		  "repository is another one; nothing of it is applied until a person syncs it (countersign sync %s --revision %.12s) or its Project "
-		  "has allowRewrittenHistory: true", run->tip, run->spec.target_revision, app->inventory.revision, strchr(app->key, '/') + 1, run->tip);
+		  "has allowRewrittenHistory: true", run->tip, run->spec.target_revision, app_inventory(app)->revision, strchr(app->key, '/') + 1, run->tip);
 	return run_fail(run, &err);
 }
 
@@ -140,7 +144,7 @@ enum step_result step_tree(struct run *run)
 						run->spec.exclude, { { 0 } }, base_of(run) };
 
 		if (is_settled(run))
-			request.previous = app->inventory.input;
+			request.previous = app_inventory(app)->input;
 		run->tree_asked = true;
 		run_hold(run);
 		repos_tree(run->core->repos, &request, on_tree, run);
@@ -154,12 +158,12 @@ enum step_result step_tree(struct run *run)
 		return hold_rewritten(run);
 	if (run->unchanged) {
 		/* a commit that changes nothing it reads: no work, no word */
-		report_text(&app->seen_tip, run->tip);
+		name_set(&app->seen_tip, run->tip);
 		run->quiet = true;
 		return STEP_STOP;
 	}
 	if (run->goal == GOAL_SYNC && app->tried_revision && !strcmp(app->tried_revision, run->revision) && is_too_early(run)) {
-		report_text(&app->seen_tip, run->tip);
+		name_set(&app->seen_tip, run->tip);
 		run->early = true;
 		return STEP_STOP;
 	}

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/metric.h"
+#include "base/pool.h"
 #include "oci/fetch.h"
 #include "reconcile/objects.h"
 
@@ -38,9 +39,10 @@ struct tag {
 	struct digest digest;
 };
 
+/* As the worker said it, and it was read once: there may be one for each Application. */
 struct remembered {
-	struct arena *arena;
-	struct claims claims;
+	size_t length;
+	char frame[];
 };
 
 struct vetting {
@@ -74,6 +76,12 @@ static void question_free(struct question *question)
 	free(question);
 }
 
+static void remembered_free(struct remembered *one)
+{
+	if (one)
+		pool_free(one, sizeof(*one) + one->length);
+}
+
 static void forget_tags(struct vetting *vetting)
 {
 	MAP_EACH(entry, &vetting->tags)
@@ -90,10 +98,8 @@ void vetting_free(struct vetting *vetting)
 		worker_pool_free(entry->value);
 	MAP_EACH(entry, &vetting->questions)
 		question_free(entry->value);
-	MAP_EACH(entry, &vetting->remembered) {
-		arena_free(((struct remembered *)entry->value)->arena);
-		free(entry->value);
-	}
+	MAP_EACH(entry, &vetting->remembered)
+		remembered_free(entry->value);
 	forget_tags(vetting);
 	map_release(&vetting->verify);
 	map_release(&vetting->questions);
@@ -293,19 +299,14 @@ static bool proves_something(const struct claims *claims)
 static void remember(struct question *question, struct span frame)
 {
 	struct vetting *vetting = question->vetting;
-	struct remembered *one = mem_alloc(sizeof(*one)), *former;
+	struct remembered *one;
 
-	one->arena = arena_new(0);
-	if (vetting->remembered.count >= REMEMBERED_MAX || claims_decode(frame, one->arena, &one->claims, NULL)) {
-		arena_free(one->arena);
-		free(one);
+	if (vetting->remembered.count >= REMEMBERED_MAX)
 		return;
-	}
-	former = map_set(&vetting->remembered, span_of(question->key), one);
-	if (former) {
-		arena_free(former->arena);
-		free(former);
-	}
+	one = pool_alloc(sizeof(*one) + frame.length);
+	one->length = frame.length;
+	memcpy(one->frame, frame.data, frame.length);
+	remembered_free(map_set(&vetting->remembered, span_of(question->key), one));
 }
 
 static void on_verified(void *data, struct span bytes, int fd, const struct error *err)
@@ -365,8 +366,8 @@ static void copy_trust(struct question *question, const struct trust *trust)
 }
 
 struct told {
-	struct vetting *vetting;
-	char *key;
+	struct arena *arena;         /* of this, and of the claims */
+	struct claims claims;
 	void (*on_done)(void *, const struct claims *, const struct error *);
 	void *data;
 };
@@ -375,11 +376,21 @@ struct told {
 static void tell_remembered(void *data)
 {
 	struct told *told = data;
-	const struct remembered *one = map_get(&told->vetting->remembered, span_of(told->key));
 
-	told->on_done(told->data, &one->claims, NULL);
-	free(told->key);
-	free(told);
+	told->on_done(told->data, &told->claims, NULL);
+	arena_free(told->arena);
+}
+
+static void tell_soon(struct vetting *vetting, const struct remembered *one,
+		      void (*on_done)(void *data, const struct claims *claims, const struct error *err), void *data)
+{
+	struct arena *arena = arena_new(0);
+	struct told *told = ARENA_NEW(arena, struct told);
+
+	*told = (struct told){ .arena = arena, .on_done = on_done, .data = data };
+	/* it was read when it came */
+	ASSERT(!claims_decode(arena_span(arena, span_make(one->frame, one->length)), arena, &told->claims, NULL));
+	loop_defer(vetting->core->loop, tell_remembered, told);
 }
 
 void vetting_claims(struct vetting *vetting, const char *project, const struct reference *reference, const struct digest *digest,
@@ -388,16 +399,15 @@ void vetting_claims(struct vetting *vetting, const char *project, const struct r
 {
 	CLEANUP(str_release) struct str key = STR_INIT;
 	struct digest trust_digest = digest_of_trust(trust);
+	const struct remembered *known;
 	struct question *question;
 	bool is_new;
 
 	claims_key(reference, digest, &trust_digest, &key);
-	if (map_has(&vetting->remembered, str_span(&key))) {
-		struct told *told = mem_alloc(sizeof(*told));
-
+	known = map_get(&vetting->remembered, str_span(&key));
+	if (known) {
 		metric_add(METRIC_CACHE_REQUESTS, 1, "claims", "hit", NULL);
-		*told = (struct told){ vetting, str_take(&key), on_done, data };
-		loop_defer(vetting->core->loop, tell_remembered, told);
+		tell_soon(vetting, known, on_done, data);
 		return;
 	}
 	metric_add(METRIC_CACHE_REQUESTS, 1, "claims", "miss", NULL);
@@ -415,12 +425,7 @@ void vetting_forget(struct vetting *vetting, const struct reference *reference, 
 {
 	CLEANUP(str_release) struct str key = STR_INIT;
 	struct digest trust_digest = digest_of_trust(trust);
-	struct remembered *one;
 
 	claims_key(reference, digest, &trust_digest, &key);
-	one = map_remove(&vetting->remembered, str_span(&key));
-	if (!one)
-		return;
-	arena_free(one->arena);
-	free(one);
+	remembered_free(map_remove(&vetting->remembered, str_span(&key)));
 }

@@ -93,33 +93,50 @@ static void next_id(struct audit_log *log, int64_t now_ns, char out[37])
 	write_id(id, out);
 }
 
-static void add_envelope(struct audit_log *log, struct arena *arena, struct json *record)
+static const struct span envelope_keys[] = { { "v", 1 },    { "id", 2 },   { "seq", 3 }, { "t", 1 },
+					     { "mono", 4 }, { "boot", 4 }, { "ver", 3 } };
+
+static bool is_of_envelope(struct span key)
 {
+	for (size_t i = 0; i < COUNT_OF(envelope_keys); i++)
+		if (key.length == envelope_keys[i].length && !memcmp(key.data, envelope_keys[i].data, key.length))
+			return true;
+	return false;
+}
+
+/* `fields` within an envelope. Their own trees are not copied. */
+static struct json *put_together(struct audit_log *log, const struct json *fields)
+{
+	struct arena *arena = log->arena;
+	struct json *record = json_object(arena);
+	struct json_member *to = arena_calloc(arena, json_count(fields) + COUNT_OF(envelope_keys), sizeof(*to));
 	int64_t now_ns = clock_wall_ns();
 	char text[TIME_TEXT], id[37];
 
+	record->as.list.members = to;
+	JSON_EACH(member, fields)
+		if (!is_of_envelope(member->key))
+			*to++ = *member;
 	time_format_ns(now_ns, text);
 	next_id(log, now_ns, id);
-	json_set_int(arena, record, "v", 1);
-	json_set_string(arena, record, "id", id);
-	json_set_int(arena, record, "seq", (int64_t)log->next_seq);
-	json_set_string(arena, record, "t", text);
-	json_set_int(arena, record, "mono", clock_mono_ms());
-	json_set_string(arena, record, "boot", log->boot);
-	json_set_string(arena, record, "ver", log->version);
+	/* in the order of envelope_keys */
+	struct json *const values[] = { json_int(arena, 1),    json_string(arena, id), json_int(arena, (int64_t)log->next_seq),
+					json_string(arena, text), json_int(arena, clock_mono_ms()), json_string(arena, log->boot),
+					json_string(arena, log->version) };
+	for (size_t i = 0; i < COUNT_OF(values); i++)
+		*to++ = (struct json_member){ envelope_keys[i], values[i] };
+	record->as.list.count = record->as.list.capacity = (uint32_t)(to - record->as.list.members);
+	return record;
 }
 
 /* The record's one line. What Git and people put into it may be no UTF-8, or too much for a leaf. */
 static int encode(struct audit_log *log, const struct json *fields, struct str *out, struct error *err)
 {
 	struct arena *arena = log->arena;
-	struct json *record = json_object(arena);
+	struct json *record = put_together(log, fields);
 	struct audit_envelope envelope;
 
 	str_reset(out);
-	JSON_EACH(member, fields)
-		json_set_span(arena, record, member->key, member->value);
-	add_envelope(log, arena, record);
 	json_write(record, JSON_SORTED, out);
 	if (!out->overflow && out->length <= LIMIT_RECORD_INLINE_BYTES && !audit_envelope_read(str_span(out), &envelope, NULL, NULL))
 		return 0;
@@ -273,10 +290,12 @@ static struct error *take_record(struct audit_log *log, const struct json *field
 
 static void commit_soon(struct audit_log *log)
 {
-	int64_t wait_ms = (log->next_commit_ns - clock_mono_ns()) / 1000000;
+	int64_t wait_ms;
 
-	if (!lull_running(log->lull))
-		lull_start(log->lull, wait_ms > COMMIT_PAUSE_MOST_MS ? COMMIT_PAUSE_MOST_MS : wait_ms);
+	if (lull_running(log->lull))
+		return;
+	wait_ms = (log->next_commit_ns - clock_mono_ns()) / 1000000;
+	lull_start(log->lull, wait_ms > COMMIT_PAUSE_MOST_MS ? COMMIT_PAUSE_MOST_MS : wait_ms);
 }
 
 static void forget_intent(struct audit_log *log, uint64_t seq)

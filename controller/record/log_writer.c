@@ -232,16 +232,21 @@ int log_writer_flush(struct log_writer *writer, struct error *err)
 	return 0;
 }
 
-/* Not truncated first: the blocks of what was there are written over. */
+/* Not truncated first: the blocks of what was there are written over. Most often it is as long as what was there, too. */
 static int write_temporary(const char *path, struct span content, struct error *err)
 {
 	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	struct stat st;
 
 	if (fd < 0)
 		return error_errno(err, errno, "create %s", path);
 	if (write_all(fd, content, 0, path, err))
 		return -1;
-	return ftruncate(fd, (off_t)content.length) ? error_errno(err, errno, "truncate %s", path) : 0;
+	if (fstat(fd, &st))
+		return error_errno(err, errno, "stat %s", path);
+	if ((size_t)st.st_size > content.length && ftruncate(fd, (off_t)content.length))
+		return error_errno(err, errno, "truncate %s", path);
+	return 0;
 }
 
 int log_writer_put(const struct log_files *files, const char *name, struct span content, struct error *err)

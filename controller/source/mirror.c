@@ -13,7 +13,11 @@
 #include "source/git_error.h"
 
 #define MARK "countersign-mirror"
-#define CACHE_BYTES ((ssize_t)64 << 20)
+/* Of objects as they are stored: libgit2 needs several times as much for a tree of few files, of which each Application has one. */
+#define CACHE_BYTES ((ssize_t)1 << 20)
+/* Of packs, what is mapped at a time: a large mirror is read from front to back, and does not stay in memory. */
+#define WINDOW_BYTES ((size_t)1 << 20)
+#define MAPPED_BYTES ((size_t)8 << 20)
 
 void mirror_library_init(void)
 {
@@ -27,6 +31,8 @@ void mirror_library_init(void)
 	/* a volume may belong to another user; that it is ours, its mark says */
 	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
 	git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, CACHE_BYTES);
+	git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, WINDOW_BYTES);
+	git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, MAPPED_BYTES);
 	git_libgit2_opts(GIT_OPT_DISABLE_PACK_KEEP_FILE_CHECKS, 1);
 	git_libgit2_opts(GIT_OPT_SET_MWINDOW_FILE_LIMIT, (size_t)LIMIT_GIT_OPEN_PACKS);
 	git_libgit2_opts(GIT_OPT_SET_PACK_MAX_OBJECTS, (size_t)LIMIT_GIT_PACK_OBJECTS);

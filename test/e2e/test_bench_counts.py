@@ -6,6 +6,7 @@ The scenarios are those of test/bench, each with ten applications.
 import pytest
 
 from harness import manifests
+from harness.tenant import obj
 from harness.wait import stays, until
 
 APPS = 10
@@ -134,10 +135,16 @@ def test_a_restart_writes_nothing_and_resolves_no_tag(counted):
     site, _, counts = counted
     site.controller.stop()
     counts.mark()
+    site.kube.apply(obj("v1", "ConfigMap", "countersign-settings", site.system, data={"log-level": "debug"}))
+    before = len(site.controller.output.read_text().splitlines())
     site.controller.start()
     site.settled(*NAMES)
     stays("nothing is written", counts.writes, lambda seen: seen == {}, 3)
     assert counts.fetched() == 0
+    # each Application is looked at once
+    begun = [line.split("app=")[1].split()[0] for line in site.controller.output.read_text().splitlines()[before:] if 'msg="run begins"' in line]
+    site.kube.delete("v1", "ConfigMap", site.system, "countersign-settings")
+    assert sorted(begun) == sorted(f"{site.system}/{name}" for name in NAMES), begun
     # what was verified is verified anew, once a digest
     asked = counts.asked_registry("/bench/")
     assert not [line for line in asked if "/manifests/1 " in line]

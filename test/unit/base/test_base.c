@@ -101,18 +101,14 @@ static void json_roundtrip(void **state)
 	}
 }
 
-/* What json_plain says of a text, byte by byte. */
-static size_t plain_bytewise(const char *text, size_t length)
+/* RFC 8259 section 7, and ASCII. */
+static bool plain_bytewise(uint8_t byte)
 {
-	size_t at = 0;
-
-	while (at < length && (uint8_t)text[at] >= 0x20 && (uint8_t)text[at] < 0x80 && text[at] != '"' && text[at] != '\\')
-		at++;
-	return at;
+	return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
 }
 
 /* Every byte at every place of texts of every length around the blocks that are looked at together; exact ends, for the sanitizers. */
-static void json_plain_finds_the_first_byte_that_is_not(void **state)
+static void json_all_plain_sees_the_one_byte_that_is_not(void **state)
 {
 	(void)state;
 	for (size_t length = 1; length < 40; length++)
@@ -122,10 +118,28 @@ static void json_plain_finds_the_first_byte_that_is_not(void **state)
 
 				memset(text, 'a', length);
 				text[place] = (char)byte;
-				text[length - 1] = place == length - 1 ? (char)byte : '"';
-				if ((size_t)(json_plain(text, text + length) - text) != plain_bytewise(text, length))
+				if (json_all_plain(text, length) != plain_bytewise((uint8_t)byte))
 					fail_msg("byte %u at %zu of %zu", byte, place, length);
 			}
+	assert_true(json_all_plain("", 0));
+}
+
+static void json_marks64_names_the_bytes_that_are_not_plain(void **state)
+{
+	(void)state;
+	for (unsigned shift = 0; shift < 64; shift++)
+		for (unsigned first = 0; first < 256; first += 64) {
+			uint64_t want = 0;
+			char text[64];
+
+			for (unsigned i = 0; i < 64; i++) {
+				uint8_t byte = (uint8_t)(first + (i + shift) % 64);
+
+				text[i] = (char)byte;
+				want |= (uint64_t)!plain_bytewise(byte) << i;
+			}
+			assert_true(json_marks64(text) == want);
+		}
 }
 
 static void json_strings_of_any_length_come_back_as_they_were(void **state)
@@ -378,7 +392,8 @@ int main(void)
 		cmocka_unit_test(error_text_that_is_cut_says_so),
 		cmocka_unit_test(arena_releases_newest_first),
 		cmocka_unit_test(json_roundtrip),
-		cmocka_unit_test(json_plain_finds_the_first_byte_that_is_not),
+		cmocka_unit_test(json_all_plain_sees_the_one_byte_that_is_not),
+		cmocka_unit_test(json_marks64_names_the_bytes_that_are_not_plain),
 		cmocka_unit_test(json_strings_of_any_length_come_back_as_they_were),
 		cmocka_unit_test(json_refuses),
 		cmocka_unit_test(json_equal_ignores_order_and_number_form),

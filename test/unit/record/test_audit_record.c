@@ -137,6 +137,59 @@ static void envelope_must_be_whole_and_well_formed(void **state)
 			fail_msg("%s: was taken for a record", lines[i]);
 }
 
+/* Each byte of `member` of the good record made each other byte: whether the line is still taken must be what `form` says. */
+static void try_bytes(const char *member, bool (*form)(size_t at, uint8_t c))
+{
+	const char *value = strstr(strstr(GOOD, member), ":\"") + 2;
+	size_t from = (size_t)(value - GOOD), length = strcspn(value, "\"");
+
+	for (size_t at = 0; at < length; at++)
+		for (int c = 0; c < 256; c++) {
+			char line[] = GOOD;
+			struct audit_envelope envelope;
+
+			line[from + at] = (char)c;
+			if (audit_envelope_read(SPAN(line), &envelope, NULL, NULL) != (form(at, (uint8_t)c) ? 0 : -1))
+				fail_msg("%s with byte 0x%02x at %zu: taken or refused where it should not be", member, (unsigned)c, at);
+		}
+}
+
+static bool is_hex(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+static bool fits_boot(size_t at, uint8_t c)
+{
+	(void)at;
+	return is_hex(c);
+}
+
+static bool fits_id(size_t at, uint8_t c)
+{
+	if (at == 8 || at == 13 || at == 18 || at == 23)
+		return c == '-';
+	if (at == 14)
+		return c == '7';
+	return at == 19 ? c == '8' || c == '9' || c == 'a' || c == 'b' : is_hex(c);
+}
+
+/* Each byte of 2026-01-02T03:04:05.000000001Z by itself. */
+static bool fits_time(size_t at, uint8_t c)
+{
+	static const char least[] = "2000-01-01T00:00:00.000000000Z", most[] = "9999-19-29T29:59:59.999999999Z";
+
+	return c >= (uint8_t)least[at] && c <= (uint8_t)most[at];
+}
+
+static void every_byte_of_id_boot_and_time_is_looked_at(void **state)
+{
+	(void)state;
+	try_bytes("\"boot\"", fits_boot);
+	try_bytes("\"id\"", fits_id);
+	try_bytes("\"t\"", fits_time);
+}
+
 static void no_beginning_of_a_record_is_a_record(void **state)
 {
 	static const char good[] = WITH("\"a\":[{\"b\":\"x\\n\\u0001\"},-12,true,null]");
@@ -272,6 +325,7 @@ int main(void)
 		cmocka_unit_test(canonical_values_of_every_type_are_taken),
 		cmocka_unit_test(what_canonical_json_would_not_write_is_refused),
 		cmocka_unit_test(envelope_must_be_whole_and_well_formed),
+		cmocka_unit_test(every_byte_of_id_boot_and_time_is_looked_at),
 		cmocka_unit_test(no_beginning_of_a_record_is_a_record),
 		cmocka_unit_test(nesting_ends_where_cleaning_ends_it),
 		cmocka_unit_test(texts_are_made_fit_to_be_written),

@@ -1,0 +1,240 @@
+/* Objects as core holds them; see live_record.h. */
+#include "reconcile/live_record.h"
+
+#include "api/tracking.h"
+#include "base/encode.h"
+#include "base/name.h"
+#include "base/pool.h"
+#include "diff/extras.h"
+#include "diff/fields.h"
+#include "diff/posture.h"
+#include "gate/images.h"
+
+static const struct live_more nothing_more = { 0 };
+
+const struct live_more *live_more(const struct live_object *object)
+{
+	return object->more ? object->more : &nothing_more;
+}
+
+static void drop_text(char *text)
+{
+	if (text)
+		pool_free(text, strlen(text) + 1);
+}
+
+static void set_text(char **slot, const char *text)
+{
+	char *former = *slot;
+
+	*slot = text && *text ? strcpy(pool_alloc(strlen(text) + 1), text) : NULL;
+	drop_text(former);
+}
+
+static struct live_more *more_of(struct live_object *object)
+{
+	if (!object->more)
+		object->more = pool_alloc(sizeof(*object->more));
+	return object->more;
+}
+
+static bool is_nothing(const struct live_more *more)
+{
+	return digest_is_zero(&more->images) && digest_is_zero(&more->extras) && !more->uid && !more->health_message && !more->posture &&
+	       !more->extras_text && !more->drifted;
+}
+
+static void drop_more(struct live_object *object)
+{
+	struct live_more *more = TAKE(object->more);
+
+	if (!more)
+		return;
+	drop_text(more->uid);
+	name_drop(more->health_message);
+	drop_text(more->posture);
+	drop_text(more->extras_text);
+	drop_text(more->drifted);
+	pool_free(more, sizeof(*more));
+}
+
+/* Of most objects nothing is left. */
+static void trim_more(struct live_object *object)
+{
+	if (object->more && is_nothing(object->more))
+		drop_more(object);
+}
+
+struct live_object *record_new(const char *key)
+{
+	size_t size = strlen(key) + 1;
+	struct live_object *object = pool_alloc(sizeof(*object) + size);
+
+	memcpy(object->key, key, size);
+	return object;
+}
+
+void record_clear(struct live_object *object)
+{
+	drop_more(object);
+	name_set(&object->app, NULL);
+	object->watch = NULL;
+	object->version = 0;
+	object->exists = object->digested = object->deleting = object->metadata_only = object->leaving = false;
+	object->owned = (struct digest){ { 0 } };
+	memset(object->uid, 0, sizeof(object->uid));
+}
+
+void record_free(struct live_object *object)
+{
+	if (!object)
+		return;
+	record_clear(object);
+	pool_free(object, sizeof(*object) + strlen(object->key) + 1);
+}
+
+/* --- uids ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_known(const uint8_t uid[16])
+{
+	static const uint8_t none[16] = { 0 };
+
+	return memcmp(uid, none, sizeof(none)) != 0;
+}
+
+void record_set_uid(struct live_object *object, const char *uid)
+{
+	memset(object->uid, 0, sizeof(object->uid));
+	if (object->more)
+		set_text(&object->more->uid, NULL);
+	if ((!uuid_parse(span_of(uid), object->uid) || !is_known(object->uid)) && uid && *uid)
+		set_text(&more_of(object)->uid, uid);
+}
+
+bool live_has_uid(const struct live_object *object, const char *uid)
+{
+	uint8_t other[16];
+
+	if (!is_known(object->uid))
+		return !strcmp(live_more(object)->uid ? live_more(object)->uid : "", uid);
+	return uuid_parse(span_of(uid), other) && !memcmp(other, object->uid, sizeof(other));
+}
+
+char *live_uid(const struct live_object *object, struct arena *arena)
+{
+	char text[37];
+
+	if (!is_known(object->uid))
+		return arena_strdup(arena, live_more(object)->uid ? live_more(object)->uid : "");
+	uuid_text(object->uid, text);
+	return arena_strdup(arena, text);
+}
+
+/* --- what the API server says ---------------------------------------------------------------------------------------- */
+
+void record_set_drifted(struct live_object *object, const struct json *from)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	if (from)
+		json_write(from, JSON_PLAIN, &text);
+	if (from || object->more)
+		set_text(&more_of(object)->drifted, str_c(&text));
+	trim_more(object);
+}
+
+void record_set_extras(struct live_object *object, const char *text)
+{
+	if (text || object->more)
+		set_text(&more_of(object)->extras_text, text);
+	trim_more(object);
+}
+
+static void take_extras(struct live_more *more, const struct json *from, struct arena *arena)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct json *list = json_array(arena);
+	struct extra *extras;
+	size_t count, left;
+
+	extras_find(from, arena, &extras, &count, &left);
+	more->extras = extras_digest(extras, count);
+	for (size_t i = 0; i < count; i++) {
+		struct json *one = json_object(arena);
+
+		json_set_string(arena, one, "path", extras[i].path);
+		json_set_string(arena, one, "manager", extras[i].manager);
+		json_set_string(arena, one, "time", extras[i].time);
+		json_append(arena, list, one);
+	}
+	json_write(list, JSON_PLAIN, &text);
+	set_text(&more->extras_text, count ? str_c(&text) : NULL);
+}
+
+/* What of it weakens security; returns whether that changed. By content: managedFields may have been wiped or forged. */
+static bool take_posture(struct live_more *more, const struct json *from, struct arena *arena)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	const struct json *posture = posture_of(from, arena);
+	const char *before = more->posture ? more->posture : "";
+
+	if (posture)
+		json_write(posture, JSON_PLAIN, &text);
+	if (!strcmp(before, str_c(&text)))
+		return false;
+	set_text(&more->posture, str_c(&text));
+	return true;
+}
+
+uint64_t record_version(const struct json *metadata)
+{
+	struct span text = json_text_span(json_get(metadata, "resourceVersion"));
+	int64_t number;
+
+	return span_to_int64(text, &number) ? (uint64_t)number : 0;
+}
+
+/* What of an object decides whether its Application looks again. */
+struct matter {
+	struct digest owned, images, extras;
+	uint8_t health;
+	bool deleting;
+};
+
+static struct matter matter_of(const struct live_object *object)
+{
+	const struct live_more *more = live_more(object);
+
+	return (struct matter){ object->owned, more->images, more->extras, object->health, object->deleting };
+}
+
+static bool is_same_matter(const struct matter *a, const struct matter *b)
+{
+	return digest_equal(&a->owned, &b->owned) && digest_equal(&a->images, &b->images) && digest_equal(&a->extras, &b->extras) &&
+	       a->health == b->health && a->deleting == b->deleting;
+}
+
+bool record_take(struct live_object *object, const struct json *from, struct arena *arena)
+{
+	const struct json *metadata = json_get(from, "metadata");
+	const char *uid = json_get_text(metadata, "uid"), *message = "";
+	struct matter before = matter_of(object), now;
+	struct live_more *more = more_of(object);
+	bool first = !object->digested, other = !live_has_uid(object, uid ? uid : ""), posture;
+
+	record_set_uid(object, uid);
+	object->digested = true;
+	object->version = record_version(metadata);
+	object->deleting = json_get_text(metadata, "deletionTimestamp") != NULL;
+	name_set(&object->app, tracking_app(arena, from));
+	object->metadata_only = false;
+	object->owned = fields_digest(from);
+	more->images = gate_images_digest(from, arena);
+	object->health = (uint8_t)health_of(from, arena, &message);
+	name_set(&more->health_message, message && *message ? message : NULL);
+	take_extras(more, from, arena);
+	posture = take_posture(more, from, arena);
+	now = matter_of(object);
+	trim_more(object);
+	return first || other || posture || !is_same_matter(&before, &now);
+}
