@@ -141,8 +141,8 @@ static void tell(struct app *app, bool dirty)
 		return;
 	app->dirty |= dirty;
 	if (app->run) {
-		/* while it applies, health is what changes: it tells that itself when it is done; and what it waits for it will look at */
-		app->again |= dirty || (!app->run->applying && !app->run->unlisted);
+		/* while it applies, health is what changes: it tells that itself when it is done; and before it has looked it will see */
+		app->again |= dirty || (!app->run->applying && app->run->looked);
 		run_wake(app->run);
 		return;
 	}

@@ -103,7 +103,7 @@ struct run {
 	bool discovery_asked, discovery_done;
 	struct map reads;            /* object key -> the live object; JSON null: absent; NULL: asked for */
 	size_t reading;
-	bool unlisted;               /* waits for what a list tells: nothing that it says was looked at yet */
+	bool looked;                 /* at what the watches tell of its objects; before that it needs no other run to look at more of it */
 
 	/* judge */
 	struct judging *judging;     /* step_judge.c's part */

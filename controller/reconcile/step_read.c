@@ -217,6 +217,7 @@ enum step_result step_read(struct run *run)
 
 	if (run->err.reason[0])
 		return run->reading ? STEP_WAIT : STEP_FAIL;
+	run->looked = run->goal == GOAL_DELETE;
 	if (run->goal == GOAL_DELETE)
 		return STEP_NEXT;
 	for (size_t i = 0; i < run->desired_count; i++)
@@ -228,6 +229,6 @@ enum step_result step_read(struct run *run)
 	for (size_t i = 0; i < run->desired_count && !waiting && run->reading < READS_MAX; i++)
 		if (needs_reading(run, &run->desired[i]))
 			read_object(run, &run->desired[i]);
-	run->unlisted = waiting;
+	run->looked = !waiting;
 	return waiting || run->reading ? STEP_WAIT : STEP_NEXT;
 }
