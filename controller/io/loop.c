@@ -3,6 +3,7 @@
 
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -117,7 +118,7 @@ struct timer *timer_new(struct loop *loop, void (*fn)(void *), void *data)
 void timer_start(struct timer *timer, int64_t ms)
 {
 	uv_update_time(timer->uv.loop);
-	check(uv_timer_start(&timer->uv, on_timer, ms > 0 ? (uint64_t)ms : 0, 0));
+	check(uv_timer_start(&timer->uv, on_timer, ms > 0 ? (uint64_t)((ms + clock_pace() - 1) / clock_pace()) : 0, 0));
 }
 
 void timer_stop(struct timer *timer)

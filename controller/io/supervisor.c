@@ -44,7 +44,7 @@ static char *const *role_environment(void)
 {
 	static const char *const kept[] = { "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy",
 					    "SSL_CERT_FILE", "SSL_CERT_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS",
-					    "COUNTERSIGN_FAULT", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT",
+					    "COUNTERSIGN_FAULT", "COUNTERSIGN_CLOCK_PACE", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT",
 					    "KUBECONFIG", "HOME" };
 	static char *environment[COUNT_OF(kept) + 1];
 	size_t count = 0;

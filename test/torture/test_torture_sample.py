@@ -16,7 +16,7 @@ from rig.roles import roles, supervisors, terminations
 
 SEED = int(os.environ.get("TORTURE_SEED", "11"))
 # What takes longer than a sample may: it waits for a timeout, for a backoff, or for Retry-After again and again.
-SLOW = ("hangs", "trickles", "byte by byte", "500 where", "504 to reads", "409 to writes", "broken JSON", "cut in half")
+SLOW = ("hangs", "trickles", "byte by byte", "500 where", "504 to reads", "409 to writes", "broken JSON", "cut in half", "10 minutes")
 QUICK_FAULTS = [f for f in faults() if f.name != "429 with Retry-After 1" and not any(word in f.name for word in SLOW)]
 CALLS = [p for p in disks() if isinstance(p, Traced) and p.what == "signal=KILL" and p.n < 3]
 PLANS = sample(crashes(20), 3, SEED) + sample(QUICK_FAULTS, 3, SEED) + sample(roles()[-4:] + supervisors(20), 1, SEED) + \

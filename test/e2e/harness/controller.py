@@ -86,7 +86,7 @@ class Controller:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = pathlib.Path(data) if data else self.folder / "data"
         self.plain_http, self.admin_project, self.poll, self.fault = list(plain_http), admin_project, poll, fault
-        self.listen, self.kubeconfig = listen, None
+        self.listen, self.kubeconfig, self.pace = listen, None, None
         self.log = CountersignLog(binary(), self.data)
         self.output = self.folder / "controller.log"
         self.process = None
@@ -110,6 +110,8 @@ class Controller:
         env.pop("KUBECONFIG", None)
         if self.fault:
             env["COUNTERSIGN_FAULT"] = self.fault
+        if self.pace:
+            env["COUNTERSIGN_CLOCK_PACE"] = str(self.pace)
         began = self.log.next_seq() if wait and (self.log.folder / "checkpoint").exists() else 0
         self.data.mkdir(parents=True, exist_ok=True)
         with self.output.open("ab") as output:

@@ -135,11 +135,16 @@ class Fault(Plan):
 
 
 class Outage(Fault):
-    """From the `first` request on nothing is answered for `seconds`: every connection is reset, watches too."""
+    """From the `first` request on nothing is answered for `seconds`: every connection is reset, watches too. The controller's own clock runs
+    `pace` times as fast (base/clock.h, in the sanitized build)."""
 
-    def __init__(self, name, first, seconds):
+    def __init__(self, name, first, seconds, pace=None):
         super().__init__(name, lambda request: True, lambda exchange: exchange.sever(), again=1)
-        self.first, self.seconds, self.until = first, seconds, None
+        self.first, self.seconds, self.until, self.pace = first, seconds, None, pace
+
+    def begin(self, run):
+        super().begin(run)
+        run.site.controller.pace = self.pace
 
     def repeats(self, name):
         return self.again
@@ -381,6 +386,7 @@ def faults():
         Fault("a write hangs", governed, lambda e: e.hang(), first=6, times=1, again=1),
         Outage("away for 5 s in the middle of the first sync", 60, 5),
         Outage("away for 12 s, longer than the lease may go without renewal", 150, 12),
+        Outage("away for 10 minutes of the controller's own clock", 150, 40, pace=15),
         Fault("a read hangs", reads, lambda e: e.hang(), first=60, times=1),
     ]
 

@@ -1,6 +1,9 @@
 /* Times and durations as strangers write them. */
 #include "unit.h"
 
+#include <stdlib.h>
+#include <time.h>
+
 #include "base/clock.h"
 
 static void time_is_read_and_written_back(void **state)
@@ -66,14 +69,32 @@ static void what_is_no_duration_or_overflows_is_refused(void **state)
 			fail_msg("taken: %s", cases[i]);
 }
 
+#ifdef FAULTS
+static void test_build_lets_time_pass_faster(void **state)
+{
+	const struct timespec tenth = { 0, 100000000 };
+	int64_t before;
+
+	(void)state;
+	assert_int_equal(clock_pace(), 20);
+	before = clock_mono_ms();
+	nanosleep(&tenth, NULL);
+	assert_true(clock_mono_ms() - before >= 2000);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+#ifdef FAULTS
+		cmocka_unit_test(test_build_lets_time_pass_faster),
+#endif
 		cmocka_unit_test(time_is_read_and_written_back),
 		cmocka_unit_test(what_is_no_time_is_refused),
 		cmocka_unit_test(duration_is_read_as_go_writes_it),
 		cmocka_unit_test(what_is_no_duration_or_overflows_is_refused),
 	};
 
+	setenv("COUNTERSIGN_CLOCK_PACE", "20", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
