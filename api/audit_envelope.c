@@ -329,16 +329,7 @@ static bool is_time(struct span t)
 /* RFC 9562 section 5.7: a UUID of version 7, in lower case. */
 static bool read_uuid7(struct span text, uint8_t out[16])
 {
-	char digits[32];
-
-	if (text.length != 36 || text.data[8] != '-' || text.data[13] != '-' || text.data[18] != '-' || text.data[23] != '-')
-		return false;
-	memcpy(digits, text.data, 8);
-	memcpy(digits + 8, text.data + 9, 4);
-	memcpy(digits + 12, text.data + 14, 4);
-	memcpy(digits + 16, text.data + 19, 4);
-	memcpy(digits + 20, text.data + 24, 12);
-	return sixteen_hex(digits, out) && sixteen_hex(digits + 16, out + 8) && (out[6] & 0xf0) == 0x70 && (out[8] & 0xc0) == 0x80;
+	return uuid_parse(text, out) && (out[6] & 0xf0) == 0x70 && (out[8] & 0xc0) == 0x80;
 }
 
 /* `length` is a multiple of 16. */

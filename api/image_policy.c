@@ -167,10 +167,10 @@ static int read_exemptions(const struct json *spec, struct arena *arena, struct 
 		    read_texts(from, "namespaces", "spec.exemptions[].namespaces", arena, &to->namespaces, err))
 			return -1;
 		if (!is_image_glob(to->glob))
-			return invalid(err, "spec.exemptions[].glob", "is no glob of image names");
+			return invalid(err, "spec.exemptions[].glob", "is no glob of image names " GLOB_BOUNDS);
 		for (const char **glob = to->namespaces; *glob; glob++)
 			if (!glob_valid(span_of(*glob)))
-				return invalid(err, "spec.exemptions[].namespaces[]", "has an entry that is no glob");
+				return invalid(err, "spec.exemptions[].namespaces[]", "has an entry that is no glob " GLOB_BOUNDS);
 		if (!time_parse(span_of(to->expires_text), &to->expires_ns))
 			return invalid(err, "spec.exemptions[].expires", "is no RFC 3339 time such as 2027-01-31T00:00:00Z");
 	}

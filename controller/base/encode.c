@@ -1,6 +1,8 @@
 /* Strict codecs; see encode.h. */
 #include "base/encode.h"
 
+#include "base/sixteen.h"
+
 static const char alphabet_std[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char alphabet_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -111,28 +113,20 @@ int hex_decode(struct span text, struct str *out, struct error *err)
 	return 0;
 }
 
-static bool is_dash(size_t at)
-{
-	return at == 8 || at == 13 || at == 18 || at == 23;
-}
-
 bool uuid_parse(struct span text, uint8_t out[16])
 {
+	char digits[32];
 	uint8_t bytes[16];
-	size_t digits = 0;
 
-	if (text.length != 36)
+	if (text.length != 36 || text.data[8] != '-' || text.data[13] != '-' || text.data[18] != '-' || text.data[23] != '-')
 		return false;
-	for (size_t i = 0; i < text.length; i++) {
-		int value = hex_value(text.data[i]);
-
-		if (is_dash(i) ? text.data[i] != '-' : value < 0)
-			return false;
-		if (is_dash(i))
-			continue;
-		bytes[digits / 2] = (uint8_t)(digits % 2 ? bytes[digits / 2] << 4 | value : value);
-		digits++;
-	}
+	memcpy(digits, text.data, 8);
+	memcpy(digits + 8, text.data + 9, 4);
+	memcpy(digits + 12, text.data + 14, 4);
+	memcpy(digits + 16, text.data + 19, 4);
+	memcpy(digits + 20, text.data + 24, 12);
+	if (!sixteen_hex(digits, bytes) || !sixteen_hex(digits + 16, bytes + 8))
+		return false;
 	memcpy(out, bytes, sizeof(bytes));
 	return true;
 }
@@ -143,7 +137,7 @@ void uuid_text(const uint8_t uuid[16], char out[37])
 	char *at = out;
 
 	for (size_t i = 0; i < 16; i++) {
-		if (is_dash((size_t)(at - out)))
+		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*at++ = '-';
 		*at++ = digits[uuid[i] >> 4];
 		*at++ = digits[uuid[i] & 15];

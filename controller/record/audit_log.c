@@ -54,20 +54,6 @@ struct audit_log {
 	struct map open_intents;        /* seq as text -> the record's text, owned; at open */
 };
 
-static void write_id(const uint8_t id[16], char out[37])
-{
-	static const char digits[] = "0123456789abcdef";
-	char *at = out;
-
-	for (int i = 0; i < 16; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*at++ = '-';
-		*at++ = digits[id[i] >> 4];
-		*at++ = digits[id[i] & 15];
-	}
-	*at = '\0';
-}
-
 /*
  * RFC 9562 section 5.7, made to rise from record to record as its section 6.2, method 2, has it: within a millisecond, or
  * when the clock went back, the id before is counted up.
@@ -90,7 +76,7 @@ static void next_id(struct audit_log *log, int64_t now_ns, char out[37])
 		for (int i = 15; i > 8 && ++id[i] == 0; i--)
 			;
 	}
-	write_id(id, out);
+	uuid_text(id, out);
 }
 
 static const struct span envelope_keys[] = { { "v", 1 },    { "id", 2 },   { "seq", 3 }, { "t", 1 },

@@ -342,6 +342,31 @@ static void times(void **state)
 	assert_false(duration_parse(SPAN("-5s"), &ms));
 }
 
+static void uuid_is_read_and_written_back_and_nothing_else_is_one(void **state)
+{
+	static const char good[] = "0ad95fc4-43b9-4e00-a00e-eb36476981ae";
+	uint8_t bytes[16], untouched[16] = { 7 };
+	char text[sizeof(good)];
+
+	(void)state;
+	assert_true(uuid_parse(SPAN(good), bytes));
+	assert_int_equal(bytes[0], 0x0a);
+	assert_int_equal(bytes[15], 0xae);
+	uuid_text(bytes, text);
+	assert_string_equal(text, good);
+	for (size_t at = 0; at < sizeof(good) - 1; at++) {
+		memcpy(text, good, sizeof(good));
+		/* no digit, and no dash where one stands */
+		text[at] = 'A';
+		assert_false(uuid_parse(span_of(text), untouched));
+		text[at] = good[at] == '-' ? '0' : '-';
+		assert_false(uuid_parse(span_of(text), untouched));
+	}
+	assert_false(uuid_parse(span_sub(SPAN(good), 0, 35), untouched));
+	assert_false(uuid_parse(SPAN0, untouched));
+	assert_int_equal(untouched[0], 7);
+}
+
 static void uuid7_is_ordered_by_time(void **state)
 {
 	char a[37], b[37];
@@ -405,6 +430,7 @@ int main(void)
 		cmocka_unit_test(globs),
 		cmocka_unit_test(a_glob_of_too_many_alternatives_is_no_glob),
 		cmocka_unit_test(times),
+		cmocka_unit_test(uuid_is_read_and_written_back_and_nothing_else_is_one),
 		cmocka_unit_test(uuid7_is_ordered_by_time),
 		cmocka_unit_test(unpack_never_reads_past_its_end),
 	};
