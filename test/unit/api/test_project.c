@@ -97,6 +97,8 @@ static void an_unknown_or_broken_field_makes_the_project_invalid(void **state)
 		"{'sourceRepo':['*']}", "{'destinations':[{'servr':'x'}]}", "{'sourceRepos':'x'}", "{'sourceRepos':[7]}",
 		"{'clusterResourceWhitelist':[{'kind':'x'}]}", "{'destinationServiceAccounts':[{'server':'*','defaultServiceAccount':'a b'}]}",
 		"{'sourceRepos':['https://[x']}",
+		/* a rule that denies and was never tried would let all through */
+		"{'sourceRepos':['*','!https://{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}.example/**']}",
 	};
 
 	(void)state;
