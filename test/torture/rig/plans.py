@@ -15,6 +15,7 @@ from harness.wait import until
 from .streams import doubled, dropped, reordered, rewritten, small_pages, trickle
 
 
+NEVER = "the fault never took place"
 OBJECT = re.compile(r"/namespaces/app-[^/]+/[a-z]+/[^/]+$")
 
 
@@ -47,7 +48,7 @@ class Plan:
 
     def judge(self, reference, seen):
         """What this plan demands beyond the comparison: the text of what is wrong, or ""."""
-        return "" if self.fired else "the fault never took place"
+        return "" if self.fired else NEVER
 
 
 class Crash(Plan):
@@ -128,7 +129,7 @@ class Fault(Plan):
 
     def judge(self, reference, seen):
         if not self.fired:
-            return "the fault never took place"
+            return NEVER
         usual, asked = len(reference.proxy.ledger), len(seen.proxy.ledger)
         limit = usual * self.more + self.each * len(self.fired)
         return f"a storm: {asked} requests, without the fault {usual}, accepted {limit:g}" if asked > limit else ""
