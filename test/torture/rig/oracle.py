@@ -116,7 +116,7 @@ class Outcome:
         text = json.dumps(value, sort_keys=True) if not isinstance(value, str) else value
         return re.sub(r"\b(?:[0-9a-f]{40}|[0-9a-f]{32})\b", "HASH", text.replace(self.site.name, "SITE").replace(self.door.address, "REGISTRY"))  # a commit; the label of an Application
 
-    def snapshot(self, phase):
+    def snapshot(self, phase, app):
         """What is there at the end of a phase, and which requests it took."""
         site = self.site
         self.count(phase, site.governed()[self.counted:])
@@ -126,7 +126,6 @@ class Outcome:
                              lambda found: not any("deletionTimestamp" in o["metadata"] for o in found)):
                 if key_of(obj) not in OWN:
                     self.facts[f"{phase}: {key_of(obj)}"] = self.plain(normal(obj))
-        app = site.kube.find_application(site.system, "app")
         self.facts[f"{phase}: conditions"] = app and self.plain(conditions(app))
         self.facts[f"{phase}: resources"] = app and self.plain(sorted(f"{r['kind']}/{r['name']} {r['status']}" for r in app["status"]["resources"]))
 

@@ -60,7 +60,7 @@ class Run:
                         self.enter(phase)
                         getattr(self, phase)()
                         self.rest()
-                        self.outcome.snapshot(phase)
+                        self.outcome.snapshot(phase, self.at_rest())
                     self.enter(None)
                     self.outcome.finish()
                 return self.outcome
@@ -91,13 +91,21 @@ class Run:
             until("what was deleted to be gone", self.leaving, lambda names: names == [], seconds=30)
             sent = self.proxy.mutations()
             time.sleep(QUIET_SECONDS)
-            if self.proxy.mutations() == sent and self.is_good():
+            if self.proxy.mutations() == sent and self.is_good(self.kube.find_application(self.site.system, "app")):
                 break
 
-    def is_good(self):
-        """Still: a run that hung may tell only now what it saw before."""
-        seen = conditions(self.site.app("app")) if self.phase != "deletion" else {}
-        return all(text.startswith("True") for text in seen.values())
+    def at_rest(self):
+        """The Application when it is good, or as it is after a while: of a fault that strikes at rest, too, it tells for a moment."""
+        deadline = time.monotonic() + 10
+        while True:
+            app = self.kube.find_application(self.site.system, "app")
+            if self.is_good(app) or time.monotonic() > deadline:
+                return app
+            time.sleep(0.2)
+
+    def is_good(self, app):
+        """Or gone, as it should be. A run that hung may tell only now what it saw before."""
+        return all(text.startswith("True") for text in conditions(app).values()) if app else self.phase == "deletion"
 
     def leaving(self):
         return [key_of(o) for kind in KINDS for o in self.kube.list(*kind, self.site.namespace) if "deletionTimestamp" in o["metadata"]]
