@@ -257,8 +257,14 @@ void app_free(struct app *app)
 	pool_free(app, sizeof(*app));
 }
 
+/* Whether an answer is still to come that will want it: of a run that ended without it, or of a write of its status or inventory. */
+static bool is_awaited(const struct app *app)
+{
+	return app->runs || app->owed || app->status_book.busy || app->inventory_book.busy;
+}
+
 void app_forget_if_done(struct app *app)
 {
-	if (!app->present && !app->run && !app->owed && !app_inventory(app)->count && app->core->objects && objects_ready(app->core->objects))
+	if (!app->present && !is_awaited(app) && !app_inventory(app)->count && app->core->objects && objects_ready(app->core->objects))
 		app_free(app);
 }

@@ -381,10 +381,11 @@ static void on_written(void *data, const struct kube_answer *answer)
 		writing->book->busy = writing->book->again = false;
 		if (again && writing->book == &app->status_book)
 			report_write(app);
-		else if (again)
+		else if (again && app->present)
 			report_inventory(app);
 		else if (writing->book == &app->inventory_book)
 			tell_inventory(app);
+		app_forget_if_done(app);
 	}
 	free(writing->key);
 	free(writing);

@@ -133,6 +133,19 @@ def test_one_hanging_registry_does_not_hold_up_other_applications(site, stack):
         site.wait_running(good)
 
 
+def test_application_deleted_while_its_registry_hangs_does_no_harm(site, stack):
+    slow, good = site.image("slow"), site.image("web")
+    core = site.controller.pids("core")
+    with stack.registry_fault(f"hang /{site.name}/slow/"):
+        site.deploy({"app/slow.yaml": text(deployment("slow", slow.ref))}, name="slow", wait=False)
+        until("its images to be asked for", lambda: site.controller.pids("fetch"), seconds=10)
+        site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "slow")
+        # longer than a registry may take: the answer comes when nobody wants it any more
+        stays("the same core", lambda: site.controller.pids("core"), lambda pids: pids == core, seconds=28)
+    site.deploy({"app/web.yaml": text(deployment("web", good.ref))}, name="quick")
+    assert site.controller.pids("core") == core
+
+
 # cosign 3.1.3 makes no bundle that an Ed25519 key verifies.
 SIGNED = [(kind, form) for kind in KEY_TYPES for form in FORMATS if (kind, form) != ("ed25519", "bundle")]
 
