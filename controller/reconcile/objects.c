@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "api/image_policy.h"
 #include "api/repository_secret.h"
 #include "base/log.h"
 #include "kube/watch.h"
@@ -28,7 +29,6 @@ struct collection {
 struct objects {
 	struct core *core;
 	struct collection collections[OWN_COUNT];
-	uint64_t trust_generation;
 };
 
 static const struct {
@@ -79,6 +79,7 @@ static void enqueue_project(struct core *core, struct span project)
 	}
 }
 
+/* A Secret has no spec, and what is in it is not told. */
 static void record_config_change(struct core *core, const char *kind, const struct json *object, const char *op)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -91,9 +92,6 @@ static void record_config_change(struct core *core, const char *kind, const stru
 		return;
 	record = json_object(arena);
 	what = json_object(arena);
-	json_write(json_get(object, "spec") ? json_get(object, "spec") : object, JSON_SORTED, &text);
-	digest = digest_of(str_span(&text));
-	digest_text(&digest, hex);
 	json_set_string(arena, record, "kind", "config.change");
 	json_set_string(arena, record, "outcome", "ok");
 	json_set_string(arena, what, "kind", kind);
@@ -101,7 +99,12 @@ static void record_config_change(struct core *core, const char *kind, const stru
 	json_set(arena, what, "namespace", json_copy(arena, json_path(object, "metadata", "namespace", NULL)));
 	json_set(arena, what, "name", json_copy(arena, json_path(object, "metadata", "name", NULL)));
 	json_set_int(arena, what, "generation", json_get_int(json_get(object, "metadata"), "generation", 0));
-	json_set_string(arena, what, "spec_sha256", hex + 7);
+	if (json_get(object, "spec")) {
+		json_write(json_get(object, "spec"), JSON_SORTED, &text);
+		digest = digest_of(str_span(&text));
+		digest_text(&digest, hex);
+		json_set_string(arena, what, "spec_sha256", hex + 7);
+	}
 	json_set(arena, record, "config", what);
 	audit_log_append(core->audit, record, NULL, NULL);
 }
@@ -190,6 +193,32 @@ static void take_settings(struct core *core, const struct json *object)
 	}
 }
 
+/* Whether an ImagePolicy takes a key from the Secret of that name. */
+static bool is_key_of_policy(const struct objects *objects, struct span name)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+
+	MAP_EACH(entry, objects_policies(objects)) {
+		const struct object_copy *copy = entry->value;
+		struct image_policy policy;
+
+		image_policy_decode(json_copy(arena, copy->object), arena, &policy);
+		for (size_t i = 0; i < policy.authority_count; i++)
+			if (policy.authorities[i].secret_name && span_is(name, policy.authorities[i].secret_name))
+				return true;
+	}
+	return false;
+}
+
+/* Whom a policy trusts has changed, as if the policy had. */
+static void key_changed(struct collection *collection, struct span name, const struct json *object, const char *op)
+{
+	const struct object_copy *copy = map_get(&collection->copies, name);
+
+	record_config_change(collection->objects->core, "Secret", object ? object : copy ? copy->object : NULL, op);
+	enqueue_all(collection->objects->core);
+}
+
 static void react(struct collection *collection, struct span name, const struct json *object, bool same, const char *op)
 {
 	struct core *core = collection->objects->core;
@@ -211,7 +240,6 @@ static void react(struct collection *collection, struct span name, const struct 
 			record_config_change(core, collection->kind == OWN_PROJECT ? "Project" : "ImagePolicy",
 					     object ? object : copy ? copy->object : NULL, op);
 		}
-		collection->objects->trust_generation++;
 		if (collection->kind == OWN_PROJECT)
 			enqueue_project(core, name);
 		else
@@ -224,9 +252,11 @@ static void react(struct collection *collection, struct span name, const struct 
 			take_settings(core, object);
 			return;
 		}
-		collection->objects->trust_generation++;
-		if (collection->listed_once)
-			repos_credentials_changed(core->repos);
+		if (!collection->listed_once)
+			return;
+		if (collection->kind == OWN_SECRET && is_key_of_policy(collection->objects, name))
+			key_changed(collection, name, object, op);
+		repos_credentials_changed(core->repos);
 	}
 }
 
@@ -455,9 +485,4 @@ const char *objects_ca(const struct objects *objects, struct span host)
 	if (!pem && colon > 0)
 		pem = json_get_span(data, span_sub(host, 0, (size_t)colon));
 	return json_text(pem);
-}
-
-uint64_t objects_trust_generation(const struct objects *objects)
-{
-	return objects->trust_generation;
 }

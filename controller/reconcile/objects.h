@@ -31,8 +31,6 @@ const struct json *objects_repository_secret(const struct objects *objects, cons
 const char *objects_ca(const struct objects *objects, struct span host);
 /* Any Secret of the installation's namespace by name (keys of policies), or NULL. */
 const struct json *objects_secret(const struct objects *objects, const char *name);
-/* Raised when a policy or a Secret changed: cached verdicts of another generation are looked at again. */
-uint64_t objects_trust_generation(const struct objects *objects);
 
 struct object_copy {
 	struct arena *arena;
