@@ -81,17 +81,21 @@ static struct custom_paths custom_paths(struct judging *judging)
 
 /* --- collecting ------------------------------------------------------------------------------------------------------ */
 
-static struct judged_image *image_get(struct judging *judging, const char *text, const char *namespace)
+/* What Git names is never the same entry as a foreign tag of the same text: that one runs as its registry says, not as Git's is pinned. */
+static struct judged_image *image_get(struct judging *judging, const char *text, const char *namespace, bool foreign)
 {
 	struct run *run = judging->run;
+	bool loose = foreign && !strchr(text, '@');
 	struct judged_image *image;
 
 	for (size_t i = 0; i < judging->count; i++)
-		if (!strcmp(judging->images[i].text, text) && !strcmp(judging->images[i].namespace, namespace))
+		if (judging->images[i].loose == loose && !strcmp(judging->images[i].text, text) &&
+		    !strcmp(judging->images[i].namespace, namespace))
 			return &judging->images[i];
 	image = arena_push(run->arena, &judging->images, &judging->count, &judging->capacity, sizeof(*image));
 	image->text = text;
 	image->namespace = namespace;
+	image->loose = loose;
 	image->login = CREDENTIAL_ANONYMOUS;
 	image->readable = !reference_parse(span_of(text), run->arena, &image->reference, &image->problem);
 	if (image->readable && image->reference.has_digest)
@@ -101,7 +105,7 @@ static struct judged_image *image_get(struct judging *judging, const char *text,
 
 static void add_use(struct judging *judging, struct desired *desired, struct image_use *use, bool foreign)
 {
-	struct judged_image *image = image_get(judging, use->problem ? use->pointer : use->image, desired->namespace);
+	struct judged_image *image = image_get(judging, use->problem ? use->pointer : use->image, desired->namespace, foreign);
 	struct judged_use *entry =
 		arena_push(judging->run->arena, &image->uses, &image->use_count, &image->use_capacity, sizeof(*entry));
 
@@ -131,7 +135,7 @@ static bool is_pinned(struct judging *judging, const struct image_use *live, con
 	return false;
 }
 
-/* Foreign images in a live object are judged like any other: a signed sidecar may stay. */
+/* Foreign images in a live object are judged like any other: a signed sidecar may stay, if a digest says which it is. */
 static void add_foreign(struct judging *judging, struct desired *desired)
 {
 	const struct live_object *live = live_find(judging->run->core->live, desired->key);
@@ -290,6 +294,18 @@ static void claim_all(struct judging *judging)
 
 /* --- ruling --------------------------------------------------------------------------------------------------------------- */
 
+/* A signature is of a digest, and only what is applied from Git is pinned to it. */
+static void refuse_loose(struct judging *judging, struct judged_image *image)
+{
+	CLEANUP(str_release) struct str pinned = STR_INIT;
+
+	reference_pin(&image->reference, &image->digest, &pinned);
+	image->detail.ruling = RULING_DENY;
+	image->detail.reason = "NotPinned";
+	image->detail.message = arena_printf(judging->run->arena, "it is named by a tag, which may stand for another image by the time it is "
+					     "pulled; have whoever puts it there name the digest: %s", str_c(&pinned));
+}
+
 static void rule_one(struct judging *judging, struct judged_image *image, int64_t now_ns)
 {
 	static const struct claims none;
@@ -300,6 +316,8 @@ static void rule_one(struct judging *judging, struct judged_image *image, int64_
 	if (image->readable && !image->problem.reason[0] && !image->known)
 		facts.claims = &none;
 	verdict_judge(&judging->policies, &facts, now_ns, judging->run->arena, &image->detail);
+	if (image->loose && image->detail.ruling == RULING_ALLOW)
+		refuse_loose(judging, image);
 }
 
 static struct json *image_json(struct judging *judging, const struct judged_image *image)
