@@ -15,11 +15,38 @@
 /* Of one run, a third of what may be under way in all (kube/window.h): writes that hang must not hold up everybody else. */
 #define IN_FLIGHT_MAX 12
 
+/* The first place in an object that holds what must not stay; NULL: there is none. */
+static const char *what_must_go(struct run *run, const struct action *action, const struct json *live)
+{
+	const struct json *patch = patch_strip(live, action->object, action->full, action->allowed, false, run->arena);
+
+	return patch ? json_get_text(json_at(patch, 1), "path") : NULL;
+}
+
+/* What must not stay and the API server does not let go: a violation for as long as the object is there. */
+static void check_left(struct run *run, struct action *action)
+{
+	const char *left = action->live && action->act == ACT_HEAL ? what_must_go(run, action, action->live) : NULL;
+	struct error err = action->err;
+
+	if (!left)
+		return;
+	run->app->again |= !run->app->unhealed;
+	run->app->force |= !run->app->unhealed;
+	run->app->unhealed = true;
+	if (err.kind == ERROR_INVALID)
+		/* behind its first line the API server shows the whole difference */
+		error_set(&action->err, err.kind, "CannotBeTakenOut", "%.*s; but %s must not stay: delete the object, and it is made anew without it",
+			  (int)strcspn(err.text, "\n"), err.text, left);
+}
+
 /* What must not stay and came back within the very answer: something in the API server's way in puts it there. */
 static void check_gone(struct run *run, struct action *action)
 {
 	const struct json *patch;
 
+	if (action->err.reason[0])
+		check_left(run, action);
 	if (action->err.reason[0] || !action->after || action->act == ACT_DELETE)
 		return;
 	patch = patch_strip(action->after, action->object, action->full, action->allowed, false, run->arena);

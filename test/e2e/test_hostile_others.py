@@ -200,3 +200,16 @@ def test_signed_sidecar_of_a_webhook_that_names_a_tag_is_told_with_the_digest_to
     mutating(sidecar(image.ref))
     site.deploy({"app/web.yaml": text(manifest(site))}, wait=False)
     site.wait_condition("Verified", "False", "app", said=image.digest, reason="NotPinned")
+
+
+def test_unsigned_ephemeral_container_is_a_violation_and_its_pod_made_anew_when_it_is_deleted(site):
+    good, bad = site.image("web"), site.image("bad", signed=False)
+    site.deploy({"app/pod.yaml": text(obj("v1", "Pod", "w", spec={"containers": [{"name": "main", "image": good.ref}]}))}, wait=False)
+    site.wait_condition("Synced", "True", "app")
+    site.kube.patch("v1", "Pod", site.namespace, "w", {"spec": {"ephemeralContainers": [{"name": "debug", "image": bad.ref}]}}, manager="kubectl-debug",
+                    subresource="ephemeralcontainers")
+    site.wait_condition("Verified", "False", "app", said=bad.ref, seconds=5)
+    site.wait_condition("Synced", "False", "app", said="delete the object", reason="CannotBeTakenOut")
+    site.kube.delete("v1", "Pod", site.namespace, "w")
+    until("a Pod without it", lambda: site.find("v1", "Pod", "w"), lambda pod: pod and "ephemeralContainers" not in pod["spec"], seconds=60)
+    site.wait_condition("Verified", "True", "app")
