@@ -114,7 +114,7 @@ static const struct json *stage_body(struct action *action, struct write_request
 	case STAGE_STRIP:
 		request->path = patch_path(action);
 		request->content_type = KUBE_JSON_PATCH;
-		return action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->strip_all, arena) : NULL;
+		return action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->custom, action->strip_all, arena) : NULL;
 	default:
 		request->method = "DELETE";
 		request->content_type = KUBE_JSON;

@@ -9,6 +9,7 @@
 #include "kube/watch.h"
 #include "reconcile/fetches.h"
 #include "reconcile/live_record.h"
+#include "reconcile/objects.h"
 #include "reconcile/run.h"
 
 struct kind_watch {
@@ -222,7 +223,7 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	}
 	fetches_outdated(live->fetches, object->key);
 	/* the answer to our own write, and then the watch, tell of the same version */
-	changed = !is_same(object, metadata) && record_take(object, from, arena);
+	changed = !is_same(object, metadata) && record_take(object, from, objects_custom_paths(live->core->objects), arena);
 	app = concerned(live, object);
 	log_line(LOG_DEBUG, "live object", "key", object->key, "version", json_get_text(metadata, "resourceVersion"), "health",
 		 health_name((enum health)object->health),
@@ -285,6 +286,18 @@ static void fetch(struct kind_watch *watch, const char *namespace, const char *n
 
 	if (kind)
 		fetches_ask(live->fetches, &(struct fetch_of){ key, kube_path(arena, kind, namespace, name), watch->group, watch->kind, watch->account });
+}
+
+static void fetch_by_key(struct kind_watch *watch, const char *key)
+{
+	struct span rest = span_of(key), namespace;
+	CLEANUP(mem_cleanup) char *ns = NULL;
+
+	span_cut(&rest, '/');
+	span_cut(&rest, '/');
+	namespace = span_cut(&rest, '/');
+	ns = mem_strndup(namespace.data, namespace.length);
+	fetch(watch, ns, rest.data, key);
 }
 
 /* The same members, and two more. */
@@ -360,22 +373,29 @@ static void wake_all(struct live *live)
 	}
 }
 
+void live_read_again(struct live *live, const char *group, const char *kind)
+{
+	KEYSET_EACH(slot, &live->objects) {
+		struct live_object *object = *slot;
+		struct kind_watch *watch = object->watch;
+
+		if (!watch || !object->exists || watch->metadata || strcmp(watch->group, group) || strcmp(watch->kind, kind))
+			continue;
+		/* what was digested of this very version is no longer all that matters */
+		object->digested = false;
+		fetch_by_key(watch, object->key);
+	}
+}
+
 /* Told before, and not in the list that has just ended. */
 static void vanished(struct kind_watch *watch, const char *key)
 {
 	CLEANUP(mem_cleanup) char *copy = mem_strdup(key);
-	struct span rest = span_of(copy), namespace;
 
-	span_cut(&rest, '/');
-	span_cut(&rest, '/');
-	namespace = span_cut(&rest, '/');
-	if (live_holder(watch->live, copy)) {
-		CLEANUP(mem_cleanup) char *ns = mem_strndup(namespace.data, namespace.length);
-
-		fetch(watch, ns, rest.data, copy);
-	} else {
+	if (live_holder(watch->live, copy))
+		fetch_by_key(watch, copy);
+	else
 		gone(watch->live, copy);
-	}
 }
 
 static void on_listed(void *data)

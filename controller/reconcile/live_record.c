@@ -8,7 +8,6 @@
 #include "diff/extras.h"
 #include "diff/fields.h"
 #include "diff/posture.h"
-#include "gate/images.h"
 
 static const struct live_more nothing_more = { 0 };
 
@@ -214,7 +213,7 @@ static bool is_same_matter(const struct matter *a, const struct matter *b)
 	       a->health == b->health && a->deleting == b->deleting;
 }
 
-bool record_take(struct live_object *object, const struct json *from, struct arena *arena)
+bool record_take(struct live_object *object, const struct json *from, const struct custom_paths *custom, struct arena *arena)
 {
 	const struct json *metadata = json_get(from, "metadata");
 	const char *uid = json_get_text(metadata, "uid"), *message = "";
@@ -229,7 +228,7 @@ bool record_take(struct live_object *object, const struct json *from, struct are
 	name_set(&object->app, tracking_app(arena, from));
 	object->metadata_only = false;
 	object->owned = fields_digest(from);
-	more->images = gate_images_digest(from, arena);
+	more->images = gate_images_digest(from, custom, arena);
 	object->health = (uint8_t)health_of(from, arena, &message);
 	name_set(&more->health_message, message && *message ? message : NULL);
 	take_extras(more, from, arena);

@@ -6,8 +6,10 @@
 #include "api/image_policy.h"
 #include "api/repository_secret.h"
 #include "base/log.h"
+#include "gate/verdict.h"
 #include "kube/watch.h"
 #include "reconcile/app.h"
+#include "reconcile/live.h"
 #include "reconcile/recover.h"
 #include "reconcile/repos.h"
 
@@ -29,6 +31,8 @@ struct collection {
 struct objects {
 	struct core *core;
 	struct collection collections[OWN_COUNT];
+	struct arena *custom_arena;       /* of `custom` */
+	struct custom_paths custom;
 };
 
 static const struct {
@@ -260,6 +264,49 @@ static void react(struct collection *collection, struct span name, const struct 
 	}
 }
 
+static bool is_same_paths(const struct custom_paths *a, const struct custom_paths *b)
+{
+	for (size_t i = 0; i < a->count && a->count == b->count; i++)
+		if (strcmp(a->paths[i].group, b->paths[i].group) || strcmp(a->paths[i].kind, b->paths[i].kind) ||
+		    strcmp(a->paths[i].path, b->paths[i].path))
+			return false;
+	return a->count == b->count;
+}
+
+static void read_again(struct core *core, const struct custom_paths *custom)
+{
+	for (size_t i = 0; i < custom->count; i++)
+		live_read_again(core->live, custom->paths[i].group, custom->paths[i].kind);
+}
+
+/* After a policy came, changed or went. What lies in the cluster is looked at with the new paths. */
+static void take_custom_paths(struct objects *objects)
+{
+	const struct map *copies = objects_policies(objects);
+	struct arena *arena = arena_new(0), *before = objects->custom_arena;
+	struct image_policy *policies = arena_calloc(arena, copies->count, sizeof(*policies));
+	struct custom_paths former = objects->custom;
+	struct policy_set set = { policies, 0 };
+
+	MAP_EACH(entry, copies)
+		image_policy_decode(json_copy(arena, ((const struct object_copy *)entry->value)->object), arena, &policies[set.count++]);
+	objects->custom_arena = arena;
+	objects->custom = verdict_custom_paths(&set, arena);
+	if (!is_same_paths(&former, &objects->custom)) {
+		read_again(objects->core, &former);
+		read_again(objects->core, &objects->custom);
+	}
+	arena_free(before);
+}
+
+static void forget_copy(struct collection *collection, struct span name)
+{
+	react(collection, name, NULL, false, "delete");
+	copy_free(map_remove(&collection->copies, name));
+	if (collection->kind == OWN_POLICY)
+		take_custom_paths(collection->objects);
+}
+
 /* Of Secrets and ConfigMaps of the namespace only what concerns us is kept. */
 static bool is_wanted(const struct collection *collection, const struct json *object)
 {
@@ -292,8 +339,7 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 		return;
 	}
 	if (event == WATCH_DELETED) {
-		react(collection, name, NULL, false, "delete");
-		copy_free(map_remove(&collection->copies, name));
+		forget_copy(collection, name);
 		return;
 	}
 	if (!copy) {
@@ -306,6 +352,8 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 	copy->object = json_copy(copy->arena, object);
 	json_remove(json_get(copy->object, "metadata"), "managedFields");
 	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
+	if (collection->kind == OWN_POLICY && !same)
+		take_custom_paths(collection->objects);
 }
 
 static uint8_t *sight_of(const struct collection *collection, struct app *app)
@@ -365,8 +413,7 @@ static void on_listed(void *data)
 	while ((entry = unseen(collection)) != NULL) {
 		CLEANUP(mem_cleanup) char *name = mem_strndup(entry->key, entry->length);
 
-		react(collection, span_of(name), NULL, false, "delete");
-		copy_free(map_remove(&collection->copies, span_of(name)));
+		forget_copy(collection, span_of(name));
 	}
 	if (is_of_apps(collection))
 		drop_missed(collection);
@@ -422,6 +469,7 @@ void objects_free(struct objects *objects)
 			copy_free(entry->value);
 		map_release(&objects->collections[kind].copies);
 	}
+	arena_free(objects->custom_arena);
 	free(objects);
 }
 
@@ -457,6 +505,11 @@ const char *objects_project_version(const struct objects *objects, const char *n
 const struct map *objects_policies(const struct objects *objects)
 {
 	return &objects->collections[OWN_POLICY].copies;
+}
+
+const struct custom_paths *objects_custom_paths(const struct objects *objects)
+{
+	return &objects->custom;
 }
 
 const struct json *objects_secret(const struct objects *objects, const char *name)

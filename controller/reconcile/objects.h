@@ -7,6 +7,7 @@
 #define RECONCILE_OBJECTS_H
 
 #include "api/project.h"
+#include "gate/images.h"
 #include "reconcile/core.h"
 
 struct objects *objects_new(struct core *core);
@@ -24,6 +25,9 @@ const char *objects_project_version(const struct objects *objects, const char *n
 
 /* All ImagePolicies as JSON, borrowed until the next event: MAP_EACH gives struct object_copy. */
 const struct map *objects_policies(const struct objects *objects);
+
+/* Where all ImagePolicies together say that custom resources keep images. Borrowed until the next event. */
+const struct custom_paths *objects_custom_paths(const struct objects *objects);
 
 /* A Secret of the installation's namespace that is labelled as a repository, whose `url` is this one; NULL: none. */
 const struct json *objects_repository_secret(const struct objects *objects, const char *url);

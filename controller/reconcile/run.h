@@ -13,6 +13,7 @@
 #include "api/project.h"
 #include "apply/action.h"
 #include "base/map.h"
+#include "gate/images.h"
 #include "reconcile/app.h"
 
 enum step_result { STEP_NEXT, STEP_WAIT, STEP_STOP, STEP_FAIL };
@@ -107,6 +108,7 @@ struct run {
 
 	/* judge */
 	struct judging *judging;     /* step_judge.c's part */
+	struct custom_paths custom;  /* where policies say that custom resources keep images */
 	struct pins pins;            /* of this revision */
 	bool judged, verified;       /* verdicts are there; all allow (or warn) */
 	int64_t exempt_until_ns;     /* when the first exemption in use ends; 0: none is */

@@ -60,25 +60,6 @@ static void load_policies(struct judging *judging)
 	judging->policies = (struct policy_set){ policies, count };
 }
 
-static struct custom_paths custom_paths(struct judging *judging)
-{
-	struct arena *arena = judging->run->arena;
-	struct custom_path *paths = NULL;
-	size_t count = 0, capacity = 0;
-
-	for (size_t i = 0; i < judging->policies.count; i++) {
-		const struct image_policy *policy = &judging->policies.policies[i];
-
-		for (size_t k = 0; k < policy->custom_count; k++)
-			for (const char **path = policy->customs[k].image_paths; path && *path; path++) {
-				struct custom_path *one = arena_push(arena, &paths, &count, &capacity, sizeof(*one));
-
-				*one = (struct custom_path){ policy->customs[k].group, policy->customs[k].kind, *path };
-			}
-	}
-	return (struct custom_paths){ paths, count };
-}
-
 /* --- collecting ------------------------------------------------------------------------------------------------------ */
 
 /* What Git names is never the same entry as a foreign tag of the same text: that one runs as its registry says, not as Git's is pinned. */
@@ -145,8 +126,8 @@ static void add_foreign(struct judging *judging, struct desired *desired)
 
 	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
 		return;
-	gate_find_images(object, NULL, judging->run->arena, &uses, &count);
-	gate_find_images(desired->object, NULL, judging->run->arena, &own, &own_count);
+	gate_find_images(object, &judging->run->custom, judging->run->arena, &uses, &count);
+	gate_find_images(desired->object, &judging->run->custom, judging->run->arena, &own, &own_count);
 	for (size_t i = 0; i < count; i++) {
 		bool ours = uses[i].problem != NULL;
 
@@ -160,16 +141,15 @@ static void add_foreign(struct judging *judging, struct desired *desired)
 static void collect(struct judging *judging)
 {
 	struct run *run = judging->run;
-	struct custom_paths custom;
 
 	load_policies(judging);
-	custom = custom_paths(judging);
+	run->custom = verdict_custom_paths(&judging->policies, run->arena);
 	for (size_t i = 0; i < run->desired_count; i++) {
 		struct desired *desired = &run->desired[i];
 		struct image_use *uses;
 		size_t count;
 
-		gate_find_images(desired->object, &custom, run->arena, &uses, &count);
+		gate_find_images(desired->object, &run->custom, run->arena, &uses, &count);
 		desired->has_images = count != 0;
 		desired->images_allowed = count == 0;
 		for (size_t k = 0; k < count; k++)
