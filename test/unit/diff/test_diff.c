@@ -249,6 +249,17 @@ static void health_by_kind(void **state)
 	}
 }
 
+static void what_is_being_deleted_is_not_healthy_and_says_what_keeps_it(void **state)
+{
+	WITH_ARENA(arena);
+	const char *message = NULL;
+	struct json *object = J(arena, "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'deletionTimestamp':'t','finalizers':['a/b','c/d']}}");
+
+	(void)state;
+	ASSERT_TEXT("health", health_name(health_of(object, arena, &message)), "Progressing");
+	ASSERT_TEXT("message", message, "is being deleted, and waits for its finalizers a/b, c/d");
+}
+
 static void waves_and_ranks(void **state)
 {
 	static const struct { const char *object; int wave; bool good; } cases[] = {
@@ -288,6 +299,7 @@ int main(void)
 		cmocka_unit_test(live_object_without_identity_or_field_sets_is_no_crash),
 		cmocka_unit_test(what_was_applied_already_is_known_from_the_live_object),
 		cmocka_unit_test(health_by_kind),
+		cmocka_unit_test(what_is_being_deleted_is_not_healthy_and_says_what_keeps_it),
 		cmocka_unit_test(waves_and_ranks),
 	};
 
