@@ -46,6 +46,8 @@ static void add_hint(struct action *action, struct error *err)
 	if (err->kind == ERROR_NOT_FOUND && strstr(err->text, "namespaces \""))
 		error_set(err, err->kind, err->reason, "%s; declare the namespace, make it, or say syncOptions: [CreateNamespace=true]",
 			  plain.text);
+	if (err->kind == ERROR_INVALID && strstr(err->text, "field is immutable"))
+		error_set(err, err->kind, err->reason, "%s; delete the object, and it is made anew, or give it another name in Git", plain.text);
 	if (err->kind != ERROR_FORBIDDEN)
 		return;
 	if (strstr(err->text, "impersonate"))
