@@ -5,7 +5,6 @@
 
 #include "base/keyset.h"
 #include "base/log.h"
-#include "diff/compare.h"
 #include "kube/watch.h"
 #include "reconcile/fetches.h"
 #include "reconcile/live_record.h"
@@ -15,6 +14,7 @@
 struct kind_watch {
 	struct live *live;
 	char *group, *kind;
+	char *path;                 /* that is listed: of the version in which the kind was first asked for */
 	struct watch *watch;
 	bool metadata;
 	char *account;              /* "system:serviceaccount:..." for Secrets, else NULL */
@@ -158,19 +158,10 @@ static bool is_being_written(const struct app *app)
 
 void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired)
 {
-	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	CLEANUP(str_release) struct str text = STR_INIT;
 	struct live_object *known = object_of(live, key);
-	const char *before = known ? live_more(known)->extras_text : NULL;
-	struct json *extras, *kept = json_array(arena);
 
-	if (!before || json_parse(span_of(before), arena, 0, &extras, NULL))
-		return;
-	for (size_t i = 0; i < json_count(extras); i++)
-		if (!compare_declares(desired, object, json_text_span(json_get(json_at(extras, i), "path"))))
-			json_append(arena, kept, json_at(extras, i));
-	json_write(kept, JSON_PLAIN, &text);
-	record_set_extras(known, json_count(kept) ? str_c(&text) : NULL);
+	if (known)
+		record_declared(known, object, desired);
 }
 
 static struct live_object *object_get(struct live *live, const char *key)
@@ -300,18 +291,6 @@ static void fetch_by_key(struct kind_watch *watch, const char *key)
 	fetch(watch, ns, rest.data, key);
 }
 
-/* The same members, and two more. */
-static struct json *with_kind(const struct kind_watch *watch, const struct json *from, struct arena *arena)
-{
-	struct json *out = json_object(arena);
-
-	JSON_EACH(member, from)
-		json_set_span(arena, out, member->key, member->value);
-	json_set_string(arena, out, "kind", watch->kind);
-	json_set(arena, out, "apiVersion", json_stringf(arena, "%s%sv1", watch->group, *watch->group ? "/" : ""));
-	return out;
-}
-
 static void on_event(void *data, enum watch_event event, const struct json *from)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -342,7 +321,7 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	if (!watch->metadata) {
 		/* items of a list carry neither */
 		if (!json_get_text(from, "kind"))
-			from = with_kind(watch, from, arena);
+			from = record_with_kind(from, watch->group, watch->kind, arena);
 		take(live, from, watch->group, watch->kind, false);
 		return;
 	}
@@ -421,15 +400,33 @@ static void on_listed(void *data)
 	wake_all(watch->live);
 }
 
+/* Of what cannot be seen any more nobody may say that it is in order: a whole run tells why. */
+static void tell_blind(const struct kind_watch *watch)
+{
+	KEYSET_EACH(slot, &watch->live->objects) {
+		const struct live_object *object = *slot;
+		struct app *app = object->exists && object->watch == watch ? concerned(watch->live, object) : NULL;
+
+		if (!app || app->force)
+			continue;
+		app->force = true;
+		app_enqueue(app, 0);
+	}
+}
+
 static void on_error(void *data, const struct error *err)
 {
 	struct kind_watch *watch = data;
-
 	/* once for each cause: a refused certificate may follow a connection that broke */
-	if (strcmp(watch->err.reason, err->reason))
+	bool news = strcmp(watch->err.reason, err->reason) != 0;
+
+	if (news)
 		log_error(LOG_WARN, "cannot watch a kind; trying again", err, "group", watch->group, "kind", watch->kind,
 			  "as", watch->account, NULL);
 	watch->err = *err;
+	/* an API server that does not answer comes back, and tells then what it missed */
+	if (news && err->kind != ERROR_TRANSIENT)
+		tell_blind(watch);
 	wake_all(watch->live);
 }
 
@@ -453,6 +450,7 @@ void live_free(struct live *live)
 		struct kind_watch *watch = entry->value;
 
 		watch_free(watch->watch);
+		free(watch->path);
 		free(watch->group);
 		free(watch->kind);
 		free(watch->account);
@@ -467,10 +465,28 @@ void live_free(struct live *live)
 	free(live);
 }
 
+/* Watches it by the version of `kind`; false: that is done already. */
+static bool look_by(struct kind_watch *watch, const struct kube_kind *kind)
+{
+	static const struct watch_handler handler = { on_event, on_listing, on_listed, on_error };
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	const char *path = kube_path(arena, kind, watch->namespace, NULL);
+
+	if (watch->path && !strcmp(watch->path, path))
+		return false;
+	free(watch->path);
+	watch->path = mem_strdup(path);
+	watch->err = (struct error)ERROR_INIT;
+	watch_free(watch->watch);
+	/* rbac: reader list watch (Secrets: as the project's account) */
+	watch->watch = watch_new(watch->live->core->kube, watch->live->core->loop, path, LABEL_APP, watch->metadata, watch->account, &handler,
+				 watch);
+	return true;
+}
+
 static struct kind_watch *start_watch(struct live *live, const struct kube_kind *kind, const char *namespace,
 				      const char *account, const char *key)
 {
-	static const struct watch_handler handler = { on_event, on_listing, on_listed, on_error };
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct kind_watch *watch = mem_alloc(sizeof(*watch));
 
@@ -480,9 +496,7 @@ static struct kind_watch *start_watch(struct live *live, const struct kube_kind 
 	watch->metadata = account != NULL;
 	watch->account = account ? mem_strdup(kube_account(arena, account)) : NULL;
 	watch->namespace = namespace ? mem_strdup(namespace) : NULL;
-	/* rbac: reader list watch (Secrets: as the project's account) */
-	watch->watch = watch_new(live->core->kube, live->core->loop, kube_path(arena, kind, namespace, NULL),
-				 LABEL_APP, watch->metadata, watch->account, &handler, watch);
+	look_by(watch, kind);
 	map_set(&live->watches, span_of(key), watch);
 	return watch;
 }
@@ -523,6 +537,9 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 	if (watch_listed(watch->watch))
 		return LIVE_LISTED;
 	if (!watch->err.reason[0])
+		return LIVE_WAITING;
+	/* the version by which it was watched is served no longer */
+	if (watch->err.kind == ERROR_NOT_FOUND && look_by(watch, kind))
 		return LIVE_WAITING;
 	/* a right may have been given meanwhile: ask at once when somebody wants to know */
 	watch_again(watch->watch);

@@ -5,6 +5,7 @@
 #include "base/encode.h"
 #include "base/name.h"
 #include "base/pool.h"
+#include "diff/compare.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
 #include "diff/posture.h"
@@ -142,11 +143,32 @@ void record_set_drifted(struct live_object *object, const struct json *from)
 	trim_more(object);
 }
 
-void record_set_extras(struct live_object *object, const char *text)
+void record_declared(struct live_object *object, const struct json *live, const struct json *desired)
 {
-	if (text || object->more)
-		set_text(&more_of(object)->extras_text, text);
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct json *extras, *kept = json_array(arena);
+
+	if (!live_more(object)->extras_text || json_parse(span_of(object->more->extras_text), arena, 0, &extras, NULL))
+		return;
+	for (size_t i = 0; i < json_count(extras); i++)
+		if (!compare_declares(desired, live, json_text_span(json_get(json_at(extras, i), "path"))))
+			json_append(arena, kept, json_at(extras, i));
+	json_write(kept, JSON_PLAIN, &text);
+	set_text(&object->more->extras_text, json_count(kept) ? str_c(&text) : NULL);
 	trim_more(object);
+}
+
+/* The same members, and two more. */
+struct json *record_with_kind(const struct json *from, const char *group, const char *kind, struct arena *arena)
+{
+	struct json *out = json_object(arena);
+
+	JSON_EACH(member, from)
+		json_set_span(arena, out, member->key, member->value);
+	json_set_string(arena, out, "kind", kind);
+	json_set(arena, out, "apiVersion", json_stringf(arena, "%s%sv1", group, *group ? "/" : ""));
+	return out;
 }
 
 static void take_extras(struct live_more *more, const struct json *from, struct arena *arena)

@@ -18,7 +18,9 @@ void record_clear(struct live_object *object);
 void record_set_uid(struct live_object *object, const char *uid);
 /* The object while it differs from what was applied; NULL: it does not. */
 void record_set_drifted(struct live_object *object, const struct json *from);
-/* JSON array, NULL: none. */
-void record_set_extras(struct live_object *object, const char *text);
+/* Of its extras leaves out what is declared. */
+void record_declared(struct live_object *object, const struct json *live, const struct json *desired);
+/* The same object with its kind, which items of a list lack. */
+struct json *record_with_kind(const struct json *from, const char *group, const char *kind, struct arena *arena);
 
 #endif
