@@ -83,7 +83,7 @@ static bool is_news(const struct app *app, const struct application *now)
 		return true;
 	before = app_spec(app);
 	return before->generation != now->generation || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
-	       now->operation || !!before->finalizer != !!now->finalizer;
+	       now->operation || before->skip != now->skip || !!before->finalizer != !!now->finalizer;
 }
 
 /* The object without what nobody here reads: who owns its fields, and the status once the report has it. */

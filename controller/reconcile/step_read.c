@@ -8,6 +8,7 @@
 #include "diff/ignore.h"
 #include "diff/posture.h"
 #include "reconcile/live.h"
+#include "reconcile/planning.h"
 #include "reconcile/steps.h"
 #include "reconcile/survey.h"
 
@@ -176,6 +177,21 @@ static int watch_kind(struct run *run, const struct desired *desired, bool *wait
 	}
 }
 
+/* What Git no longer declares may stay for long: kept by an annotation, or while pruning is off. What cannot be watched is not known. */
+static bool watch_rest(struct run *run)
+{
+	const struct inventory *inventory = app_inventory(run->app);
+	bool waiting = false;
+
+	for (size_t i = 0; i < inventory->count; i++) {
+		const struct inventory_item *item = &inventory->items[i], *before = i ? item - 1 : NULL;
+
+		if (!before || strcmp(item->kind, before->kind) || strcmp(item->group, before->group) || strcmp(item->namespace, before->namespace))
+			waiting |= plan_watch(run, item) == LIVE_WAITING;
+	}
+	return waiting;
+}
+
 /* Whether it weakens security where Git does not declare it. */
 static bool is_weakened(struct run *run, const struct desired *desired, const struct live_object *live)
 {
@@ -223,6 +239,7 @@ enum step_result step_read(struct run *run)
 	for (size_t i = 0; i < run->desired_count; i++)
 		if (watch_kind(run, &run->desired[i], &waiting, &err))
 			return run_fail(run, &err);
+	waiting |= watch_rest(run);
 	if (run->spec.options.create_namespace && *run->spec.destination_namespace)
 		waiting |= namespace_state(run, run->spec.destination_namespace) == NAMESPACE_UNKNOWN;
 	/* a few at a time: the answers wake the run, which comes by here again */
