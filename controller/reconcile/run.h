@@ -51,6 +51,11 @@ struct desired {                     /* one object of the revision */
 	const struct json *allowed;  /* foreign images that were judged and may stay; array of texts, or NULL */
 };
 
+struct violation {                   /* an image that somebody put into a live object and may not run */
+	const struct desired *desired;
+	const char *reason, *text;
+};
+
 struct run {
 	struct app *app;
 	struct core *core;
@@ -113,6 +118,8 @@ struct run {
 	bool judged, verified;       /* verdicts are there; all allow (or warn) */
 	int64_t exempt_until_ns;     /* when the first exemption in use ends; 0: none is */
 	bool judge_failed;           /* denied, or evidence could not be had: tried again by itself */
+	struct violation *violations;
+	size_t violation_count;
 	struct json *images;         /* for the records: {ref, digest, verdict, ...} */
 	struct json *policy;         /* for the records: {rules, exemptions} */
 

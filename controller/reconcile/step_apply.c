@@ -23,19 +23,14 @@ static const char *what_must_go(struct run *run, const struct action *action, co
 	return patch ? json_get_text(json_at(patch, 1), "path") : NULL;
 }
 
-/* What must not stay and the API server does not let go: a violation for as long as the object is there. */
+/* What must not stay and the API server does not let go. */
 static void check_left(struct run *run, struct action *action)
 {
 	const char *left = action->live && action->act == ACT_HEAL ? what_must_go(run, action, action->live) : NULL;
 	struct error err = action->err;
 
-	if (!left)
-		return;
-	run->app->again |= !run->app->unhealed;
-	run->app->force |= !run->app->unhealed;
-	run->app->unhealed = true;
-	if (err.kind == ERROR_INVALID)
-		/* behind its first line the API server shows the whole difference */
+	/* behind its first line the API server shows the whole difference */
+	if (left && err.kind == ERROR_INVALID)
 		error_set(&action->err, err.kind, "CannotBeTakenOut", "%.*s; but %s must not stay: delete the object, and it is made anew without it",
 			  (int)strcspn(err.text, "\n"), err.text, left);
 }
@@ -290,7 +285,7 @@ static bool watch_new_kinds(struct run *run)
 
 		if (desired->kind_later &&
 		    discovery_find(run->core->discovery, span_of(desired->group), desired->version, span_of(desired->kind)))
-			live_want(run->core->live, desired->kind_known, NULL, NULL, &err);
+			live_want(run->core->live, desired->kind_known, desired->namespace, NULL, &err);
 	}
 	return true;
 }

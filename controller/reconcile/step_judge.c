@@ -471,27 +471,26 @@ static void tell_allowed(struct judging *judging)
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified", "%zu images are signed by whom policy says", images);
 }
 
-/* What somebody put into the cluster by hand and may not run stays a violation for as long as it is not taken out. */
-static void tell_violations(struct judging *judging)
+/* What somebody put into the cluster by hand and may not run. Whether it is taken out the run will show. */
+static void note_violations(struct judging *judging)
 {
 	struct run *run = judging->run;
-	CLEANUP(str_release) struct str text = STR_INIT;
-	const char *reason = "";
+	size_t capacity = 0;
 
 	for (size_t i = 0; i < judging->count; i++) {
 		const struct judged_image *image = &judging->images[i];
 		const struct judged_use *use = &image->uses[0];
+		struct violation *violation;
 
 		if (!is_foreign_only(image) || ruling_permits(image->detail.ruling))
 			continue;
-		if (!*reason)
-			reason = *image->detail.reason ? image->detail.reason : "ForeignImage";
-		str_addf(&text, "%sin the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", text.length ? "\n" : "",
-			 use->use->position, use->use->container, use->desired->kind, use->desired->namespace, use->desired->name,
-			 use->use->image, image->detail.reason, image->detail.message);
+		violation = arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
+		violation->desired = use->desired;
+		violation->reason = *image->detail.reason ? image->detail.reason : "ForeignImage";
+		violation->text = arena_printf(run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", use->use->position,
+					       use->use->container, use->desired->kind, use->desired->namespace, use->desired->name,
+					       use->use->image, image->detail.reason, image->detail.message);
 	}
-	if (text.length && (run->goal == GOAL_SYNC || run->app->unhealed))
-		report_condition(run->app, CONDITION_VERIFIED, TRUTH_FALSE, reason, "%s", str_c(&text));
 }
 
 static void note_policies(struct judging *judging)
@@ -543,8 +542,7 @@ static enum step_result rule(struct judging *judging)
 	run->verified = true;
 	if (run->goal == GOAL_SYNC)
 		tell_allowed(judging);
-	if (!run->spec.self_heal || !run->spec.automated || run->app->unhealed)
-		tell_violations(judging);
+	note_violations(judging);
 	return STEP_NEXT;
 }
 
