@@ -58,6 +58,17 @@ def test_pull_secret_of_the_service_account_counts(new_site, stack, registry, tm
     site.wait_running(image)
 
 
+def test_adv_name_of_a_service_account_that_is_a_path_reaches_no_other_namespace(new_site, stack, registry, tmp_path):
+    site, door = with_door(new_site, stack, registry, tmp_path, "bearer")
+    other = f"{site.namespace}-other"
+    site.kube.apply(obj("v1", "Namespace", other), docker_secret("pull", site.namespace, door.docker_config()),
+                    obj("v1", "ServiceAccount", "runner", other, imagePullSecrets=[{"name": "pull"}]))
+    image = site.image("web", registry=door)
+    site.deploy({"app/web.yaml": text(deployment("web", image.ref, serviceAccountName=f"../../{other}/serviceaccounts/runner"))}, wait=False)
+    site.wait_condition("Verified", "Unknown", "app", said=image.ref)
+    site.kube.delete("v1", "Namespace", None, other)
+
+
 def test_missing_credentials_are_an_error_and_not_an_unsigned_image(new_site, stack, registry, tmp_path):
     site, door = with_door(new_site, stack, registry, tmp_path, "bearer")
     site.requests.mark()
