@@ -129,6 +129,7 @@ static void on_review(void *data, const struct kube_answer *answer)
 static void ask_right(struct run *run, const struct desired *desired)
 {
 	CLEANUP(str_release) struct str body = STR_INIT;
+	struct json *review = json_object(run->arena), *spec = json_object(run->arena), *what = json_object(run->arena);
 	const struct kube_kind *kind = desired->kind_known;
 	struct reading *reading;
 	char *key = arena_printf(run->arena, "right/%s/%s", kind->group, kind->kind);
@@ -136,8 +137,15 @@ static void ask_right(struct run *run, const struct desired *desired)
 	if (map_has(&run->reads, span_of(key)))
 		return;
 	map_set(&run->reads, span_of(key), json_null(run->arena));
-	str_addf(&body, "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectAccessReview\",\"spec\":{\"resourceAttributes\":"
-		 "{\"verb\":\"watch\",\"group\":\"%s\",\"version\":\"%s\",\"resource\":\"%s\"}}}", kind->group, kind->version, kind->resource);
+	json_set_string(run->arena, review, "apiVersion", "authorization.k8s.io/v1");
+	json_set_string(run->arena, review, "kind", "SelfSubjectAccessReview");
+	json_set(run->arena, review, "spec", spec);
+	json_set(run->arena, spec, "resourceAttributes", what);
+	json_set_string(run->arena, what, "verb", "watch");
+	json_set_string(run->arena, what, "group", kind->group);
+	json_set_string(run->arena, what, "version", kind->version);
+	json_set_string(run->arena, what, "resource", kind->resource);
+	json_write(review, JSON_PLAIN, &body);
 	reading = mem_alloc(sizeof(*reading));
 	*reading = (struct reading){ run, key, desired };
 	run->reading++;
