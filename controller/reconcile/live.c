@@ -424,8 +424,8 @@ static void on_error(void *data, const struct error *err)
 		log_error(LOG_WARN, "cannot watch a kind; trying again", err, "group", watch->group, "kind", watch->kind,
 			  "as", watch->account, NULL);
 	watch->err = *err;
-	/* an API server that does not answer comes back, and tells then what it missed */
-	if (news && err->kind != ERROR_TRANSIENT)
+	/* whatever else it is passes, and what was missed is told then */
+	if (news && (err->kind == ERROR_FORBIDDEN || err->kind == ERROR_NOT_FOUND))
 		tell_blind(watch);
 	wake_all(watch->live);
 }
