@@ -58,7 +58,7 @@ def test_pull_secret_of_the_service_account_counts(new_site, stack, registry, tm
     site.wait_running(image)
 
 
-def test_adv_name_of_a_service_account_that_is_a_path_reaches_no_other_namespace(new_site, stack, registry, tmp_path):
+def test_adv_cve_2026_22039_service_account_that_is_a_path_reaches_no_other_namespace(new_site, stack, registry, tmp_path):
     site, door = with_door(new_site, stack, registry, tmp_path, "bearer")
     other = f"{site.namespace}-other"
     site.kube.apply(obj("v1", "Namespace", other), docker_secret("pull", site.namespace, door.docker_config()),
