@@ -64,6 +64,7 @@ static void read_metadata(const struct json *object, struct application *out)
 	out->deleting = json_get_text(metadata, "deletionTimestamp") != NULL;
 	out->status = json_get(object, "status");
 	out->project = "";
+	out->skip = span_is(json_text_span(json_get(annotations, ANNOTATION_SKIP_ARGO)), "true");
 	for (size_t i = 0; i < json_count(finalizers); i++) {
 		struct span one = json_text_span(json_at(finalizers, i));
 
@@ -298,6 +299,8 @@ int application_decode(const struct json *object, struct arena *arena, struct ap
 	out->project = text_or(spec, "project", "default");
 	if (!*out->project)
 		out->project = "default";
+	if (out->skip)
+		return unsupported(err, "the annotation " ANNOTATION_SKIP_ARGO);
 	if (refuse_fields(spec, "spec", not_yet, err) || read_source(spec, out, err) || read_destination(spec, out, err) ||
 	    read_policy(spec, out, err))
 		return -1;

@@ -23,6 +23,7 @@
 #define ANNOTATION_TRACKING "countersign.dev/tracking-id"
 
 #define ANNOTATION_REFRESH "countersign.dev/refresh"
+#define ANNOTATION_SKIP_ARGO "argocd.argoproj.io/skip-reconcile"
 #define ANNOTATION_REFRESH_ARGO "argocd.argoproj.io/refresh"
 #define FINALIZER "resources-finalizer.countersign.dev"
 #define FINALIZER_ARGO "resources-finalizer.argocd.argoproj.io"
@@ -54,6 +55,7 @@ struct application {
 	bool deleting;                 /* metadata.deletionTimestamp is set */
 	const char *finalizer;         /* the one that asks for cascading deletion, or NULL */
 	enum refresh refresh;
+	bool skip;                     /* ANNOTATION_SKIP_ARGO: nobody is to touch it now */
 
 	const char *project;           /* never NULL */
 	const char *repo_url, *target_revision, *path;         /* revision "" is HEAD, path "." the root */

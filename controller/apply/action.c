@@ -46,6 +46,8 @@ static void add_hint(struct action *action, struct error *err)
 	if (err->kind == ERROR_NOT_FOUND && strstr(err->text, "namespaces \""))
 		error_set(err, err->kind, err->reason, "%s; declare the namespace, make it, or say syncOptions: [CreateNamespace=true]",
 			  plain.text);
+	if (err->kind == ERROR_INVALID && strstr(err->text, "field is immutable"))
+		error_set(err, err->kind, err->reason, "%s; delete the object, and it is made anew, or give it another name in Git", plain.text);
 	if (err->kind != ERROR_FORBIDDEN)
 		return;
 	if (strstr(err->text, "impersonate"))
@@ -114,7 +116,7 @@ static const struct json *stage_body(struct action *action, struct write_request
 	case STAGE_STRIP:
 		request->path = patch_path(action);
 		request->content_type = KUBE_JSON_PATCH;
-		return action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->strip_all, arena) : NULL;
+		return action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->custom, action->strip_all, arena) : NULL;
 	default:
 		request->method = "DELETE";
 		request->content_type = KUBE_JSON;

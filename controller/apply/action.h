@@ -66,6 +66,7 @@ struct action {
 	const struct json *full;     /* with ignored fields; NULL when there are none */
 	const char *released;        /* pointers of ignored fields, one a line */
 	const struct json *allowed;  /* array of image texts that were judged and may stay though Git does not declare them */
+	const struct custom_paths *custom;   /* where else than in pods it may hold images, or NULL */
 	const struct json *live;     /* the object as it was read, or NULL */
 	bool force, adopt_any, validate, kind_later;
 	bool strip_all;              /* STAGE_STRIP takes out every extra, not only what weakens security */

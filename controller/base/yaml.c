@@ -483,6 +483,11 @@ static int read_stream(struct builder *b, struct yaml_stream *out)
 	return 0;
 }
 
+struct span yaml_without_mark(struct span text)
+{
+	return span_from(text, span_starts(text, "\xef\xbb\xbf") ? 3 : 0);
+}
+
 int yaml_parse(struct span text, const char *name, size_t *budget, struct arena *arena, struct yaml_stream *out,
 	       struct error *err)
 {
@@ -490,6 +495,8 @@ int yaml_parse(struct span text, const char *name, size_t *budget, struct arena 
 	struct yaml_stream stream = { NULL, 0 };
 	int rc;
 
+	/* libyaml passes over it itself only where it finds out the encoding */
+	text = yaml_without_mark(text);
 	if (text.length > LIMIT_MANIFEST_BYTES)
 		return error_set(err, ERROR_LIMIT, "TooLarge", "%s:1: %zu bytes are over the limit of %u", name, text.length,
 				 LIMIT_MANIFEST_BYTES);

@@ -47,6 +47,9 @@ struct yaml_stream {
 int yaml_parse(struct span text, const char *name, size_t *budget, struct arena *arena, struct yaml_stream *out,
 	       struct error *err);
 
+/* Without the byte order mark that some editors put before the first character, as kubectl reads it too. */
+struct span yaml_without_mark(struct span text);
+
 /*
  * The same for a file that may be JSON instead, decided as kubectl does: text
  * that begins with '{' is read as JSON objects one behind the other, and if

@@ -176,9 +176,10 @@ static bool json_is_the_reason(const struct error *json, const struct error *yam
 int yaml_parse_any(struct span text, const char *name, size_t *budget, struct arena *arena, struct yaml_stream *out,
 		   struct error *err)
 {
-	struct cursor c = { text, 0, 1 };
+	struct cursor c = { yaml_without_mark(text), 0, 1 };
 	struct error json_error = ERROR_INIT;
 
+	text = c.text;
 	skip_space(&c);
 	if (c.at == text.length || text.data[c.at] != '{' || text.length > LIMIT_MANIFEST_BYTES)
 		return yaml_parse(text, name, budget, arena, out, err);

@@ -30,9 +30,14 @@ static void usage(FILE *out)
 
 int cli_audit(int argc, char **argv)
 {
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		usage(stdout);
-		return EXIT_DONE;
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			usage(stdout);
+			return EXIT_DONE;
+		}
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
 	}
 	for (const struct command *command = commands; argc > 1 && command->name; command++) {
 		int status;
@@ -44,7 +49,7 @@ int cli_audit(int argc, char **argv)
 			fprintf(stderr, "usage: countersign audit %s %s\n", command->name, command->usage);
 		return status;
 	}
-	return cli_fail(EXIT_USAGE, "audit log, show, verify, prove and join are", "there is no command audit %s", argc > 1 ? argv[1] : "");
+	return cli_fail(EXIT_USAGE, "audit log, show, verify, prove and join are", "there is no command audit %s", argv[1]);
 }
 
 int cli_audit_fail(const struct error *err)

@@ -77,7 +77,7 @@ static int wants_help(int argc, char **argv)
 	return 0;
 }
 
-int cli_main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	if (argc < 2) {
 		usage(stderr);
@@ -90,11 +90,24 @@ int cli_main(int argc, char **argv)
 	for (const struct command *command = cli_commands; command->name; command++) {
 		if (strcmp(command->name, argv[1]))
 			continue;
-		if (wants_help(argc - 1, argv + 1)) {
+		/* it has commands of its own to tell of */
+		if (command->run != cli_audit && wants_help(argc - 1, argv + 1)) {
 			printf("%s\n\nusage: countersign %s %s\n", command->summary, command->name, command->usage);
 			return EXIT_DONE;
 		}
 		return command->run(argc - 1, argv + 1);
 	}
 	return cli_fail(EXIT_USAGE, "countersign --help lists the commands", "there is no command %s", argv[1]);
+}
+
+/* A disk that is full: what was cut must not pass for the whole. */
+int cli_main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+	int broken = ferror(stdout);
+
+	if (fflush(stdout) == 0 && !broken)
+		return status;
+	cli_fail(status, NULL, "the output could not be written whole");
+	return status ? status : EXIT_FAILED;
 }

@@ -29,7 +29,7 @@ struct command {
 /* NULL name at the end. */
 extern const struct command cli_commands[];
 
-/* Runs the command that argv[1] names. */
+/* Runs the command that argv[1] names. Output that could not be written makes it fail. */
 int cli_main(int argc, char **argv);
 
 /* Prints "error: WHAT" and, when hint is not NULL, "hint: HINT" to stderr; returns `status`. */

@@ -164,7 +164,7 @@ static void compare(struct diff *diff, const struct expected *expected)
 		note(diff, what, "its namespace does not exist yet; it is shown as it stands in its file");
 		return;
 	}
-	foreign = live ? patch_foreign(merged, sent, arena).pointer : "";
+	foreign = live ? patch_foreign(merged, sent, &diff->expectation.custom, arena).pointer : "";
 	leave_ignored(diff, live, merged);
 	show(diff, what, live, merged);
 	if (*foreign)

@@ -1,8 +1,8 @@
 /* See expected.h. */
 #include "cli/expected.h"
 
-#include "api/image_policy.h"
 #include "api/tracking.h"
+#include "gate/verdict.h"
 #include "oci/reference.h"
 
 /* --- what the cluster remembers ------------------------------------------------------------------------------------- */
@@ -32,27 +32,20 @@ static void read_inventory(struct person *person, const struct application *app,
 
 static struct custom_paths read_custom_paths(struct person *person, struct expectation *out)
 {
-	struct custom_path *paths = NULL;
-	size_t count = 0, capacity = 0;
 	struct error err = ERROR_INIT;
+	struct image_policy *policies;
+	struct policy_set set;
 	struct json *list;
 
 	if (person_list(person, person_path(person, "imagepolicies", NULL), &list, &err)) {
 		note(person, out, "the ImagePolicies", &err);
 		return (struct custom_paths){ NULL, 0 };
 	}
-	for (size_t i = 0; i < json_count(json_get(list, "items")); i++) {
-		struct image_policy policy;
-
-		image_policy_decode(json_at(json_get(list, "items"), i), person->arena, &policy);
-		for (size_t k = 0; k < policy.custom_count; k++)
-			for (const char **path = policy.customs[k].image_paths; path && *path; path++) {
-				struct custom_path *one = arena_push(person->arena, &paths, &count, &capacity, sizeof(*one));
-
-				*one = (struct custom_path){ policy.customs[k].group, policy.customs[k].kind, *path };
-			}
-	}
-	return (struct custom_paths){ paths, count };
+	set.count = json_count(json_get(list, "items"));
+	set.policies = policies = arena_calloc(person->arena, set.count, sizeof(*policies));
+	for (size_t i = 0; i < set.count; i++)
+		image_policy_decode(json_at(json_get(list, "items"), i), person->arena, &policies[i]);
+	return verdict_custom_paths(&set, person->arena);
 }
 
 /* --- one object ----------------------------------------------------------------------------------------------------- */
@@ -140,17 +133,16 @@ int expected_objects(struct person *person, const struct application *app, const
 		     struct expectation *out, struct error *err)
 {
 	const struct pins *pins;
-	struct custom_paths custom;
 
 	*out = (struct expectation){ .objects = arena_calloc(person->arena, rendered->count + 1, sizeof(struct expected)) };
 	out->inventory = (struct inventory){ .revision = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
 	read_inventory(person, app, out);
-	custom = read_custom_paths(person, out);
+	out->custom = read_custom_paths(person, out);
 	pins = *revision && !strcmp(out->inventory.pending.revision, revision) ? &out->inventory.pending : &out->inventory.applied;
 	for (size_t i = 0; i < rendered->count; i++) {
 		if (take_one(person, app, &rendered->objects[i], &out->objects[i], err))
 			return -1;
-		expected_pin(out->objects[i].object, pins, &custom, person->arena);
+		expected_pin(out->objects[i].object, pins, &out->custom, person->arena);
 		out->count++;
 	}
 	return 0;

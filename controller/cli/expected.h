@@ -25,6 +25,7 @@ struct expectation {
 	struct expected *objects;
 	size_t count;
 	struct inventory inventory;        /* empty when there is none */
+	struct custom_paths custom;        /* where custom resources carry images */
 	const char *warning;               /* NULL, or why the inventory or the policies could not be read */
 };
 

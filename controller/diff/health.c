@@ -202,6 +202,18 @@ static enum health custom(struct view *view)
 	return HEALTH_HEALTHY;
 }
 
+/* It is there still, and nothing keeps it: whoever holds its finalizers lets it go or not. */
+static enum health leaving(struct view *view)
+{
+	const struct json *finalizers = json_path(view->object, "metadata", "finalizers", NULL);
+	CLEANUP(str_release) struct str who = STR_INIT;
+
+	for (size_t i = 0; i < json_count(finalizers); i++)
+		str_addf(&who, "%s%.*s", i ? ", " : "", SPAN_ARG(json_text_span(json_at(finalizers, i))));
+	return say(view, HEALTH_PROGRESSING,
+		   who.length ? arena_printf(view->arena, "is being deleted, and waits for its finalizers %s", str_c(&who)) : "is being deleted");
+}
+
 static const struct {
 	const char *group, *kind;
 	enum health (*judge)(struct view *);
@@ -233,6 +245,8 @@ enum health health_of(const struct json *live, struct arena *arena, const char *
 	for (size_t i = 0; i < COUNT_OF(judges); i++)
 		if (span_is(group, judges[i].group) && span_is(kind, judges[i].kind))
 			judge = judges[i].judge;
+	if (json_get(json_get(live, "metadata"), "deletionTimestamp"))
+		judge = leaving;
 	health = judge(&view);
 	if (message)
 		*message = view.message ? view.message : "";

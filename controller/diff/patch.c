@@ -7,8 +7,6 @@
 #include "diff/extras.h"
 #include "diff/fields.h"
 #include "diff/posture.h"
-#include "gate/images.h"
-
 
 static const struct image_use *find_use(const struct image_use *uses, size_t count, const struct image_use *like)
 {
@@ -27,24 +25,31 @@ static bool is_allowed(const struct json *allowed, const char *image)
 	return false;
 }
 
-/* The list item that an image belongs to: without "/image", or "/image/reference" of a volume. */
+static bool is_custom(const struct image_use *use)
+{
+	return !strcmp(use->position, "custom path");
+}
+
+/* The list item that an image belongs to: without "/image", or "/image/reference" of a volume. At a path of a policy the image itself. */
 static struct span item_pointer(const struct image_use *use)
 {
 	struct span pointer = span_of(use->pointer);
 
+	if (is_custom(use))
+		return pointer;
 	if (span_ends(pointer, "/image/reference"))
 		return span_sub(pointer, 0, pointer.length - strlen("/image/reference"));
 	return span_sub(pointer, 0, pointer.length - strlen("/image"));
 }
 
-struct foreign_image patch_foreign(const struct json *live, const struct json *desired, struct arena *arena)
+struct foreign_image patch_foreign(const struct json *live, const struct json *desired, const struct custom_paths *custom, struct arena *arena)
 {
 	struct foreign_image none = { "", "", "", "" };
 	struct image_use *there, *wanted;
 	size_t there_count, wanted_count;
 
-	gate_find_images((struct json *)(uintptr_t)live, NULL, arena, &there, &there_count);
-	gate_find_images((struct json *)(uintptr_t)desired, NULL, arena, &wanted, &wanted_count);
+	gate_find_images((struct json *)(uintptr_t)live, custom, arena, &there, &there_count);
+	gate_find_images((struct json *)(uintptr_t)desired, custom, arena, &wanted, &wanted_count);
 	for (size_t i = 0; i < there_count; i++)
 		if (!find_use(wanted, wanted_count, &there[i]))
 			return (struct foreign_image){ arena_strndup(arena, item_pointer(&there[i])), there[i].position, there[i].container,
@@ -85,26 +90,27 @@ static void add(struct pointers *pointers, const char *pointer)
 	*slot = pointer;
 }
 
-/* The image that Git names for the container of `like`, or NULL. */
+/* The image that Git names for the container or the path of `like`, or NULL. */
 static const char *image_of(const struct image_use *uses, size_t count, const struct image_use *like)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!strcmp(uses[i].position, like->position) && !strcmp(uses[i].container, like->container))
+		if (!strcmp(uses[i].position, like->position) && !strcmp(uses[i].container, like->container) &&
+		    (!is_custom(like) || !strcmp(uses[i].pointer, like->pointer)))
 			return uses[i].image;
 	return NULL;
 }
 
 /* Foreign images: their list items are to be removed (*pointers), or they are put back in *patch where Git leaves the image to others. */
 static void add_images(struct pointers *pointers, const struct json *live, const struct json *desired, const struct json *full,
-		       const struct json *allowed, struct json *patch)
+		       const struct json *allowed, const struct custom_paths *custom, struct json *patch)
 {
 	struct arena *arena = pointers->arena;
 	struct image_use *there, *wanted, *named;
 	size_t there_count, wanted_count, named_count;
 
-	gate_find_images((struct json *)(uintptr_t)live, NULL, arena, &there, &there_count);
-	gate_find_images((struct json *)(uintptr_t)desired, NULL, arena, &wanted, &wanted_count);
-	gate_find_images((struct json *)(uintptr_t)(full ? full : desired), NULL, arena, &named, &named_count);
+	gate_find_images((struct json *)(uintptr_t)live, custom, arena, &there, &there_count);
+	gate_find_images((struct json *)(uintptr_t)desired, custom, arena, &wanted, &wanted_count);
+	gate_find_images((struct json *)(uintptr_t)(full ? full : desired), custom, arena, &named, &named_count);
 	for (size_t i = 0; i < there_count; i++) {
 		const char *image = full ? image_of(named, named_count, &there[i]) : NULL;
 		struct json *put_back;
@@ -201,13 +207,13 @@ bool patch_has_extras(const struct json *live, const struct json *desired, bool 
 	return pointers.count;
 }
 
-struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *full, const struct json *allowed, bool all,
-			 struct arena *arena)
+struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *full, const struct json *allowed,
+			 const struct custom_paths *custom, bool all, struct arena *arena)
 {
 	struct json *patch = begin_patch(live, arena);
 	struct pointers pointers = { .arena = arena };
 
-	add_images(&pointers, live, desired, full, allowed, patch);
+	add_images(&pointers, live, desired, full, allowed, custom, patch);
 	add_extras(&pointers, live, desired, all);
 	add_mounts(&pointers, live);
 	if (pointers.count)

@@ -9,23 +9,24 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "diff/extras.h"
+#include "gate/images.h"
 
-/* The first container, init container or image volume of `live` that `desired` does not have. */
+/* The first container, init container, image volume or image at a path of `custom` (or NULL) in `live` that `desired` does not have. */
 struct foreign_image {
-	const char *pointer;     /* JSON pointer of the list item; "" when there is none */
+	const char *pointer;     /* JSON pointer of the list item, or of the image at a path; "" when there is none */
 	const char *position;    /* "container", "init container", ... */
 	const char *name, *image;
 };
-struct foreign_image patch_foreign(const struct json *live, const struct json *desired, struct arena *arena);
+struct foreign_image patch_foreign(const struct json *live, const struct json *desired, const struct custom_paths *custom, struct arena *arena);
 
 /*
- * A JSON patch (with a resourceVersion test) that takes out of `live` what must not stay: every foreign container or image volume
- * (with the mounts of a volume that goes), other extras that weaken security (below), and with `all` every extra. NULL if there is
+ * A JSON patch (with a resourceVersion test) that takes out of `live` what must not stay: every foreign container, image volume
+ * (with the mounts of a volume that goes) or image at a path of `custom`, other extras that weaken security (below), and with `all` every extra. NULL if there is
  * nothing. An image that was judged and allowed (`allowed`: array of image texts, or NULL) stays. `full` (NULL: nothing is ignored) is
  * `desired` with its ignored fields: a container whose ignored image may not stay gets the image that Git names.
  */
-struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *full, const struct json *allowed, bool all,
-			 struct arena *arena);
+struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *full, const struct json *allowed,
+			 const struct custom_paths *custom, bool all, struct arena *arena);
 
 /*
  * Whether there are such extras besides images; *who says the first of them and who added it, by managedFields ("" where these do

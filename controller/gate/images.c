@@ -191,14 +191,14 @@ void gate_find_images(struct json *object, const struct custom_paths *custom, st
 	*count = search.count;
 }
 
-struct digest gate_images_digest(const struct json *object, struct arena *arena)
+struct digest gate_images_digest(const struct json *object, const struct custom_paths *custom, struct arena *arena)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
 	struct image_use *uses;
 	size_t count;
 
 	/* nothing is changed by the search */
-	gate_find_images((struct json *)(uintptr_t)object, NULL, arena, &uses, &count);
+	gate_find_images((struct json *)(uintptr_t)object, custom, arena, &uses, &count);
 	if (!count)
 		return (struct digest){ { 0 } };
 	for (size_t i = 0; i < count; i++)

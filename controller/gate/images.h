@@ -40,11 +40,11 @@ struct custom_paths {
 	size_t count;
 };
 
-/* Appends to *uses (an arena array). Never fails: what cannot be an image is a use with a problem. */
+/* Appends to *uses (an arena array); `custom` NULL: none. Never fails: what cannot be an image is a use with a problem. */
 void gate_find_images(struct json *object, const struct custom_paths *custom, struct arena *arena, struct image_use **uses,
 		      size_t *count);
 
-/* Digest over the image texts of an object in the order found; zero when there are none. Custom paths are not covered. */
-struct digest gate_images_digest(const struct json *object, struct arena *arena);
+/* Digest over the image texts of an object in the order found; zero when there are none. */
+struct digest gate_images_digest(const struct json *object, const struct custom_paths *custom, struct arena *arena);
 
 #endif

@@ -15,6 +15,24 @@ bool ruling_permits(enum ruling ruling)
 	return ruling == RULING_ALLOW || ruling == RULING_WARN || ruling == RULING_EXEMPT;
 }
 
+struct custom_paths verdict_custom_paths(const struct policy_set *policies, struct arena *arena)
+{
+	struct custom_path *paths = NULL;
+	size_t count = 0, capacity = 0;
+
+	for (size_t i = 0; i < policies->count; i++) {
+		const struct image_policy *policy = &policies->policies[i];
+
+		for (size_t k = 0; k < policy->custom_count; k++)
+			for (const char **path = policy->customs[k].image_paths; path && *path; path++) {
+				struct custom_path *one = arena_push(arena, &paths, &count, &capacity, sizeof(*one));
+
+				*one = (struct custom_path){ policy->customs[k].group, policy->customs[k].kind, *path };
+			}
+	}
+	return (struct custom_paths){ paths, count };
+}
+
 const char *verdict_key_id(const struct image_policy *policy, size_t authority, struct arena *arena)
 {
 	return arena_printf(arena, "%s/%zu", policy->name, authority);

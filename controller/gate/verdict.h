@@ -16,6 +16,7 @@
 #define GATE_VERDICT_H
 
 #include "api/image_policy.h"
+#include "gate/images.h"
 #include "oci/reference.h"
 #include "verify/verify.h"
 
@@ -50,6 +51,9 @@ struct policy_set {
 	const struct image_policy *policies;
 	size_t count;
 };
+
+/* Where custom resources keep images, as all of them together say. In the arena; texts are the policies'. */
+struct custom_paths verdict_custom_paths(const struct policy_set *policies, struct arena *arena);
 
 /* The id under which an authority's key is known to verify/: "POLICY/INDEX". In the arena. */
 const char *verdict_key_id(const struct image_policy *policy, size_t authority, struct arena *arena);

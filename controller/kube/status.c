@@ -40,6 +40,39 @@ static const struct {
 	{ 0, "", "", ERROR_TRANSIENT, "ServerError" },
 };
 
+static void add_fields(const struct json *causes, struct str *text)
+{
+	JSON_EACH(cause, causes) {
+		struct span field = json_text_span(json_get(cause->value, "field"));
+
+		if (field.length && field.length < 300)
+			str_addf(text, "%s%.*s", text->length ? ", " : "", SPAN_ARG(field));
+	}
+}
+
+/* The end of a message that says what is wrong and cannot be content; "" for others. */
+static const char *known_end(const char *message)
+{
+	static const char *const ends[] = { "field is immutable", "may not change once set" };
+
+	for (size_t i = 0; i < COUNT_OF(ends); i++)
+		if (span_ends(span_of(message), ends[i]))
+			return ends[i];
+	return "";
+}
+
+/* What a value stands in is told, and what is wrong with it where that says nothing of the value. */
+static int refuse_without_values(size_t row, int status, const struct json *body, const char *message, struct error *err)
+{
+	CLEANUP(str_release) struct str fields = STR_INIT;
+	const char *end = known_end(message);
+
+	add_fields(json_path(body, "details", "causes", NULL), &fields);
+	return error_set(err, table[row].kind, table[row].condition,
+			 "the API server refused it%s%s%s%s (HTTP %d); its message may hold content and is left out", fields.length ? " for " : "",
+			 fields.length ? str_c(&fields) : "", *end ? ": " : "", end, status);
+}
+
 int kube_status_error(int status, const struct json *body, struct error *err)
 {
 	const char *reason = json_get_text(body, "reason"), *message = json_get_text(body, "message");
@@ -54,9 +87,7 @@ int kube_status_error(int status, const struct json *body, struct error *err)
 			continue;
 		/* "Secret "x" is invalid: data[k]: Invalid value: "…"" would carry content: the part after the name goes */
 		if (strstr(message, "ecret") && strstr(message, "nvalid value"))
-			return error_set(err, table[i].kind, table[i].condition,
-					 "the API server refused the Secret (HTTP %d); its message may hold content and is left out",
-					 status);
+			return refuse_without_values(i, status, body, message, err);
 		return error_set(err, table[i].kind, table[i].condition, "%s (HTTP %d)", message, status);
 	}
 	return error_set(err, ERROR_TRANSIENT, "ServerError", "HTTP %d", status);
@@ -88,16 +119,6 @@ static struct span who_denied(struct span message)
 			return span_make(from, (size_t)(to - from) + strlen(ends[i]));
 	}
 	return SPAN0;
-}
-
-static void add_fields(const struct json *causes, struct str *text)
-{
-	JSON_EACH(cause, causes) {
-		struct span field = json_text_span(json_get(cause->value, "field"));
-
-		if (field.length && field.length < 300)
-			str_addf(text, "%s%.*s", text->length ? ", " : "", SPAN_ARG(field));
-	}
 }
 
 int kube_status_error_of_secret(int status, const struct json *body, struct error *err)

@@ -83,7 +83,7 @@ static bool is_news(const struct app *app, const struct application *now)
 		return true;
 	before = app_spec(app);
 	return before->generation != now->generation || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
-	       now->operation || !!before->finalizer != !!now->finalizer;
+	       now->operation || before->skip != now->skip || !!before->finalizer != !!now->finalizer;
 }
 
 /* The object without what nobody here reads: who owns its fields, and the status once the report has it. */
@@ -257,8 +257,14 @@ void app_free(struct app *app)
 	pool_free(app, sizeof(*app));
 }
 
+/* Whether an answer is still to come that will want it: of a run that ended without it, or of a write of its status or inventory. */
+static bool is_awaited(const struct app *app)
+{
+	return app->runs || app->owed || app->status_book.busy || app->inventory_book.busy;
+}
+
 void app_forget_if_done(struct app *app)
 {
-	if (!app->present && !app->run && !app->owed && !app_inventory(app)->count && app->core->objects && objects_ready(app->core->objects))
+	if (!app->present && !is_awaited(app) && !app_inventory(app)->count && app->core->objects && objects_ready(app->core->objects))
 		app_free(app);
 }

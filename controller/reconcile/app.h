@@ -80,6 +80,7 @@ struct app {
 	struct app *ready_next, *ready_before;
 	struct timer *timer;                /* when to look again without an event; NULL: never */
 	int64_t wake_at_ms;                 /* monotonic: when the timer fires */
+	int64_t write_wait_ms;              /* after writes of status, inventory or finalizers that failed in a row; 0: none did */
 	int64_t due_ms;                     /* monotonic: since when a run waits for the one before it to end; 0: none does */
 
 	/* what the last runs came to; forgotten at a restart, where it is found out again */

@@ -21,6 +21,7 @@ struct judged_image {
 	const char *text;            /* as written */
 	const char *namespace;
 	struct reference reference;
+	bool loose;                  /* a tag that somebody else put into a live object: what it stands for there is not known */
 	bool readable;               /* the reference reads */
 	bool known;                  /* claims are there */
 	struct digest digest;

@@ -5,15 +5,16 @@
 
 #include "base/keyset.h"
 #include "base/log.h"
-#include "diff/compare.h"
 #include "kube/watch.h"
 #include "reconcile/fetches.h"
 #include "reconcile/live_record.h"
+#include "reconcile/objects.h"
 #include "reconcile/run.h"
 
 struct kind_watch {
 	struct live *live;
 	char *group, *kind;
+	char *path;                 /* that is listed: of the version in which the kind was first asked for */
 	struct watch *watch;
 	bool metadata;
 	char *account;              /* "system:serviceaccount:..." for Secrets, else NULL */
@@ -157,19 +158,10 @@ static bool is_being_written(const struct app *app)
 
 void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired)
 {
-	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	CLEANUP(str_release) struct str text = STR_INIT;
 	struct live_object *known = object_of(live, key);
-	const char *before = known ? live_more(known)->extras_text : NULL;
-	struct json *extras, *kept = json_array(arena);
 
-	if (!before || json_parse(span_of(before), arena, 0, &extras, NULL))
-		return;
-	for (size_t i = 0; i < json_count(extras); i++)
-		if (!compare_declares(desired, object, json_text_span(json_get(json_at(extras, i), "path"))))
-			json_append(arena, kept, json_at(extras, i));
-	json_write(kept, JSON_PLAIN, &text);
-	record_set_extras(known, json_count(kept) ? str_c(&text) : NULL);
+	if (known)
+		record_declared(known, object, desired);
 }
 
 static struct live_object *object_get(struct live *live, const char *key)
@@ -222,7 +214,7 @@ static void take(struct live *live, const struct json *from, const char *group, 
 	}
 	fetches_outdated(live->fetches, object->key);
 	/* the answer to our own write, and then the watch, tell of the same version */
-	changed = !is_same(object, metadata) && record_take(object, from, arena);
+	changed = !is_same(object, metadata) && record_take(object, from, objects_custom_paths(live->core->objects), arena);
 	app = concerned(live, object);
 	log_line(LOG_DEBUG, "live object", "key", object->key, "version", json_get_text(metadata, "resourceVersion"), "health",
 		 health_name((enum health)object->health),
@@ -287,16 +279,16 @@ static void fetch(struct kind_watch *watch, const char *namespace, const char *n
 		fetches_ask(live->fetches, &(struct fetch_of){ key, kube_path(arena, kind, namespace, name), watch->group, watch->kind, watch->account });
 }
 
-/* The same members, and two more. */
-static struct json *with_kind(const struct kind_watch *watch, const struct json *from, struct arena *arena)
+static void fetch_by_key(struct kind_watch *watch, const char *key)
 {
-	struct json *out = json_object(arena);
+	struct span rest = span_of(key), namespace;
+	CLEANUP(mem_cleanup) char *ns = NULL;
 
-	JSON_EACH(member, from)
-		json_set_span(arena, out, member->key, member->value);
-	json_set_string(arena, out, "kind", watch->kind);
-	json_set(arena, out, "apiVersion", json_stringf(arena, "%s%sv1", watch->group, *watch->group ? "/" : ""));
-	return out;
+	span_cut(&rest, '/');
+	span_cut(&rest, '/');
+	namespace = span_cut(&rest, '/');
+	ns = mem_strndup(namespace.data, namespace.length);
+	fetch(watch, ns, rest.data, key);
 }
 
 static void on_event(void *data, enum watch_event event, const struct json *from)
@@ -329,7 +321,7 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	if (!watch->metadata) {
 		/* items of a list carry neither */
 		if (!json_get_text(from, "kind"))
-			from = with_kind(watch, from, arena);
+			from = record_with_kind(from, watch->group, watch->kind, arena);
 		take(live, from, watch->group, watch->kind, false);
 		return;
 	}
@@ -360,22 +352,29 @@ static void wake_all(struct live *live)
 	}
 }
 
+void live_read_again(struct live *live, const char *group, const char *kind)
+{
+	KEYSET_EACH(slot, &live->objects) {
+		struct live_object *object = *slot;
+		struct kind_watch *watch = object->watch;
+
+		if (!watch || !object->exists || watch->metadata || strcmp(watch->group, group) || strcmp(watch->kind, kind))
+			continue;
+		/* what was digested of this very version is no longer all that matters */
+		object->digested = false;
+		fetch_by_key(watch, object->key);
+	}
+}
+
 /* Told before, and not in the list that has just ended. */
 static void vanished(struct kind_watch *watch, const char *key)
 {
 	CLEANUP(mem_cleanup) char *copy = mem_strdup(key);
-	struct span rest = span_of(copy), namespace;
 
-	span_cut(&rest, '/');
-	span_cut(&rest, '/');
-	namespace = span_cut(&rest, '/');
-	if (live_holder(watch->live, copy)) {
-		CLEANUP(mem_cleanup) char *ns = mem_strndup(namespace.data, namespace.length);
-
-		fetch(watch, ns, rest.data, copy);
-	} else {
+	if (live_holder(watch->live, copy))
+		fetch_by_key(watch, copy);
+	else
 		gone(watch->live, copy);
-	}
 }
 
 static void on_listed(void *data)
@@ -401,15 +400,33 @@ static void on_listed(void *data)
 	wake_all(watch->live);
 }
 
+/* Of what cannot be seen any more nobody may say that it is in order: a whole run tells why. */
+static void tell_blind(const struct kind_watch *watch)
+{
+	KEYSET_EACH(slot, &watch->live->objects) {
+		const struct live_object *object = *slot;
+		struct app *app = object->exists && object->watch == watch ? concerned(watch->live, object) : NULL;
+
+		if (!app || app->force)
+			continue;
+		app->force = true;
+		app_enqueue(app, 0);
+	}
+}
+
 static void on_error(void *data, const struct error *err)
 {
 	struct kind_watch *watch = data;
-
 	/* once for each cause: a refused certificate may follow a connection that broke */
-	if (strcmp(watch->err.reason, err->reason))
+	bool news = strcmp(watch->err.reason, err->reason) != 0;
+
+	if (news)
 		log_error(LOG_WARN, "cannot watch a kind; trying again", err, "group", watch->group, "kind", watch->kind,
 			  "as", watch->account, NULL);
 	watch->err = *err;
+	/* whatever else it is passes, and what was missed is told then */
+	if (news && (err->kind == ERROR_FORBIDDEN || err->kind == ERROR_NOT_FOUND))
+		tell_blind(watch);
 	wake_all(watch->live);
 }
 
@@ -433,6 +450,7 @@ void live_free(struct live *live)
 		struct kind_watch *watch = entry->value;
 
 		watch_free(watch->watch);
+		free(watch->path);
 		free(watch->group);
 		free(watch->kind);
 		free(watch->account);
@@ -447,10 +465,28 @@ void live_free(struct live *live)
 	free(live);
 }
 
+/* Watches it by the version of `kind`; false: that is done already. */
+static bool look_by(struct kind_watch *watch, const struct kube_kind *kind)
+{
+	static const struct watch_handler handler = { on_event, on_listing, on_listed, on_error };
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	const char *path = kube_path(arena, kind, watch->namespace, NULL);
+
+	if (watch->path && !strcmp(watch->path, path))
+		return false;
+	free(watch->path);
+	watch->path = mem_strdup(path);
+	watch->err = (struct error)ERROR_INIT;
+	watch_free(watch->watch);
+	/* rbac: reader list watch (Secrets: as the project's account) */
+	watch->watch = watch_new(watch->live->core->kube, watch->live->core->loop, path, LABEL_APP, watch->metadata, watch->account, &handler,
+				 watch);
+	return true;
+}
+
 static struct kind_watch *start_watch(struct live *live, const struct kube_kind *kind, const char *namespace,
 				      const char *account, const char *key)
 {
-	static const struct watch_handler handler = { on_event, on_listing, on_listed, on_error };
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct kind_watch *watch = mem_alloc(sizeof(*watch));
 
@@ -460,9 +496,7 @@ static struct kind_watch *start_watch(struct live *live, const struct kube_kind 
 	watch->metadata = account != NULL;
 	watch->account = account ? mem_strdup(kube_account(arena, account)) : NULL;
 	watch->namespace = namespace ? mem_strdup(namespace) : NULL;
-	/* rbac: reader list watch (Secrets: as the project's account) */
-	watch->watch = watch_new(live->core->kube, live->core->loop, kube_path(arena, kind, namespace, NULL),
-				 LABEL_APP, watch->metadata, watch->account, &handler, watch);
+	look_by(watch, kind);
 	map_set(&live->watches, span_of(key), watch);
 	return watch;
 }
@@ -503,6 +537,9 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 	if (watch_listed(watch->watch))
 		return LIVE_LISTED;
 	if (!watch->err.reason[0])
+		return LIVE_WAITING;
+	/* the version by which it was watched is served no longer */
+	if (watch->err.kind == ERROR_NOT_FOUND && look_by(watch, kind))
 		return LIVE_WAITING;
 	/* a right may have been given meanwhile: ask at once when somebody wants to know */
 	watch_again(watch->watch);

@@ -78,6 +78,8 @@ void live_hold(struct live *live, const char *key, struct app *holder);
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind);
 /* Of the extras of a drifted object, leaves out what is declared: that is drift, and told as such. */
 void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired);
+/* Policies say otherwise where objects of the kind keep images: each is read and digested anew. */
+void live_read_again(struct live *live, const char *group, const char *kind);
 /* Forgets one that a run deleted or found missing. */
 void live_drop(struct live *live, const char *key);
 /* A run's deletion of it was accepted; it may take its time to go. */

@@ -5,10 +5,10 @@
 #include "base/encode.h"
 #include "base/name.h"
 #include "base/pool.h"
+#include "diff/compare.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
 #include "diff/posture.h"
-#include "gate/images.h"
 
 static const struct live_more nothing_more = { 0 };
 
@@ -143,11 +143,32 @@ void record_set_drifted(struct live_object *object, const struct json *from)
 	trim_more(object);
 }
 
-void record_set_extras(struct live_object *object, const char *text)
+void record_declared(struct live_object *object, const struct json *live, const struct json *desired)
 {
-	if (text || object->more)
-		set_text(&more_of(object)->extras_text, text);
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct json *extras, *kept = json_array(arena);
+
+	if (!live_more(object)->extras_text || json_parse(span_of(object->more->extras_text), arena, 0, &extras, NULL))
+		return;
+	for (size_t i = 0; i < json_count(extras); i++)
+		if (!compare_declares(desired, live, json_text_span(json_get(json_at(extras, i), "path"))))
+			json_append(arena, kept, json_at(extras, i));
+	json_write(kept, JSON_PLAIN, &text);
+	set_text(&object->more->extras_text, json_count(kept) ? str_c(&text) : NULL);
 	trim_more(object);
+}
+
+/* The same members, and two more. */
+struct json *record_with_kind(const struct json *from, const char *group, const char *kind, struct arena *arena)
+{
+	struct json *out = json_object(arena);
+
+	JSON_EACH(member, from)
+		json_set_span(arena, out, member->key, member->value);
+	json_set_string(arena, out, "kind", kind);
+	json_set(arena, out, "apiVersion", json_stringf(arena, "%s%sv1", group, *group ? "/" : ""));
+	return out;
 }
 
 static void take_extras(struct live_more *more, const struct json *from, struct arena *arena)
@@ -214,7 +235,7 @@ static bool is_same_matter(const struct matter *a, const struct matter *b)
 	       a->health == b->health && a->deleting == b->deleting;
 }
 
-bool record_take(struct live_object *object, const struct json *from, struct arena *arena)
+bool record_take(struct live_object *object, const struct json *from, const struct custom_paths *custom, struct arena *arena)
 {
 	const struct json *metadata = json_get(from, "metadata");
 	const char *uid = json_get_text(metadata, "uid"), *message = "";
@@ -229,7 +250,7 @@ bool record_take(struct live_object *object, const struct json *from, struct are
 	name_set(&object->app, tracking_app(arena, from));
 	object->metadata_only = false;
 	object->owned = fields_digest(from);
-	more->images = gate_images_digest(from, arena);
+	more->images = gate_images_digest(from, custom, arena);
 	object->health = (uint8_t)health_of(from, arena, &message);
 	name_set(&more->health_message, message && *message ? message : NULL);
 	take_extras(more, from, arena);

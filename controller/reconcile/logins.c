@@ -39,6 +39,8 @@ static void on_read(void *data, const struct kube_answer *answer)
 static const struct json *document(struct judging *judging, const char *kind, const char *namespace, const char *name,
 				   const char *account)
 {
+	static const struct kube_kind secrets = { "", "v1", "Secret", "secrets", true, true, true, true },
+				      accounts = { "", "v1", "ServiceAccount", "serviceaccounts", true, true, true, true };
 	struct run *run = judging->run;
 	const char *key = arena_printf(run->arena, "%s/%s/%s", kind, namespace, name);
 	struct reading *reading;
@@ -57,7 +59,8 @@ static const struct json *document(struct judging *judging, const char *kind, co
 	*reading = (struct reading){ judging, key };
 	judging->waiting++;
 	run_hold(run);
-	path = arena_printf(run->arena, "/api/v1/namespaces/%s/%s/%s", namespace, strcmp(kind, "Secret") ? "serviceaccounts" : "secrets", name);
+	/* the names are the repository's, and may be no names */
+	path = kube_path(run->arena, strcmp(kind, "Secret") ? &accounts : &secrets, namespace, name);
 	/* rbac: reader get (Secrets: as the project's account) */
 	kube_get(run->core->kube, path, KUBE_JSON, strcmp(kind, "Secret") ? NULL : kube_account(run->arena, account), on_read, reading);
 	return NULL;

@@ -3,10 +3,13 @@
 
 #include <stdio.h>
 
+#include "api/image_policy.h"
 #include "api/repository_secret.h"
 #include "base/log.h"
+#include "gate/verdict.h"
 #include "kube/watch.h"
 #include "reconcile/app.h"
+#include "reconcile/live.h"
 #include "reconcile/recover.h"
 #include "reconcile/repos.h"
 
@@ -28,7 +31,8 @@ struct collection {
 struct objects {
 	struct core *core;
 	struct collection collections[OWN_COUNT];
-	uint64_t trust_generation;
+	struct arena *custom_arena;       /* of `custom` */
+	struct custom_paths custom;
 };
 
 static const struct {
@@ -79,6 +83,7 @@ static void enqueue_project(struct core *core, struct span project)
 	}
 }
 
+/* A Secret has no spec, and what is in it is not told. */
 static void record_config_change(struct core *core, const char *kind, const struct json *object, const char *op)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -91,9 +96,6 @@ static void record_config_change(struct core *core, const char *kind, const stru
 		return;
 	record = json_object(arena);
 	what = json_object(arena);
-	json_write(json_get(object, "spec") ? json_get(object, "spec") : object, JSON_SORTED, &text);
-	digest = digest_of(str_span(&text));
-	digest_text(&digest, hex);
 	json_set_string(arena, record, "kind", "config.change");
 	json_set_string(arena, record, "outcome", "ok");
 	json_set_string(arena, what, "kind", kind);
@@ -101,7 +103,12 @@ static void record_config_change(struct core *core, const char *kind, const stru
 	json_set(arena, what, "namespace", json_copy(arena, json_path(object, "metadata", "namespace", NULL)));
 	json_set(arena, what, "name", json_copy(arena, json_path(object, "metadata", "name", NULL)));
 	json_set_int(arena, what, "generation", json_get_int(json_get(object, "metadata"), "generation", 0));
-	json_set_string(arena, what, "spec_sha256", hex + 7);
+	if (json_get(object, "spec")) {
+		json_write(json_get(object, "spec"), JSON_SORTED, &text);
+		digest = digest_of(str_span(&text));
+		digest_text(&digest, hex);
+		json_set_string(arena, what, "spec_sha256", hex + 7);
+	}
 	json_set(arena, record, "config", what);
 	audit_log_append(core->audit, record, NULL, NULL);
 }
@@ -190,6 +197,32 @@ static void take_settings(struct core *core, const struct json *object)
 	}
 }
 
+/* Whether an ImagePolicy takes a key from the Secret of that name. */
+static bool is_key_of_policy(const struct objects *objects, struct span name)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+
+	MAP_EACH(entry, objects_policies(objects)) {
+		const struct object_copy *copy = entry->value;
+		struct image_policy policy;
+
+		image_policy_decode(json_copy(arena, copy->object), arena, &policy);
+		for (size_t i = 0; i < policy.authority_count; i++)
+			if (policy.authorities[i].secret_name && span_is(name, policy.authorities[i].secret_name))
+				return true;
+	}
+	return false;
+}
+
+/* Whom a policy trusts has changed, as if the policy had. */
+static void key_changed(struct collection *collection, struct span name, const struct json *object, const char *op)
+{
+	const struct object_copy *copy = map_get(&collection->copies, name);
+
+	record_config_change(collection->objects->core, "Secret", object ? object : copy ? copy->object : NULL, op);
+	enqueue_all(collection->objects->core);
+}
+
 static void react(struct collection *collection, struct span name, const struct json *object, bool same, const char *op)
 {
 	struct core *core = collection->objects->core;
@@ -211,7 +244,6 @@ static void react(struct collection *collection, struct span name, const struct 
 			record_config_change(core, collection->kind == OWN_PROJECT ? "Project" : "ImagePolicy",
 					     object ? object : copy ? copy->object : NULL, op);
 		}
-		collection->objects->trust_generation++;
 		if (collection->kind == OWN_PROJECT)
 			enqueue_project(core, name);
 		else
@@ -224,10 +256,55 @@ static void react(struct collection *collection, struct span name, const struct 
 			take_settings(core, object);
 			return;
 		}
-		collection->objects->trust_generation++;
-		if (collection->listed_once)
-			repos_credentials_changed(core->repos);
+		if (!collection->listed_once)
+			return;
+		if (collection->kind == OWN_SECRET && is_key_of_policy(collection->objects, name))
+			key_changed(collection, name, object, op);
+		repos_credentials_changed(core->repos);
 	}
+}
+
+static bool is_same_paths(const struct custom_paths *a, const struct custom_paths *b)
+{
+	for (size_t i = 0; i < a->count && a->count == b->count; i++)
+		if (strcmp(a->paths[i].group, b->paths[i].group) || strcmp(a->paths[i].kind, b->paths[i].kind) ||
+		    strcmp(a->paths[i].path, b->paths[i].path))
+			return false;
+	return a->count == b->count;
+}
+
+static void read_again(struct core *core, const struct custom_paths *custom)
+{
+	for (size_t i = 0; i < custom->count; i++)
+		live_read_again(core->live, custom->paths[i].group, custom->paths[i].kind);
+}
+
+/* After a policy came, changed or went. What lies in the cluster is looked at with the new paths. */
+static void take_custom_paths(struct objects *objects)
+{
+	const struct map *copies = objects_policies(objects);
+	struct arena *arena = arena_new(0), *before = objects->custom_arena;
+	struct image_policy *policies = arena_calloc(arena, copies->count, sizeof(*policies));
+	struct custom_paths former = objects->custom;
+	struct policy_set set = { policies, 0 };
+
+	MAP_EACH(entry, copies)
+		image_policy_decode(json_copy(arena, ((const struct object_copy *)entry->value)->object), arena, &policies[set.count++]);
+	objects->custom_arena = arena;
+	objects->custom = verdict_custom_paths(&set, arena);
+	if (!is_same_paths(&former, &objects->custom)) {
+		read_again(objects->core, &former);
+		read_again(objects->core, &objects->custom);
+	}
+	arena_free(before);
+}
+
+static void forget_copy(struct collection *collection, struct span name)
+{
+	react(collection, name, NULL, false, "delete");
+	copy_free(map_remove(&collection->copies, name));
+	if (collection->kind == OWN_POLICY)
+		take_custom_paths(collection->objects);
 }
 
 /* Of Secrets and ConfigMaps of the namespace only what concerns us is kept. */
@@ -262,8 +339,7 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 		return;
 	}
 	if (event == WATCH_DELETED) {
-		react(collection, name, NULL, false, "delete");
-		copy_free(map_remove(&collection->copies, name));
+		forget_copy(collection, name);
 		return;
 	}
 	if (!copy) {
@@ -276,6 +352,8 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 	copy->object = json_copy(copy->arena, object);
 	json_remove(json_get(copy->object, "metadata"), "managedFields");
 	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
+	if (collection->kind == OWN_POLICY && !same)
+		take_custom_paths(collection->objects);
 }
 
 static uint8_t *sight_of(const struct collection *collection, struct app *app)
@@ -335,8 +413,7 @@ static void on_listed(void *data)
 	while ((entry = unseen(collection)) != NULL) {
 		CLEANUP(mem_cleanup) char *name = mem_strndup(entry->key, entry->length);
 
-		react(collection, span_of(name), NULL, false, "delete");
-		copy_free(map_remove(&collection->copies, span_of(name)));
+		forget_copy(collection, span_of(name));
 	}
 	if (is_of_apps(collection))
 		drop_missed(collection);
@@ -392,6 +469,7 @@ void objects_free(struct objects *objects)
 			copy_free(entry->value);
 		map_release(&objects->collections[kind].copies);
 	}
+	arena_free(objects->custom_arena);
 	free(objects);
 }
 
@@ -429,6 +507,11 @@ const struct map *objects_policies(const struct objects *objects)
 	return &objects->collections[OWN_POLICY].copies;
 }
 
+const struct custom_paths *objects_custom_paths(const struct objects *objects)
+{
+	return &objects->custom;
+}
+
 const struct json *objects_secret(const struct objects *objects, const char *name)
 {
 	const struct object_copy *copy = map_get(&objects->collections[OWN_SECRET].copies, span_of(name));
@@ -455,9 +538,4 @@ const char *objects_ca(const struct objects *objects, struct span host)
 	if (!pem && colon > 0)
 		pem = json_get_span(data, span_sub(host, 0, (size_t)colon));
 	return json_text(pem);
-}
-
-uint64_t objects_trust_generation(const struct objects *objects)
-{
-	return objects->trust_generation;
 }

@@ -7,6 +7,7 @@
 #define RECONCILE_OBJECTS_H
 
 #include "api/project.h"
+#include "gate/images.h"
 #include "reconcile/core.h"
 
 struct objects *objects_new(struct core *core);
@@ -25,14 +26,15 @@ const char *objects_project_version(const struct objects *objects, const char *n
 /* All ImagePolicies as JSON, borrowed until the next event: MAP_EACH gives struct object_copy. */
 const struct map *objects_policies(const struct objects *objects);
 
+/* Where all ImagePolicies together say that custom resources keep images. Borrowed until the next event. */
+const struct custom_paths *objects_custom_paths(const struct objects *objects);
+
 /* A Secret of the installation's namespace that is labelled as a repository, whose `url` is this one; NULL: none. */
 const struct json *objects_repository_secret(const struct objects *objects, const char *url);
 /* The PEM of countersign-tls-certs for a host (without port), or NULL. */
 const char *objects_ca(const struct objects *objects, struct span host);
 /* Any Secret of the installation's namespace by name (keys of policies), or NULL. */
 const struct json *objects_secret(const struct objects *objects, const char *name);
-/* Raised when a policy or a Secret changed: cached verdicts of another generation are looked at again. */
-uint64_t objects_trust_generation(const struct objects *objects);
 
 struct object_copy {
 	struct arena *arena;

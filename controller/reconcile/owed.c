@@ -47,8 +47,6 @@ void owed_pay(struct app *app)
 	owed_drop(app);
 	if (app->run)
 		run_wake(app->run);
-	else
-		app_forget_if_done(app);
 }
 
 void owed_drop(struct app *app)

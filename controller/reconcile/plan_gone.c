@@ -67,6 +67,18 @@ static int guard(struct run *run, size_t going, struct error *err)
 	return 0;
 }
 
+enum live_state plan_watch(struct run *run, const struct inventory_item *item)
+{
+	const struct kube_kind *kind = discovery_find(run->core->discovery, span_of(item->group), NULL, span_of(item->kind));
+	bool secret = !*item->group && !strcmp(item->kind, "Secret");
+	struct error ignored = ERROR_INIT;
+	const char *account = NULL;
+
+	if (!kind || (secret && permission_of_item(run, item, &account, &ignored)))
+		return LIVE_FAILED;
+	return live_want(run->core->live, kind, item->namespace, account, &ignored);
+}
+
 /* Told, and left where it is. */
 static void leave(struct run *run, struct action *action, const char *why)
 {
@@ -96,9 +108,14 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 	struct error refused = ERROR_INIT;
 	struct action *action;
 
-	if (plan_move(run, item, key) || item->keep)
+	if (plan_move(run, item, key))
 		return false;
 	action = plan_delete(run, item, key, "Git no longer declares it", &refused);
+	/* what is gone is deleted without harm, and forgotten by that */
+	if (item->keep && (live_find(run->core->live, key) || plan_watch(run, item) != LIVE_LISTED)) {
+		leave(run, action, "Git no longer declares it; it stays, as its annotation Prune=false, Delete=false or helm.sh/resource-policy says");
+		return false;
+	}
 	/* nothing is deleted while its group's server does not answer */
 	if (!may_prune(run) || discovery_stale(run->core->discovery, span_of(item->group))) {
 		leave(run, action, may_prune(run) ? action->why : "Git no longer declares it; pruning is off");

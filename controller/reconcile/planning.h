@@ -2,6 +2,7 @@
 #ifndef RECONCILE_PLANNING_H
 #define RECONCILE_PLANNING_H
 
+#include "reconcile/live.h"
 #include "reconcile/run.h"
 
 /* A new action of the plan; desired NULL for a deletion. */
@@ -20,5 +21,8 @@ int plan_deletion(struct run *run, struct error *err);
 
 /* Counts the fields that were taken back, after they were: what was never sent (no log, no API server) was no fight. */
 void plan_count_heals(struct run *run);
+
+/* Has the kind of an object of the inventory watched, also when Git declares none of it any more. LIVE_FAILED: that cannot be. */
+enum live_state plan_watch(struct run *run, const struct inventory_item *item);
 
 #endif

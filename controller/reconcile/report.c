@@ -10,6 +10,10 @@
 #include "reconcile/owed.h"
 #include "reconcile/rest.h"
 
+/* A write of ours that failed: a right that was lost, a webhook that refuses. */
+#define WRITE_AGAIN_MS 1000
+#define WRITE_AGAIN_MOST_MS 60000
+
 static const char *const condition_names[CONDITION_COUNT] = { "Verified", "Synced", "Healthy", "Ready" };
 static const char *const truth_names[] = { "Unknown", "True", "False" };
 
@@ -372,7 +376,12 @@ static void on_written(void *data, const struct kube_answer *answer)
 	if (answer->err && app && answer->err->kind != ERROR_NOT_FOUND) {
 		app->status_written = app->inventory_written = (struct digest){ { 0 } };
 		log_error(LOG_WARN, "could not write", answer->err, "what", writing->what, "app", writing->key, NULL);
-		app_enqueue(app, 1000);
+		app->write_wait_ms = app->write_wait_ms ? app->write_wait_ms * 2 : WRITE_AGAIN_MS;
+		if (app->write_wait_ms > WRITE_AGAIN_MOST_MS)
+			app->write_wait_ms = WRITE_AGAIN_MOST_MS;
+		app_enqueue(app, app->write_wait_ms);
+	} else if (app && !answer->err) {
+		app->write_wait_ms = 0;
 	}
 	if (app && writing->book) {
 		bool again = writing->book->again;
@@ -381,10 +390,11 @@ static void on_written(void *data, const struct kube_answer *answer)
 		writing->book->busy = writing->book->again = false;
 		if (again && writing->book == &app->status_book)
 			report_write(app);
-		else if (again)
+		else if (again && app->present)
 			report_inventory(app);
 		else if (writing->book == &app->inventory_book)
 			tell_inventory(app);
+		app_forget_if_done(app);
 	}
 	free(writing->key);
 	free(writing);

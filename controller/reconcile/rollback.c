@@ -18,7 +18,8 @@ struct rollback {
 	int64_t saved_ms;
 	uint64_t from, to;           /* the last step back; from 0: none */
 	int64_t at_ns;               /* when, by the server's clock */
-	bool recorded, failing;      /* failing: the file could not be written, which was told */
+	bool recorded, recording;    /* in the audit log; on its way there */
+	bool failing;                /* the file could not be written, which was told */
 	struct map released;         /* keys of Applications that a person has synced since */
 };
 
@@ -125,21 +126,33 @@ void rollback_saw(struct rollback *rollback, uint64_t version)
 		save(rollback);
 }
 
+/* Not before it is durable: a crash in between has it recorded again. */
+static void on_recorded(void *data, uint64_t seq, const struct error *err)
+{
+	struct rollback *rollback = data;
+
+	(void)seq;
+	rollback->recording = false;
+	if (err)
+		return;
+	rollback->recorded = true;
+	save(rollback);
+}
+
 void rollback_record(struct rollback *rollback)
 {
 	struct arena *arena;
 	struct json *record;
 
-	if (!rollback->from || rollback->recorded || !rollback->core->audit)
+	if (!rollback->from || rollback->recorded || rollback->recording || !rollback->core->audit)
 		return;
 	arena = arena_new(0);
 	record = audit_record(arena, AUDIT_CLUSTER_RESTORED, AUDIT_FAIL);
 	json_set(arena, record, "from_version", json_stringf(arena, "%" PRIu64, rollback->from));
 	json_set(arena, record, "to_version", json_stringf(arena, "%" PRIu64, rollback->to));
-	audit_log_append(rollback->core->audit, record, NULL, NULL);
+	rollback->recording = true;
+	audit_log_append(rollback->core->audit, record, on_recorded, rollback);
 	arena_free(arena);
-	rollback->recorded = true;
-	save(rollback);
 }
 
 /* Whether what asks for it was decided after the step back: it was created then, or is to be deleted since then. */

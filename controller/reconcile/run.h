@@ -13,6 +13,7 @@
 #include "api/project.h"
 #include "apply/action.h"
 #include "base/map.h"
+#include "gate/images.h"
 #include "reconcile/app.h"
 
 enum step_result { STEP_NEXT, STEP_WAIT, STEP_STOP, STEP_FAIL };
@@ -48,6 +49,11 @@ struct desired {                     /* one object of the revision */
 	const char *from;            /* key of the Application that it is taken over from; NULL: it is nobody else's */
 	bool images_allowed;         /* by the verdict; also when it carries none */
 	const struct json *allowed;  /* foreign images that were judged and may stay; array of texts, or NULL */
+};
+
+struct violation {                   /* an image that somebody put into a live object and may not run */
+	const struct desired *desired;
+	const char *reason, *text;
 };
 
 struct run {
@@ -107,10 +113,13 @@ struct run {
 
 	/* judge */
 	struct judging *judging;     /* step_judge.c's part */
+	struct custom_paths custom;  /* where policies say that custom resources keep images */
 	struct pins pins;            /* of this revision */
 	bool judged, verified;       /* verdicts are there; all allow (or warn) */
 	int64_t exempt_until_ns;     /* when the first exemption in use ends; 0: none is */
 	bool judge_failed;           /* denied, or evidence could not be had: tried again by itself */
+	struct violation *violations;
+	size_t violation_count;
 	struct json *images;         /* for the records: {ref, digest, verdict, ...} */
 	struct json *policy;         /* for the records: {rules, exemptions} */
 

@@ -15,14 +15,36 @@
 /* Of one run, a third of what may be under way in all (kube/window.h): writes that hang must not hold up everybody else. */
 #define IN_FLIGHT_MAX 12
 
+/* The first place in an object that holds what must not stay; NULL: there is none. */
+static const char *what_must_go(struct run *run, const struct action *action, const struct json *live)
+{
+	const struct json *patch = patch_strip(live, action->object, action->full, action->allowed, action->custom, false, run->arena);
+
+	return patch ? json_get_text(json_at(patch, 1), "path") : NULL;
+}
+
+/* What must not stay and the API server does not let go. */
+static void check_left(struct run *run, struct action *action)
+{
+	const char *left = action->live && action->act == ACT_HEAL ? what_must_go(run, action, action->live) : NULL;
+	struct error err = action->err;
+
+	/* behind its first line the API server shows the whole difference */
+	if (left && err.kind == ERROR_INVALID)
+		error_set(&action->err, err.kind, "CannotBeTakenOut", "%.*s; but %s must not stay: delete the object, and it is made anew without it",
+			  (int)strcspn(err.text, "\n"), err.text, left);
+}
+
 /* What must not stay and came back within the very answer: something in the API server's way in puts it there. */
 static void check_gone(struct run *run, struct action *action)
 {
 	const struct json *patch;
 
+	if (action->err.reason[0])
+		check_left(run, action);
 	if (action->err.reason[0] || !action->after || action->act == ACT_DELETE)
 		return;
-	patch = patch_strip(action->after, action->object, action->full, action->allowed, false, run->arena);
+	patch = patch_strip(action->after, action->object, action->full, action->allowed, action->custom, false, run->arena);
 	if (!patch && run->app->unhealed) {
 		/* gone at last: told anew by a whole run */
 		run->app->unhealed = false;
@@ -263,7 +285,7 @@ static bool watch_new_kinds(struct run *run)
 
 		if (desired->kind_later &&
 		    discovery_find(run->core->discovery, span_of(desired->group), desired->version, span_of(desired->kind)))
-			live_want(run->core->live, desired->kind_known, NULL, NULL, &err);
+			live_want(run->core->live, desired->kind_known, desired->namespace, NULL, &err);
 	}
 	return true;
 }

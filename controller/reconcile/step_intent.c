@@ -106,7 +106,7 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 	item->desired = desired->digest;
 	item->owned = fields_digest(after);
 	/* what was sent, not what came back: an image that a webhook put in is foreign, and is judged as such */
-	item->images = gate_images_digest(desired->object, run->arena);
+	item->images = gate_images_digest(desired->object, &run->custom, run->arena);
 }
 
 /* Objects that Git no longer declares stay remembered until they are deleted for sure. */

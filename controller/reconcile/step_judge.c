@@ -60,38 +60,23 @@ static void load_policies(struct judging *judging)
 	judging->policies = (struct policy_set){ policies, count };
 }
 
-static struct custom_paths custom_paths(struct judging *judging)
-{
-	struct arena *arena = judging->run->arena;
-	struct custom_path *paths = NULL;
-	size_t count = 0, capacity = 0;
-
-	for (size_t i = 0; i < judging->policies.count; i++) {
-		const struct image_policy *policy = &judging->policies.policies[i];
-
-		for (size_t k = 0; k < policy->custom_count; k++)
-			for (const char **path = policy->customs[k].image_paths; path && *path; path++) {
-				struct custom_path *one = arena_push(arena, &paths, &count, &capacity, sizeof(*one));
-
-				*one = (struct custom_path){ policy->customs[k].group, policy->customs[k].kind, *path };
-			}
-	}
-	return (struct custom_paths){ paths, count };
-}
-
 /* --- collecting ------------------------------------------------------------------------------------------------------ */
 
-static struct judged_image *image_get(struct judging *judging, const char *text, const char *namespace)
+/* What Git names is never the same entry as a foreign tag of the same text: that one runs as its registry says, not as Git's is pinned. */
+static struct judged_image *image_get(struct judging *judging, const char *text, const char *namespace, bool foreign)
 {
 	struct run *run = judging->run;
+	bool loose = foreign && !strchr(text, '@');
 	struct judged_image *image;
 
 	for (size_t i = 0; i < judging->count; i++)
-		if (!strcmp(judging->images[i].text, text) && !strcmp(judging->images[i].namespace, namespace))
+		if (judging->images[i].loose == loose && !strcmp(judging->images[i].text, text) &&
+		    !strcmp(judging->images[i].namespace, namespace))
 			return &judging->images[i];
 	image = arena_push(run->arena, &judging->images, &judging->count, &judging->capacity, sizeof(*image));
 	image->text = text;
 	image->namespace = namespace;
+	image->loose = loose;
 	image->login = CREDENTIAL_ANONYMOUS;
 	image->readable = !reference_parse(span_of(text), run->arena, &image->reference, &image->problem);
 	if (image->readable && image->reference.has_digest)
@@ -101,7 +86,7 @@ static struct judged_image *image_get(struct judging *judging, const char *text,
 
 static void add_use(struct judging *judging, struct desired *desired, struct image_use *use, bool foreign)
 {
-	struct judged_image *image = image_get(judging, use->problem ? use->pointer : use->image, desired->namespace);
+	struct judged_image *image = image_get(judging, use->problem ? use->pointer : use->image, desired->namespace, foreign);
 	struct judged_use *entry =
 		arena_push(judging->run->arena, &image->uses, &image->use_count, &image->use_capacity, sizeof(*entry));
 
@@ -131,7 +116,7 @@ static bool is_pinned(struct judging *judging, const struct image_use *live, con
 	return false;
 }
 
-/* Foreign images in a live object are judged like any other: a signed sidecar may stay. */
+/* Foreign images in a live object are judged like any other: a signed sidecar may stay, if a digest says which it is. */
 static void add_foreign(struct judging *judging, struct desired *desired)
 {
 	const struct live_object *live = live_find(judging->run->core->live, desired->key);
@@ -141,8 +126,8 @@ static void add_foreign(struct judging *judging, struct desired *desired)
 
 	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
 		return;
-	gate_find_images(object, NULL, judging->run->arena, &uses, &count);
-	gate_find_images(desired->object, NULL, judging->run->arena, &own, &own_count);
+	gate_find_images(object, &judging->run->custom, judging->run->arena, &uses, &count);
+	gate_find_images(desired->object, &judging->run->custom, judging->run->arena, &own, &own_count);
 	for (size_t i = 0; i < count; i++) {
 		bool ours = uses[i].problem != NULL;
 
@@ -156,16 +141,15 @@ static void add_foreign(struct judging *judging, struct desired *desired)
 static void collect(struct judging *judging)
 {
 	struct run *run = judging->run;
-	struct custom_paths custom;
 
 	load_policies(judging);
-	custom = custom_paths(judging);
+	run->custom = verdict_custom_paths(&judging->policies, run->arena);
 	for (size_t i = 0; i < run->desired_count; i++) {
 		struct desired *desired = &run->desired[i];
 		struct image_use *uses;
 		size_t count;
 
-		gate_find_images(desired->object, &custom, run->arena, &uses, &count);
+		gate_find_images(desired->object, &run->custom, run->arena, &uses, &count);
 		desired->has_images = count != 0;
 		desired->images_allowed = count == 0;
 		for (size_t k = 0; k < count; k++)
@@ -290,6 +274,18 @@ static void claim_all(struct judging *judging)
 
 /* --- ruling --------------------------------------------------------------------------------------------------------------- */
 
+/* A signature is of a digest, and only what is applied from Git is pinned to it. */
+static void refuse_loose(struct judging *judging, struct judged_image *image)
+{
+	CLEANUP(str_release) struct str pinned = STR_INIT;
+
+	reference_pin(&image->reference, &image->digest, &pinned);
+	image->detail.ruling = RULING_DENY;
+	image->detail.reason = "NotPinned";
+	image->detail.message = arena_printf(judging->run->arena, "it is named by a tag, which may stand for another image by the time it is "
+					     "pulled; have whoever puts it there name the digest: %s", str_c(&pinned));
+}
+
 static void rule_one(struct judging *judging, struct judged_image *image, int64_t now_ns)
 {
 	static const struct claims none;
@@ -300,6 +296,8 @@ static void rule_one(struct judging *judging, struct judged_image *image, int64_
 	if (image->readable && !image->problem.reason[0] && !image->known)
 		facts.claims = &none;
 	verdict_judge(&judging->policies, &facts, now_ns, judging->run->arena, &image->detail);
+	if (image->loose && image->detail.ruling == RULING_ALLOW)
+		refuse_loose(judging, image);
 }
 
 static struct json *image_json(struct judging *judging, const struct judged_image *image)
@@ -473,27 +471,26 @@ static void tell_allowed(struct judging *judging)
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified", "%zu images are signed by whom policy says", images);
 }
 
-/* What somebody put into the cluster by hand and may not run stays a violation for as long as it is not taken out. */
-static void tell_violations(struct judging *judging)
+/* What somebody put into the cluster by hand and may not run. Whether it is taken out the run will show. */
+static void note_violations(struct judging *judging)
 {
 	struct run *run = judging->run;
-	CLEANUP(str_release) struct str text = STR_INIT;
-	const char *reason = "";
+	size_t capacity = 0;
 
 	for (size_t i = 0; i < judging->count; i++) {
 		const struct judged_image *image = &judging->images[i];
 		const struct judged_use *use = &image->uses[0];
+		struct violation *violation;
 
 		if (!is_foreign_only(image) || ruling_permits(image->detail.ruling))
 			continue;
-		if (!*reason)
-			reason = *image->detail.reason ? image->detail.reason : "ForeignImage";
-		str_addf(&text, "%sin the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", text.length ? "\n" : "",
-			 use->use->position, use->use->container, use->desired->kind, use->desired->namespace, use->desired->name,
-			 use->use->image, image->detail.reason, image->detail.message);
+		violation = arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
+		violation->desired = use->desired;
+		violation->reason = *image->detail.reason ? image->detail.reason : "ForeignImage";
+		violation->text = arena_printf(run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", use->use->position,
+					       use->use->container, use->desired->kind, use->desired->namespace, use->desired->name,
+					       use->use->image, image->detail.reason, image->detail.message);
 	}
-	if (text.length && (run->goal == GOAL_SYNC || run->app->unhealed))
-		report_condition(run->app, CONDITION_VERIFIED, TRUTH_FALSE, reason, "%s", str_c(&text));
 }
 
 static void note_policies(struct judging *judging)
@@ -545,8 +542,7 @@ static enum step_result rule(struct judging *judging)
 	run->verified = true;
 	if (run->goal == GOAL_SYNC)
 		tell_allowed(judging);
-	if (!run->spec.self_heal || !run->spec.automated || run->app->unhealed)
-		tell_violations(judging);
+	note_violations(judging);
 	return STEP_NEXT;
 }
 

@@ -36,6 +36,7 @@ struct action *plan_add(struct run *run, enum act act, struct desired *desired, 
 	action->full = desired->full;
 	action->released = desired->released;
 	action->allowed = desired->allowed;
+	action->custom = &run->custom;
 	action->adopt_any = desired->options.adopt == ADOPT_ANY;
 	action->validate = desired->options.validate;
 	action->title = arena_printf(run->arena, "%s %s%s%s (%s:%u)", desired->kind, desired->namespace, *desired->namespace ? "/" : "",
@@ -163,7 +164,7 @@ static const char *drift_text(struct run *run, const struct desired *desired, co
 	struct foreign_image foreign;
 
 	drift_attribution(live, desired->object, run->arena, who);
-	foreign = images ? patch_foreign(live, desired->object, run->arena) : (struct foreign_image){ "", "", "", "" };
+	foreign = images ? patch_foreign(live, desired->object, &run->custom, run->arena) : (struct foreign_image){ "", "", "", "" };
 	if (*foreign.pointer && !*who->path)
 		extras_who(live, foreign.pointer, run->arena, who);
 	by = *who->manager ? who->manager : "an unknown manager";
@@ -233,7 +234,7 @@ static bool may_heal(const struct run *run)
 /* Whether the live object holds images or rights that must go. */
 static bool is_grave(struct run *run, const struct desired *desired, const struct json *live)
 {
-	return live && patch_strip(live, desired->object, desired->full, desired->allowed, false, run->arena);
+	return live && patch_strip(live, desired->object, desired->full, desired->allowed, &run->custom, false, run->arena);
 }
 
 static void contest(struct run *run, struct action *action, const struct extra *who, bool grave)
@@ -272,7 +273,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 		live_declared(run->core->live, desired->key, object, desired->object);
 	/* images that came in from elsewhere and were judged as any other: they may stay */
 	if (object && digest_equal(&live->owned, &item->owned) &&
-	    !patch_strip(object, desired->object, desired->full, desired->allowed, desired->options.exact, run->arena))
+	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, desired->options.exact, run->arena))
 		return;
 	action = plan_add(run, ACT_HEAL, desired, why);
 	action->live = object;

@@ -8,6 +8,7 @@
 #include "diff/ignore.h"
 #include "diff/posture.h"
 #include "reconcile/live.h"
+#include "reconcile/planning.h"
 #include "reconcile/steps.h"
 #include "reconcile/survey.h"
 
@@ -128,6 +129,7 @@ static void on_review(void *data, const struct kube_answer *answer)
 static void ask_right(struct run *run, const struct desired *desired)
 {
 	CLEANUP(str_release) struct str body = STR_INIT;
+	struct json *review = json_object(run->arena), *spec = json_object(run->arena), *what = json_object(run->arena);
 	const struct kube_kind *kind = desired->kind_known;
 	struct reading *reading;
 	char *key = arena_printf(run->arena, "right/%s/%s", kind->group, kind->kind);
@@ -135,8 +137,15 @@ static void ask_right(struct run *run, const struct desired *desired)
 	if (map_has(&run->reads, span_of(key)))
 		return;
 	map_set(&run->reads, span_of(key), json_null(run->arena));
-	str_addf(&body, "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectAccessReview\",\"spec\":{\"resourceAttributes\":"
-		 "{\"verb\":\"watch\",\"group\":\"%s\",\"version\":\"%s\",\"resource\":\"%s\"}}}", kind->group, kind->version, kind->resource);
+	json_set_string(run->arena, review, "apiVersion", "authorization.k8s.io/v1");
+	json_set_string(run->arena, review, "kind", "SelfSubjectAccessReview");
+	json_set(run->arena, review, "spec", spec);
+	json_set(run->arena, spec, "resourceAttributes", what);
+	json_set_string(run->arena, what, "verb", "watch");
+	json_set_string(run->arena, what, "group", kind->group);
+	json_set_string(run->arena, what, "version", kind->version);
+	json_set_string(run->arena, what, "resource", kind->resource);
+	json_write(review, JSON_PLAIN, &body);
 	reading = mem_alloc(sizeof(*reading));
 	*reading = (struct reading){ run, key, desired };
 	run->reading++;
@@ -174,6 +183,21 @@ static int watch_kind(struct run *run, const struct desired *desired, bool *wait
 	default:
 		return error_wrap(err, "%s %s (%s:%u)", desired->kind, desired->name, desired->file, desired->line);
 	}
+}
+
+/* What Git no longer declares may stay for long: kept by an annotation, or while pruning is off. What cannot be watched is not known. */
+static bool watch_rest(struct run *run)
+{
+	const struct inventory *inventory = app_inventory(run->app);
+	bool waiting = false;
+
+	for (size_t i = 0; i < inventory->count; i++) {
+		const struct inventory_item *item = &inventory->items[i], *before = i ? item - 1 : NULL;
+
+		if (!before || strcmp(item->kind, before->kind) || strcmp(item->group, before->group) || strcmp(item->namespace, before->namespace))
+			waiting |= plan_watch(run, item) == LIVE_WAITING;
+	}
+	return waiting;
 }
 
 /* Whether it weakens security where Git does not declare it. */
@@ -223,6 +247,7 @@ enum step_result step_read(struct run *run)
 	for (size_t i = 0; i < run->desired_count; i++)
 		if (watch_kind(run, &run->desired[i], &waiting, &err))
 			return run_fail(run, &err);
+	waiting |= watch_rest(run);
 	if (run->spec.options.create_namespace && *run->spec.destination_namespace)
 		waiting |= namespace_state(run, run->spec.destination_namespace) == NAMESPACE_UNKNOWN;
 	/* a few at a time: the answers wake the run, which comes by here again */

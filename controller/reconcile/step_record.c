@@ -137,10 +137,40 @@ static void tell_synced(struct run *run)
 	report->sync_status = "Synced";
 }
 
+static bool was_written(const struct run *run, const struct desired *desired)
+{
+	for (size_t i = 0; i < run->action_count; i++)
+		if (!strcmp(run->actions[i].key, desired->key))
+			return run->actions[i].finished && run->actions[i].attempt_count && !run->actions[i].err.reason[0];
+	return false;
+}
+
+/* A violation stays one for as long as it is not taken out: self-heal is off, the API server refuses, the log cannot be written. */
+static void tell_violations(struct run *run)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	const char *reason = "";
+
+	for (size_t i = 0; i < run->violation_count; i++) {
+		const struct violation *violation = &run->violations[i];
+
+		if (was_written(run, violation->desired))
+			continue;
+		if (!text.length)
+			reason = violation->reason;
+		str_addf(&text, "%s%s", text.length ? "\n" : "", violation->text);
+	}
+	if (text.length)
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_FALSE, reason, "%s", str_c(&text));
+}
+
 static void tell_verified(struct run *run)
 {
-	if (run->judged)
-		return; /* judge told it */
+	if (run->judged) {
+		/* judge told the rest */
+		tell_violations(run);
+		return;
+	}
 	report_condition(run->app, CONDITION_VERIFIED, TRUTH_UNKNOWN, "NotEvaluated", "%s",
 			 run->err.reason[0] ? "refused before images were looked at" : "not looked at yet");
 }
@@ -400,6 +430,7 @@ static enum step_result record_heal(struct run *run)
 		app_enqueue(run->app, error_wait(run->app, RETRY_FIRST_MS));
 	}
 	tell_events(run);
+	tell_violations(run);
 	return record_quietly(run);
 }
 

@@ -82,6 +82,13 @@ static void remembered_free(struct remembered *one)
 		pool_free(one, sizeof(*one) + one->length);
 }
 
+static void forget_remembered(struct vetting *vetting)
+{
+	MAP_EACH(entry, &vetting->remembered)
+		remembered_free(entry->value);
+	map_release(&vetting->remembered);
+}
+
 static void forget_tags(struct vetting *vetting)
 {
 	MAP_EACH(entry, &vetting->tags)
@@ -98,12 +105,10 @@ void vetting_free(struct vetting *vetting)
 		worker_pool_free(entry->value);
 	MAP_EACH(entry, &vetting->questions)
 		question_free(entry->value);
-	MAP_EACH(entry, &vetting->remembered)
-		remembered_free(entry->value);
+	forget_remembered(vetting);
 	forget_tags(vetting);
 	map_release(&vetting->verify);
 	map_release(&vetting->questions);
-	map_release(&vetting->remembered);
 	free(vetting);
 }
 
@@ -301,8 +306,9 @@ static void remember(struct question *question, struct span frame)
 	struct vetting *vetting = question->vetting;
 	struct remembered *one;
 
+	/* most are of images and keys of long ago: what is in use is verified once more */
 	if (vetting->remembered.count >= REMEMBERED_MAX)
-		return;
+		forget_remembered(vetting);
 	one = pool_alloc(sizeof(*one) + frame.length);
 	one->length = frame.length;
 	memcpy(one->frame, frame.data, frame.length);

@@ -437,7 +437,8 @@ static int append_start(struct audit_log *log, struct error *err)
 	json_set_string(arena, start, "origin", note_signer_key(log->on_disk.signer)->name);
 	if (log->config.account)
 		json_set_string(arena, start, "account", log->config.account);
-	if (log->on_disk.repaired)
+	/* the files of a new log are made, not mended */
+	if (log->on_disk.repaired && audit_log_next_seq(log))
 		json_set_int(arena, start, "repaired_files", log->on_disk.repaired);
 	if (append_now(log, start, err))
 		return -1;

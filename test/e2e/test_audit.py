@@ -150,6 +150,7 @@ def test_restart_goes_on_in_the_same_log_with_a_new_term(site):
     site.controller.restart()
     after = site.log.records()
     assert after[:len(before)] == before
+    assert not any("repaired_files" in r for r in after), "after an orderly stop there is nothing to repair, and a new log is made"
     kinds = [r["kind"] for r in after[len(before):]]
     assert kinds[:2] == ["term.end", "log.stop"] or {"term.end", "log.stop"} <= set(kinds), kinds
     assert kinds.count("log.start") == 1 and kinds.count("term.start") == 1

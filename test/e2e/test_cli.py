@@ -2,10 +2,11 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
-from harness.controller import cli
+from harness.controller import binary, cli
 from harness.images import FORMATS, Registry
 from harness.manifests import config_map, deployment, text
 
@@ -55,6 +56,21 @@ def test_wrong_use_is_told_with_a_hint(arguments, code):
     done = cli(*arguments)
     assert done.returncode == code, (done.returncode, done.stderr)
     assert done.stderr.startswith("error: ") and done.stdout == "", done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["audit", "--help"], ["install", "--export", "--image", f"a.example/b@sha256:{'0' * 64}"]], ids=lambda a: a[0])
+def test_output_that_does_not_fit_on_the_disk_is_an_error(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([str(binary()), *arguments], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("error: "), (done.returncode, done.stderr)
+
+
+def test_audit_tells_its_commands_and_their_options():
+    for arguments in (["--help"], ["verify", "--help"]):
+        done = cli("audit", *arguments)
+        assert done.returncode == 0 and "--last-known" in done.stdout, done.stdout
+    done = cli("audit")
+    assert done.returncode == 2 and "--last-known" in done.stderr, done.stderr
 
 
 def test_version_and_completion():

@@ -201,3 +201,14 @@ def test_whoever_weakens_again_and_again_is_contested_by_name_and_does_not_win(s
     assert len(site.records("drift", 0, "app")) >= 8
     site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {"countersign.dev/refresh": "normal"}}})
     site.settled("app")
+
+
+def test_container_that_may_not_be_taken_out_is_a_violation_until_it_is(site):
+    deployed(site)
+    rights = f"{site.system}-{site.team.applier}"
+    site.kube.delete(f"{RBAC}/v1", "ClusterRoleBinding", None, rights)
+    strategic(site, pod_patch(containers=[{"name": "evil", "image": pushed(site)}]))
+    site.wait_condition("Verified", "False", "app", said="evil", seconds=5)
+    site.kube.apply(*site.team.rights())
+    until("it to go", lambda: pod(site)["containers"], lambda seen: len(seen) == 1, seconds=30)
+    site.wait_condition("Verified", "True", "app")

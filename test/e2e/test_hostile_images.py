@@ -6,7 +6,7 @@ import pytest
 
 from harness.manifests import deployment, text
 from harness.tenant import API, obj, reads
-from harness.wait import until
+from harness.wait import stays, until
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -181,3 +181,54 @@ def test_registry_that_no_policy_names_is_not_contacted(shared_site, image):
     shared_site.deploy({"app/w.yaml": text(deployment("w", image))}, name=name, wait=False)
     seen = shared_site.wait_condition("Verified", "False", name, said=image)
     assert "NoPolicy" in seen["message"] and "connect" not in seen["message"] and "resolve host" not in seen["message"], seen["message"]
+
+
+@pytest.fixture
+def runners(new_site):
+    """A running installation whose policy names a path of a custom resource: runners(path) applies the policy."""
+    site = new_site().install(rules=[{"apiGroups": ["hostile.example"], "resources": ["runners"], "verbs": ["*"]}])
+    define(site, "runners", "Runner")
+    site.controller.start()
+
+    def name_path(path):
+        site.kube.apply(obj(API, "ImagePolicy", "paths", site.system, spec={
+            "images": [{"glob": "nothing.example/**"}], "authorities": [{"name": "release", "key": {"data": site.key.pem}}],
+            "customResources": [{"group": "hostile.example", "kind": "Runner", "imagePaths": [path]}]}))
+
+    site.name_path = name_path
+    return site
+
+
+def runner(site):
+    return site.find("hostile.example/v1", "Runner", "w")["spec"]
+
+
+def change(site, spec):
+    """As a client would that calls itself by our own name, so that nothing but content tells."""
+    site.kube.patch("hostile.example/v1", "Runner", site.namespace, "w", {"spec": spec}, manager="countersign")
+
+
+def test_unsigned_image_that_somebody_adds_at_a_path_that_a_policy_names_goes(runners):
+    runners.name_path(".spec.image")
+    runners.deploy({"app/w.yaml": json.dumps(obj("hostile.example/v1", "Runner", "w", spec={"size": 1}))})
+    change(runners, {"image": runners.image("bad", signed=False).pinned})
+    until("the image to go", lambda: runner(runners), lambda spec: spec == {"size": 1}, seconds=5)
+    good = runners.image("good").pinned
+    change(runners, {"image": good})
+    stays("a signed one", lambda: runner(runners), lambda spec: spec.get("image") == good, seconds=3)
+
+
+def test_unsigned_image_at_a_path_that_a_policy_names_later_goes(runners):
+    runners.deploy({"app/w.yaml": json.dumps(obj("hostile.example/v1", "Runner", "w", spec={"size": 1}))})
+    change(runners, {"jobs": [{"name": "a", "runs": runners.image("bad", signed=False).pinned}]})
+    runners.name_path(".spec.jobs[*].runs")
+    until("the image to go", lambda: runner(runners)["jobs"], lambda jobs: jobs == [{"name": "a"}], seconds=5)
+
+
+def test_ignored_image_at_a_path_that_a_policy_names_is_put_back(runners):
+    runners.name_path(".spec.image")
+    runners.deploy({"app/w.yaml": json.dumps(obj("hostile.example/v1", "Runner", "w", spec={"image": runners.image("good").ref}))},
+                   ignoreDifferences=[{"group": "hostile.example", "kind": "Runner", "jsonPointers": ["/spec/image"]}])
+    before = runner(runners)
+    change(runners, {"image": runners.image("bad", signed=False).pinned})
+    until("Git's image to be back", lambda: runner(runners), lambda spec: spec == before, seconds=5)

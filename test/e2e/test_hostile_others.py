@@ -174,3 +174,42 @@ def test_ignored_image_that_becomes_an_unsigned_one_is_a_violation_and_goes(site
     until("the unsigned image to go", site.running, lambda seen: seen == good, seconds=5)
     drift = until("the drift record", lambda: site.records("drift", 0, "app"))
     assert "updater" in json.dumps(drift) and "evil" in json.dumps(drift), drift
+
+
+def test_ignored_image_set_to_gits_own_tag_runs_what_the_tag_says_now_and_goes(site):
+    good = site.image("web")
+    site.deploy({"app/web.yaml": text(manifest(site))}, ignoreDifferences=IMAGE)
+    before = site.running()
+    site.registry.crane("copy", site.image("evil", signed=False).pinned, good.ref)
+    set_image(site, good.ref)
+    until("the tag to go", site.running, lambda seen: seen == before, seconds=5)
+
+
+@pytest.mark.parametrize("name", ["of_git", "of_another"])
+def test_signed_image_that_somebody_adds_by_its_tag_goes(site, name):
+    site.deploy({"app/web.yaml": text(manifest(site))})
+    ref = site.image("web" if name == "of_git" else "other").ref
+    path = site.kube.path("apps/v1", "Deployment", site.namespace, "web")
+    site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", "image": ref}]}}}},
+                      "application/strategic-merge-patch+json")
+    until("it to go", site.running, lambda seen: len(seen) == 1, seconds=5)
+
+
+def test_signed_sidecar_of_a_webhook_that_names_a_tag_is_told_with_the_digest_to_name(site, mutating):
+    image = site.image("sidecar")
+    mutating(sidecar(image.ref))
+    site.deploy({"app/web.yaml": text(manifest(site))}, wait=False)
+    site.wait_condition("Verified", "False", "app", said=image.digest, reason="NotPinned")
+
+
+def test_unsigned_ephemeral_container_is_a_violation_and_its_pod_made_anew_when_it_is_deleted(site):
+    good, bad = site.image("web"), site.image("bad", signed=False)
+    site.deploy({"app/pod.yaml": text(obj("v1", "Pod", "w", spec={"containers": [{"name": "main", "image": good.ref}]}))}, wait=False)
+    site.wait_condition("Synced", "True", "app")
+    site.kube.patch("v1", "Pod", site.namespace, "w", {"spec": {"ephemeralContainers": [{"name": "debug", "image": bad.ref}]}}, manager="kubectl-debug",
+                    subresource="ephemeralcontainers")
+    site.wait_condition("Verified", "False", "app", said=bad.ref, seconds=5)
+    site.wait_condition("Synced", "False", "app", said="delete the object", reason="CannotBeTakenOut")
+    site.kube.delete("v1", "Pod", site.namespace, "w")
+    until("a Pod without it", lambda: site.find("v1", "Pod", "w"), lambda pod: pod and "ephemeralContainers" not in pod["spec"], seconds=60)
+    site.wait_condition("Verified", "True", "app")

@@ -232,3 +232,19 @@ def test_project_grant_lets_the_controller_write_as_that_account_and_no_other(si
     assert may(site.team.applier) == "yes" and may("default").startswith("no")
     assert cli("project", "grant", "moon", "-n", site.system, kubeconfig=admin).returncode == 4
     assert cli("project", "grant", "--account", "a:b}\nkind: c").returncode == 1
+
+
+def test_status_that_may_not_be_written_is_tried_ever_less_often_and_told_when_it_may(site):
+    repo = site.deploy({"app/config.yaml": text(config_map("config", key="1"))})
+    role = site.kube.get("rbac.authorization.k8s.io/v1", "Role", site.system, "countersign-controller")
+    rules = [r for r in role["rules"] if r["resources"] != ["applications/status"]]
+    assert len(rules) == len(role["rules"]) - 1
+    site.kube.patch("rbac.authorization.k8s.io/v1", "Role", site.system, "countersign-controller", {"rules": rules})
+    site.requests.mark()
+    commit = repo.push("second", {"app/config.yaml": text(config_map("config", key="2"))})
+    until("the commit to be applied all the same", lambda: site.find("v1", "ConfigMap", "config")["data"], lambda data: data == {"key": "2"}, seconds=10)
+    time.sleep(10)
+    tries = [e for e in site.requests.writes(user=":countersign-controller", namespace=site.system, resource="applications") if e["objectRef"].get("subresource") == "status"]
+    assert 1 <= len(tries) <= 6, len(tries)
+    site.kube.patch("rbac.authorization.k8s.io/v1", "Role", site.system, "countersign-controller", {"rules": role["rules"]})
+    site.synced_at(commit, "app", seconds=20)

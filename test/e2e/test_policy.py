@@ -239,6 +239,39 @@ def test_key_can_come_from_a_secret(new_site):
     site.wait_running(image)
 
 
+@pytest.fixture
+def keyed(new_site):
+    """An installation whose policy takes its key from a Secret."""
+    site = new_site().install(policy=False)
+    policy = image_policy(site.system, "release", [f"{site.registry.address}/{site.name}/**"], [])
+    policy["spec"]["authorities"] = [{"name": "release", "key": {"secretRef": {"name": "release-key", "key": "cosign.pub"}}}]
+    site.kube.apply(policy, key_secret(site, site.key))
+    site.controller.start()
+    return site
+
+
+def key_secret(site, key):
+    return obj("v1", "Secret", "release-key", site.system, stringData={"cosign.pub": key.pem})
+
+
+def test_key_replaced_in_its_secret_makes_what_runs_a_violation_and_is_recorded(keyed, keys):
+    image = keyed.image("web")
+    keyed.deploy({"app/web.yaml": text(deployment("web", image.ref))})
+    since = keyed.log.next_seq()
+    keyed.kube.apply(key_secret(keyed, keys("partner", "rsa3072")))
+    keyed.wait_condition("Verified", "False", "app", said=image.digest, seconds=10)
+    changes = keyed.log.records("config.change", since=since)
+    assert [(c["config"]["kind"], c["config"]["name"]) for c in changes] == [("Secret", "release-key")], changes
+
+
+def test_key_secret_that_goes_makes_what_runs_a_violation_until_it_is_back(keyed):
+    keyed.deploy({"app/web.yaml": text(deployment("web", keyed.image("web").ref))})
+    keyed.kube.delete("v1", "Secret", keyed.system, "release-key")
+    keyed.wait_condition("Verified", "False", "app", said="release-key", seconds=10)
+    keyed.kube.apply(key_secret(keyed, keyed.key))
+    keyed.settled("app", seconds=5)
+
+
 def test_policy_in_another_namespace_counts_for_nothing(new_site):
     site = new_site().install(policy=False)
     image = site.image("web", signed=False)

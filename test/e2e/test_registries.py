@@ -58,6 +58,17 @@ def test_pull_secret_of_the_service_account_counts(new_site, stack, registry, tm
     site.wait_running(image)
 
 
+def test_adv_cve_2026_22039_service_account_that_is_a_path_reaches_no_other_namespace(new_site, stack, registry, tmp_path):
+    site, door = with_door(new_site, stack, registry, tmp_path, "bearer")
+    other = f"{site.namespace}-other"
+    site.kube.apply(obj("v1", "Namespace", other), docker_secret("pull", site.namespace, door.docker_config()),
+                    obj("v1", "ServiceAccount", "runner", other, imagePullSecrets=[{"name": "pull"}]))
+    image = site.image("web", registry=door)
+    site.deploy({"app/web.yaml": text(deployment("web", image.ref, serviceAccountName=f"../../{other}/serviceaccounts/runner"))}, wait=False)
+    site.wait_condition("Verified", "Unknown", "app", said=image.ref)
+    site.kube.delete("v1", "Namespace", None, other)
+
+
 def test_missing_credentials_are_an_error_and_not_an_unsigned_image(new_site, stack, registry, tmp_path):
     site, door = with_door(new_site, stack, registry, tmp_path, "bearer")
     site.requests.mark()
@@ -131,6 +142,19 @@ def test_one_hanging_registry_does_not_hold_up_other_applications(site, stack):
         site.deploy({"app/slow.yaml": text(deployment("slow", slow.ref))}, name="slow", wait=False)
         site.deploy({"app/web.yaml": text(deployment("web", good.ref))}, name="quick")
         site.wait_running(good)
+
+
+def test_application_deleted_while_its_registry_hangs_does_no_harm(site, stack):
+    slow, good = site.image("slow"), site.image("web")
+    core = site.controller.pids("core")
+    with stack.registry_fault(f"hang /{site.name}/slow/"):
+        site.deploy({"app/slow.yaml": text(deployment("slow", slow.ref))}, name="slow", wait=False)
+        until("its images to be asked for", lambda: site.controller.pids("fetch"), seconds=10)
+        site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "slow")
+        # longer than a registry may take: the answer comes when nobody wants it any more
+        stays("the same core", lambda: site.controller.pids("core"), lambda pids: pids == core, seconds=28)
+    site.deploy({"app/web.yaml": text(deployment("web", good.ref))}, name="quick")
+    assert site.controller.pids("core") == core
 
 
 # cosign 3.1.3 makes no bundle that an Ed25519 key verifies.

@@ -217,6 +217,33 @@ def test_behaviour_that_is_not_built_is_refused_and_not_ignored(shared_site, sou
     assert site.find("v1", "ConfigMap", "config") is None
 
 
+def test_kept_object_that_git_dropped_is_known_after_a_restart_and_forgotten_when_it_is_gone(site):
+    kept = obj("v1", "Service", "kept", spec={"ports": [{"port": 80}]})
+    kept["metadata"]["annotations"] = {"helm.sh/resource-policy": "keep"}
+    repo = site.deploy({**ONE, "app/kept.yaml": text(kept)})
+    repo.push("less", {"app/kept.yaml": None})
+    site.wait_condition("Synced", "False", "app", said="kept", reason="OutOfSync")
+    site.controller.restart()
+    repo.push("other", {"app/other.yaml": text(config_map("other"))})
+    until("the other to be there", lambda: site.find("v1", "ConfigMap", "other"))
+    time.sleep(2)
+    assert site.condition("Healthy", "app")["status"] == "True", site.condition("Healthy", "app")
+    site.kube.delete("v1", "Service", site.namespace, "kept")
+    site.settled("app")
+
+
+def test_application_that_argo_cd_would_skip_is_left_alone_and_told(site):
+    repo = site.deploy(ONE)
+    site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": "true"}}})
+    site.wait_condition("Synced", "False", "app", said="skip-reconcile", reason="NotSupported", seconds=5)
+    repo.push("more", {"app/more.yaml": text(config_map("more"))})
+    site.kube.delete("v1", "ConfigMap", site.namespace, "config")
+    time.sleep(4)
+    assert site.find("v1", "ConfigMap", "more") is None and site.find("v1", "ConfigMap", "config") is None
+    site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": None}}})
+    until("both to be there", lambda: site.find("v1", "ConfigMap", "more") and site.find("v1", "ConfigMap", "config"), seconds=10)
+
+
 def test_numbers_and_text_arrive_exactly(site):
     exact = {"big": "9007199254740993", "emoji": "naïve ✔ 𝄞", "octal": "0755", "yes": "yes", "lines": "a\nb\n"}
     annotated = config_map("config", **exact)
@@ -253,5 +280,6 @@ def test_prune_false_on_an_object_keeps_it(site):
     kept["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=false"}
     repo = site.deploy({**ONE, "app/kept.yaml": text(kept), "app/more.yaml": text(config_map("more"))})
     repo.push("less", {"app/kept.yaml": None})
+    site.wait_condition("Synced", "False", "app", said="kept: Git no longer declares it; it stays", reason="OutOfSync")
     time.sleep(3)
     assert site.find("v1", "ConfigMap", "kept")

@@ -61,8 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	twice = fields_digest(json_copy(arena, live));
 	ASSERT(digest_equal(&once, &twice));
 	try_extras(live, arena);
-	check_patch(patch_strip(live, desired, NULL, allowed, false, arena), live);
-	check_patch(patch_strip(live, desired, desired, allowed, true, arena), live);
+	check_patch(patch_strip(live, desired, NULL, allowed, NULL, false, arena), live);
+	check_patch(patch_strip(live, desired, desired, allowed, NULL, true, arena), live);
 	check_patch(patch_own(live, false, arena), live);
 	check_patch(patch_own(live, true, arena), live);
 	if (pointers) {

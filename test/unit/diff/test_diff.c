@@ -130,11 +130,11 @@ static void strip_takes_out_the_foreign_container_and_nothing_else(void **state)
 	struct json *desired = J(arena, "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'a@1'}]}}}}");
 
 	(void)state;
-	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, false, arena)),
+	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, NULL, false, arena)),
 		    "[{\"op\":\"test\",\"path\":\"/metadata/resourceVersion\",\"value\":\"7\"},{\"op\":\"remove\",\"path\":\"/spec/template/spec/containers/1\"}]");
-	assert_null(patch_strip(live, desired, NULL, J(arena, "['evil']"), false, arena));
-	ASSERT_TEXT("pointer", patch_foreign(live, desired, arena).pointer, "/spec/template/spec/containers/1");
-	ASSERT_TEXT("name", patch_foreign(live, desired, arena).name, "s");
+	assert_null(patch_strip(live, desired, NULL, J(arena, "['evil']"), NULL, false, arena));
+	ASSERT_TEXT("pointer", patch_foreign(live, desired, NULL, arena).pointer, "/spec/template/spec/containers/1");
+	ASSERT_TEXT("name", patch_foreign(live, desired, NULL, arena).name, "s");
 }
 
 static void strip_puts_back_the_image_of_a_container_whose_image_git_ignores(void **state)
@@ -145,9 +145,9 @@ static void strip_puts_back_the_image_of_a_container_whose_image_git_ignores(voi
 	struct json *full = J(arena, "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'a@1'},{'name':'s','image':'good@1'}]}}}}");
 
 	(void)state;
-	ASSERT_TEXT("patch", T(arena, json_at(patch_strip(live, desired, full, NULL, false, arena), 1)),
+	ASSERT_TEXT("patch", T(arena, json_at(patch_strip(live, desired, full, NULL, NULL, false, arena), 1)),
 		    "{\"op\":\"replace\",\"path\":\"/spec/template/spec/containers/1/image\",\"value\":\"good@1\"}");
-	assert_null(patch_strip(live, desired, full, J(arena, "['evil']"), false, arena));
+	assert_null(patch_strip(live, desired, full, J(arena, "['evil']"), NULL, false, arena));
 }
 
 static void adoption_turns_kubectl_into_us_and_leaves_others(void **state)
@@ -249,6 +249,17 @@ static void health_by_kind(void **state)
 	}
 }
 
+static void what_is_being_deleted_is_not_healthy_and_says_what_keeps_it(void **state)
+{
+	WITH_ARENA(arena);
+	const char *message = NULL;
+	struct json *object = J(arena, "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'deletionTimestamp':'t','finalizers':['a/b','c/d']}}");
+
+	(void)state;
+	ASSERT_TEXT("health", health_name(health_of(object, arena, &message)), "Progressing");
+	ASSERT_TEXT("message", message, "is being deleted, and waits for its finalizers a/b, c/d");
+}
+
 static void waves_and_ranks(void **state)
 {
 	static const struct { const char *object; int wave; bool good; } cases[] = {
@@ -288,6 +299,7 @@ int main(void)
 		cmocka_unit_test(live_object_without_identity_or_field_sets_is_no_crash),
 		cmocka_unit_test(what_was_applied_already_is_known_from_the_live_object),
 		cmocka_unit_test(health_by_kind),
+		cmocka_unit_test(what_is_being_deleted_is_not_healthy_and_says_what_keeps_it),
 		cmocka_unit_test(waves_and_ranks),
 	};
 

@@ -74,9 +74,9 @@ static void a_container_without_a_usable_image_is_told_not_passed_over(void **st
 static void images_digest_changes_with_any_image_and_is_zero_without(void **state)
 {
 	WITH_ARENA(arena);
-	struct digest a = gate_images_digest(J(arena, "{'spec':{" POD "}}"), arena);
-	struct digest b = gate_images_digest(J(arena, "{'spec':{'containers':[{'name':'c','image':'a'},{'name':'d','image':'e'}]}}"), arena);
-	struct digest none = gate_images_digest(J(arena, "{'spec':{}}"), arena);
+	struct digest a = gate_images_digest(J(arena, "{'spec':{" POD "}}"), NULL, arena);
+	struct digest b = gate_images_digest(J(arena, "{'spec':{'containers':[{'name':'c','image':'a'},{'name':'d','image':'e'}]}}"), NULL, arena);
+	struct digest none = gate_images_digest(J(arena, "{'spec':{}}"), NULL, arena);
 
 	(void)state;
 	assert_false(digest_equal(&a, &b));

@@ -82,6 +82,19 @@ static void status_of_a_secret_tells_no_content(void **state)
 	}
 }
 
+/* A Job's refusal holds its whole template, with words of Secrets in it. */
+static void refusal_that_may_hold_content_says_which_field_and_that_it_is_immutable(void **state)
+{
+	WITH_ARENA(arena);
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	kube_status_error(422, J(arena, "{'reason':'Invalid','message':'Job.batch j is invalid: spec.template: Invalid value: {Secret: hunter2}: field is immutable',"
+				 "'details':{'causes':[{'field':'spec.template','message':'Invalid value: hunter2: field is immutable'}]}}"), &err);
+	assert_null(strstr(err.text, "hunter2"));
+	ASSERT_TEXT("text", err.text, "the API server refused it for spec.template: field is immutable (HTTP 422); its message may hold content and is left out");
+}
+
 static void refusal_of_a_secret_tells_who_and_which_field_only(void **state)
 {
 	static const struct { int code; const char *body, *said; } cases[] = {
@@ -157,6 +170,7 @@ int main(void)
 		cmocka_unit_test(status_is_classified_by_code_reason_and_message),
 		cmocka_unit_test(status_without_a_body_is_classified_too),
 		cmocka_unit_test(status_of_a_secret_tells_no_content),
+		cmocka_unit_test(refusal_that_may_hold_content_says_which_field_and_that_it_is_immutable),
 		cmocka_unit_test(refusal_of_a_secret_tells_who_and_which_field_only),
 		cmocka_unit_test(conflicts_name_each_manager_and_field_once),
 		cmocka_unit_test(conflicts_of_anything_else_are_none),

@@ -15,6 +15,8 @@ static struct {
 	struct core_options options;
 	struct rollback *rollback;
 	unsigned stops, records;
+	void (*on_durable)(void *, uint64_t, const struct error *);
+	void *durable_data;
 	int stderr_kept;
 } world;
 
@@ -28,7 +30,9 @@ static void fake_stop(struct core *core, int exit_status)
 static uint64_t fake_append(struct audit_log *log, struct json *fields,
 			    void (*on_durable)(void *, uint64_t, const struct error *), void *data)
 {
-	(void)log, (void)on_durable, (void)data;
+	(void)log;
+	world.on_durable = on_durable;
+	world.durable_data = data;
 	ASSERT_TEXT("kind", json_get_text(fields, "kind"), "cluster.restored");
 	ASSERT_TEXT("from", json_get_text(fields, "from_version"), "900");
 	ASSERT_TEXT("to", json_get_text(fields, "to_version"), "400");
@@ -255,9 +259,29 @@ static void step_back_is_recorded_once_and_only_with_a_log(void **state)
 	world.core.audit = log;
 	rollback_record(world.rollback);
 	rollback_record(world.rollback);
+	world.on_durable(world.durable_data, 0, NULL);
+	rollback_record(world.rollback);
 	again();
 	rollback_record(world.rollback);
 	assert_int_equal(world.records, 1);
+}
+
+static void step_back_whose_record_did_not_become_durable_is_recorded_again(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	step_back_from_900_to_400();
+	again();
+	rollback_record(world.rollback);
+	/* a crash before the log was written */
+	again();
+	rollback_record(world.rollback);
+	assert_int_equal(world.records, 2);
+	error_set(&err, ERROR_TRANSIENT, "NoSpace", "no space left");
+	world.on_durable(world.durable_data, 0, &err);
+	rollback_record(world.rollback);
+	assert_int_equal(world.records, 3);
 }
 
 static void persons_sync_releases_that_application_alone_and_for_good(void **state)
@@ -391,6 +415,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(step_back_while_we_run_stops_us_and_holds_all_after_the_restart, begin, end),
 		cmocka_unit_test_setup_teardown(step_back_while_we_were_down_is_noticed_by_what_was_kept, begin, end),
 		cmocka_unit_test_setup_teardown(step_back_is_recorded_once_and_only_with_a_log, begin, end),
+		cmocka_unit_test_setup_teardown(step_back_whose_record_did_not_become_durable_is_recorded_again, begin, end),
 		cmocka_unit_test_setup_teardown(persons_sync_releases_that_application_alone_and_for_good, begin, end),
 		cmocka_unit_test_setup_teardown(persons_dry_run_releases_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(second_step_back_holds_those_again_that_were_released, begin, end),

@@ -364,6 +364,14 @@ static void yaml_says_why_json_failed_in_a_json_file(void **state)
 
 /* --- documents and aliases --------------------------------------------------------------------------------------- */
 
+static void yaml_and_json_may_begin_with_a_byte_order_mark(void **state)
+{
+	(void)state;
+	assert_string_equal(json_get_text(first("\xef\xbb\xbf" "a: b\n"), "a"), "b");
+	assert_string_equal(json_get_text(first("\xef\xbb\xbf{\"a\": \"b\"}"), "a"), "b");
+	assert_int_equal(json_get(first("\xef\xbb\xbf\n{\"a\": 1}"), "a")->line, 2);
+}
+
 static void yaml_empty_documents_have_no_value(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -458,6 +466,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(yaml_knows_the_line_of_every_node, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_knows_the_line_of_every_node_of_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_says_why_json_failed_in_a_json_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(yaml_and_json_may_begin_with_a_byte_order_mark, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_empty_documents_have_no_value, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_aliases_are_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_written_reads_back_the_same, setup, teardown),

@@ -1,0 +1,79 @@
+"""A kind that could be watched and can be no longer: of what is not seen nobody is told that it is in order, and it is taken up again."""
+
+import pytest
+
+from harness.manifests import text
+from harness.tenant import obj, reads
+from harness.wait import until
+
+EXTENSIONS = "apiextensions.k8s.io/v1"
+
+
+class Gears:
+    """A kind of the test's own, what an Application has of it, and the controller's right to read it."""
+
+    def __init__(self, new_site, versions):
+        site = new_site()
+        self.site, self.group = site, f"{site.name}.example"
+        site.install(rules=[{"apiGroups": [self.group], "resources": ["gears"], "verbs": ["*"]}])
+        self.serve(*versions)
+        self.right = reads(site.kube, site.system, self.group, ["gears"])
+        site.controller.start()
+
+    def serve(self, *versions):
+        """Versions as (name, served, stored)."""
+        schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+        self.site.kube.apply(obj(EXTENSIONS, "CustomResourceDefinition", f"gears.{self.group}", spec={
+            "group": self.group, "scope": "Namespaced", "names": {"plural": "gears", "singular": "gear", "kind": "Gear"},
+            "versions": [{"name": name, "served": served, "storage": stored, "schema": schema} for name, served, stored in versions]}))
+        for name, served, _ in versions:
+            if served:
+                until(f"version {name} to be served", lambda name=name: self.site.kube.request("GET", f"/apis/{self.group}/{name}"), seconds=20)
+
+    def manifest(self, version, teeth):
+        return {"app/gear.yaml": text(obj(f"{self.group}/{version}", "Gear", "g", spec={"teeth": teeth}))}
+
+    def change(self, teeth):
+        self.site.kube.patch(f"{self.group}/v1", "Gear", self.site.namespace, "g", {"spec": {"teeth": teeth}}, manager="somebody")
+
+    def teeth(self):
+        return self.site.find(f"{self.group}/v1", "Gear", "g")["spec"]["teeth"]
+
+
+@pytest.fixture
+def gears(new_site):
+    made = []
+
+    def make(*versions):
+        made.append(Gears(new_site, versions))
+        return made[0]
+
+    yield make
+    for one in made:
+        one.site.kube.delete(EXTENSIONS, "CustomResourceDefinition", None, f"gears.{one.group}", missing_ok=True)
+
+
+def test_version_that_is_served_no_longer_gives_way_to_the_one_that_git_names(gears):
+    kind = gears(("v1beta1", True, True))
+    site = kind.site
+    repo = site.deploy(kind.manifest("v1beta1", 1))
+    kind.serve(("v1beta1", True, False), ("v1", True, True))
+    site.synced_at(repo.push("v1", kind.manifest("v1", 2)), "app")
+    kind.serve(("v1beta1", False, False), ("v1", True, True))
+    kind.change(99)
+    until("the drift to be healed", kind.teeth, lambda seen: seen == 2, seconds=20)
+    site.synced_at(repo.push("more", kind.manifest("v1", 3)), "app")
+
+
+def test_right_to_read_that_is_taken_away_is_told_and_what_was_missed_is_healed_when_it_is_back(gears):
+    kind = gears(("v1", True, True))
+    site = kind.site
+    site.deploy(kind.manifest("v1", 1))
+    site.kube.delete("rbac.authorization.k8s.io/v1", "ClusterRole", None, kind.right["metadata"]["name"])
+    # A watch that runs is not cut off: it ends with the kind's next change.
+    kind.serve(("v1", True, True), ("v2", True, False))
+    site.wait_condition("Synced", "False", "app", reason="CannotRead", seconds=30)
+    kind.change(99)
+    site.kube.apply(kind.right)
+    until("the drift to be healed", kind.teeth, lambda seen: seen == 1, seconds=40)
+    site.settled("app")
