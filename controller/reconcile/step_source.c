@@ -16,17 +16,24 @@ static bool is_too_early(const struct run *run)
 }
 
 /*
- * While the newer revision may not be applied, what runs is kept as it was left; not when a part of it was applied, since to keep
- * the older one would then undo that part. The next attempt at the newer one repairs what else has changed.
+ * Not when a part of the newer revision was applied, since to keep the older one would then undo that part: the next attempt at the
+ * newer one repairs what else has changed. Nor when the Application reads something else by now: of that nothing was applied.
  */
+bool may_keep(const struct run *run)
+{
+	const struct inventory *inventory = app_inventory(run->app);
+
+	return *inventory->revision && run->spec.automated && run->spec.self_heal && !run->app->partly &&
+	       !strcmp(inventory->repo_url, run->repo_shown) && !strcmp(inventory->path, run->spec.path);
+}
+
+/* While the newer revision may not be applied, what runs is kept as it was left. */
 static enum step_result heal_instead(struct run *run)
 {
-	struct app *app = run->app;
-
-	if (!run->dirty || !*app_inventory(app)->revision || !run->spec.automated || app->partly)
+	if (!run->dirty || !may_keep(run))
 		return STEP_STOP;
 	run->goal = GOAL_HEAL;
-	run->tip = arena_strdup(run->arena, app_inventory(app)->revision);
+	run->tip = arena_strdup(run->arena, app_inventory(run->app)->revision);
 	return STEP_NEXT;
 }
 
