@@ -60,13 +60,14 @@ static void serve_one(const struct worker_handler *handler, void *session, struc
 static void confine(const struct worker_handler *handler, const void *session)
 {
 	static bool confined;
-	const char *folder = !confined && handler->folder ? handler->folder(session) : NULL;
+	bool writable = true;
+	const char *folder = !confined && handler->folder ? handler->folder(session, &writable) : NULL;
 	struct error err = ERROR_INIT;
 
 	if (!folder)
 		return;
 	confined = true;
-	if (sandbox_network(folder, &err)) {
+	if (writable ? sandbox_network(folder, &err) : sandbox_reader(folder, &err)) {
 		log_error(LOG_ERROR, "landlock failed, stopping", &err, NULL);
 		_exit(78);
 	}

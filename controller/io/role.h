@@ -36,8 +36,8 @@ struct worker_handler {
 	/* request_fd is -1 or a descriptor lent for the call; *reply_fd starts at -1 */
 	int (*serve)(void *session, struct span request, int request_fd, struct str *reply, int *reply_fd, struct error *err);
 	void *(*session_new)(void);            /* NULL: no session */
-	/* Asked after each job until it names the only folder that the role may write from then on; NULL: never asked. */
-	const char *(*folder)(const void *session);
+	/* Asked after each job until it names the folder that the role works in from then on, and whether it writes there; NULL: never asked. */
+	const char *(*folder)(const void *session, bool *writable);
 };
 void worker_main(enum role role, const struct worker_handler *handler) __attribute__((noreturn));
 

@@ -258,19 +258,33 @@ int sandbox_files(const char *const read_only[], const char *const writable[], i
 	return 0;
 }
 
+/* Says it when the kernel does not do it. */
+static int enter_files(const char *const read_only[], const char *const writable[], struct error *err)
+{
+	int enforced;
+
+	if (sandbox_files(read_only, writable, &enforced, err))
+		return -1;
+	if (!enforced)
+		log_line(LOG_WARN, "landlock is not to be had; files are protected by ownership and seccomp alone", NULL);
+	return 0;
+}
+
 int sandbox_network(const char *writable, struct error *err)
 {
 	const char *const read_only[] = { "/etc", "/usr", "/lib", "/lib64", "/run/systemd/resolve", "/run/resolvconf", "/dev", "/proc/self",
 					  getenv("SSL_CERT_FILE") ? getenv("SSL_CERT_FILE") : "/etc",
 					  getenv("SSL_CERT_DIR") ? getenv("SSL_CERT_DIR") : "/etc", NULL };
 	const char *const writables[] = { writable, NULL };
-	int enforced;
 
-	if (sandbox_files(read_only, writables, &enforced, err))
-		return -1;
-	if (!enforced)
-		log_line(LOG_WARN, "landlock is not to be had; files are protected by ownership and seccomp alone", NULL);
-	return 0;
+	return enter_files(read_only, writables, err);
+}
+
+int sandbox_reader(const char *folder, struct error *err)
+{
+	const char *const read_only[] = { folder, "/dev", "/proc/self", NULL };
+
+	return enter_files(read_only, NULL, err);
 }
 
 const char *sandbox_layers(void)

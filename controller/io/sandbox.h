@@ -24,6 +24,8 @@ int sandbox_files(const char *const read_only[], const char *const writable[], i
  * `writable` (NULL: nowhere) can be written. Says once in the log when the kernel does not do it.
  */
 int sandbox_network(const char *writable, struct error *err);
+/* For a role that has all it needs below one folder: only there can be read, and nowhere written. */
+int sandbox_reader(const char *folder, struct error *err);
 
 /* Which layers this machine gives, in words: "seccomp, no-new-privileges, Landlock ABI 7". */
 const char *sandbox_layers(void);

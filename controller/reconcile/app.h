@@ -105,6 +105,7 @@ struct app {
 	bool present;                       /* the Application exists */
 	uint8_t seen, inventory_seen;       /* enum sight: objects.c's part */
 	bool from_start;                    /* in the lists of our start, and no run has looked at it: nobody asks for anything */
+	bool watched;                       /* since the start a run has looked at the cluster: what drifts is told from then on */
 	bool inventory_read;                /* the list of inventories was whole since we started */
 	bool open_listed;
 	bool ready, ready_late;             /* its time has come, but it waits for a place; behind all that drifted: see turns.h */

@@ -1,6 +1,12 @@
 /*
- * Jobs for the source worker of one repository: what repos.c and repos_tree.c
- * share. A repository has one process, which does one job at a time.
+ * The jobs of one repository, and the source processes that do them. The first
+ * process does everything, one job at a time and in order, and holds the
+ * credential. While it asks the server, it waits for as long as the server
+ * likes to take; what is in the mirror is to be had all the same: a job that
+ * only reads and has waited behind one that asks for LIMIT_GIT_PATIENCE_MS is
+ * given to a second process, the reader (source/source.h), which is there for
+ * no longer than it is needed. What the reader cannot answer goes back to the
+ * first process, and waits.
  */
 #ifndef RECONCILE_REPO_JOBS_H
 #define RECONCILE_REPO_JOBS_H
@@ -8,12 +14,25 @@
 #include "base/str.h"
 #include "io/worker.h"
 
-struct repo;
-struct repos;
+struct repo_jobs;
 
-/* The repository of a URL, made when unknown. */
-struct repo *repo_get(struct repos *repos, const char *url);
-/* Queues a job, configuring the worker first where it is a new one; takes the content of *request. on_done: as of worker.h. */
-void repo_send(struct repo *repo, struct str *request, worker_done *on_done, void *data);
+struct repo_jobs_of {
+	struct workers *workers;
+	struct loop *loop;
+	const char *directory;       /* of the mirror; copied */
+	/* Appends the job that configures the first process. */
+	void (*configure)(void *data, struct str *request);
+	void *data;
+};
+
+enum repo_job { JOB_ASKS, JOB_READS };
+
+struct repo_jobs *repo_jobs_new(const struct repo_jobs_of *of);
+/* What is under way is forgotten. NULL is fine. */
+void repo_jobs_free(struct repo_jobs *jobs);
+/* The first process is configured anew before its next job. */
+void repo_jobs_reconfigure(struct repo_jobs *jobs);
+/* Queues a job and takes the content of *request; configures its process first where it is a new one. on_done: as of worker.h. */
+void repo_jobs_send(struct repo_jobs *jobs, enum repo_job kind, struct str *request, worker_done *on_done, void *data);
 
 #endif

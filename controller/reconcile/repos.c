@@ -17,7 +17,6 @@
 #include "source/git_url.h"
 #include "source/source_job.h"
 
-#define FETCH_TIMEOUT_MS (10 * 60 * 1000)
 #define POLL_BACKOFF_MOST_MS 60000
 
 struct want {                       /* one target revision of a repository */
@@ -38,10 +37,10 @@ struct repo {
 	char *url;
 	char *shown;                /* the same without secrets */
 	char *directory;
-	struct worker_pool *pool;
+	struct repo_jobs *jobs;
 	struct map wants;
 	struct timer *timer;
-	bool configured, polling, again;
+	bool polling, again;
 	int64_t asked_ms;
 	unsigned failures;
 	char **asked;               /* the revisions of the refs job under way */
@@ -52,51 +51,6 @@ struct repos {
 	struct core *core;
 	struct map repos;           /* url -> struct repo */
 };
-
-/* --- jobs ------------------------------------------------------------------------------------------------------- */
-
-struct job_call {
-	struct repo *repo;
-	struct str request;
-	worker_done *on_done;
-	void *data;
-	bool retried;
-};
-
-static void submit(struct job_call *call);
-
-static void call_free(struct job_call *call)
-{
-	str_release(&call->request);
-	free(call);
-}
-
-static void on_configured(void *data, struct span answer, int fd, const struct error *err)
-{
-	struct repo *repo = data;
-
-	(void)answer;
-	fd_cleanup(&fd);
-	if (err)
-		repo->configured = false;
-}
-
-static void on_job(void *data, struct span answer, int fd, const struct error *err)
-{
-	struct job_call *call = data;
-
-	/* the process is a new one */
-	if (err && !strcmp(err->reason, "NotConfigured") && !call->retried) {
-		call->retried = true;
-		call->repo->configured = false;
-		submit(call);
-		return;
-	}
-	if (err && !strcmp(err->reason, "WorkerCrashed"))
-		call->repo->configured = false;
-	call->on_done(call->data, answer, fd, err);
-	call_free(call);
-}
 
 static struct span host_of(const char *url)
 {
@@ -113,10 +67,11 @@ static struct span host_of(const char *url)
 	return span_from(authority, (size_t)(at + 1));
 }
 
-static void configure(struct repo *repo)
+/* With what to get in. */
+static void configure(void *data, struct str *request)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	CLEANUP(str_release) struct str request = STR_INIT;
+	struct repo *repo = data;
 	const struct objects *objects = repo->repos->core->objects;
 	const struct json *secret = objects_repository_secret(objects, repo->url);
 	const char *ca = objects_ca(objects, host_of(repo->url));
@@ -129,27 +84,7 @@ static void configure(struct repo *repo)
 	config.bearer_token = login.bearer_token;
 	config.client_cert = span_of(login.client_cert);
 	config.client_key = span_of(login.client_key);
-	source_configure_encode(&config, &request);
-	repo->configured = true;
-	worker_submit(repo->pool, str_span(&request), -1, 0, on_configured, repo);
-}
-
-static void submit(struct job_call *call)
-{
-	struct repo *repo = call->repo;
-
-	if (!repo->configured)
-		configure(repo);
-	worker_submit(repo->pool, str_span(&call->request), -1, FETCH_TIMEOUT_MS, on_job, call);
-}
-
-void repo_send(struct repo *repo, struct str *request, worker_done *on_done, void *data)
-{
-	struct job_call *call = mem_alloc(sizeof(*call));
-
-	*call = (struct job_call){ .repo = repo, .request = *request, .on_done = on_done, .data = data };
-	*request = (struct str)STR_INIT;
-	submit(call);
+	source_configure_encode(&config, request);
 }
 
 /* --- resolving and fetching ---------------------------------------------------------------------------------------- */
@@ -215,7 +150,7 @@ static void tell_commit(struct want *want, const char *before)
 	call = mem_alloc(sizeof(*call));
 	*call = (struct changed_call){ want->repo, mem_strdup(want->revision) };
 	want->telling++;
-	repo_send(want->repo, &request, on_changed, call);
+	repo_jobs_send(want->repo->jobs, JOB_READS, &request, on_changed, call);
 }
 
 struct fetch_call {
@@ -292,7 +227,7 @@ static void fetch(struct want *want, const struct source_ref *ref)
 	call->repo = want->repo;
 	memcpy(call->commit, ref->commit, sizeof(call->commit));
 	want->repo->fetching++;
-	repo_send(want->repo, &request, on_fetched, call);
+	repo_jobs_send(want->repo->jobs, JOB_ASKS, &request, on_fetched, call);
 }
 
 static void take_ref(struct want *want, const struct source_ref *ref)
@@ -360,7 +295,7 @@ static void start_poll(struct repo *repo)
 	refs.revisions = (const char **)repo->asked;
 	refs.count = repo->asked_count;
 	source_refs_encode(&refs, &request);
-	repo_send(repo, &request, on_refs, repo);
+	repo_jobs_send(repo->jobs, JOB_ASKS, &request, on_refs, repo);
 }
 
 static void want_free(struct want *want)
@@ -438,7 +373,7 @@ static void repo_free(struct repo *repo)
 	MAP_EACH(entry, &repo->wants)
 		want_free(entry->value);
 	map_release(&repo->wants);
-	worker_pool_free(repo->pool);
+	repo_jobs_free(repo->jobs);
 	timer_free(repo->timer);
 	for (size_t i = 0; i < repo->asked_count; i++)
 		free(repo->asked[i]);
@@ -464,13 +399,13 @@ void repos_credentials_changed(struct repos *repos)
 	MAP_EACH(entry, &repos->repos) {
 		struct repo *repo = entry->value;
 
-		repo->configured = false;
+		repo_jobs_reconfigure(repo->jobs);
 		repo->failures = 0;
 		timer_start(repo->timer, 0);
 	}
 }
 
-struct repo *repo_get(struct repos *repos, const char *url)
+static struct repo *repo_get(struct repos *repos, const char *url)
 {
 	struct repo *repo = map_get(&repos->repos, span_of(url));
 	struct digest digest;
@@ -493,10 +428,15 @@ struct repo *repo_get(struct repos *repos, const char *url)
 	repo->url = mem_strdup(url);
 	repo->shown = mem_strdup(git_url_redact(url, arena));
 	repo->directory = str_take(&directory);
-	repo->pool = worker_pool_new(repos->core->workers, ROLE_SOURCE, 1, 0, false);
+	repo->jobs = repo_jobs_new(&(struct repo_jobs_of){ repos->core->workers, repos->core->loop, repo->directory, configure, repo });
 	repo->timer = timer_new(repos->core->loop, on_timer, repo);
 	map_set(&repos->repos, span_of(url), repo);
 	return repo;
+}
+
+struct repo_jobs *repos_jobs(struct repos *repos, const char *url)
+{
+	return repo_get(repos, url)->jobs;
 }
 
 static struct want *want_get(struct repo *repo, const char *revision)

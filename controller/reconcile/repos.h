@@ -1,11 +1,14 @@
 /*
- * Git repositories: one worker process and one bare mirror a URL, polled by
- * ls-refs with jitter, one fetch a new commit for all Applications of it.
+ * Git repositories: one worker process (repo_jobs.h) and one bare mirror a
+ * URL, polled by ls-refs with jitter, one fetch a new commit for all
+ * Applications of it.
  */
 #ifndef RECONCILE_REPOS_H
 #define RECONCILE_REPOS_H
 
 #include "reconcile/app.h"
+
+struct repo_jobs;
 
 struct repos *repos_new(struct core *core);
 void repos_free(struct repos *repos);
@@ -51,5 +54,8 @@ struct tree_request {
 /* Reads what an Application reads at a commit. on_done comes once: answer or err. */
 void repos_tree(struct repos *repos, const struct tree_request *request,
 		void (*on_done)(void *data, const struct tree_answer *answer, const struct error *err), void *data);
+
+/* What repos_tree.c sends its jobs to. */
+struct repo_jobs *repos_jobs(struct repos *repos, const char *url);
 
 #endif

@@ -54,5 +54,5 @@ void repos_tree(struct repos *repos, const struct tree_request *request,
 	snprintf(tree.commit, sizeof(tree.commit), "%s", request->commit);
 	snprintf(tree.base, sizeof(tree.base), "%s", request->base ? request->base : "");
 	source_tree_encode(&tree, &bytes);
-	repo_send(repo_get(repos, request->url), &bytes, on_tree, call);
+	repo_jobs_send(repos_jobs(repos, request->url), JOB_READS, &bytes, on_tree, call);
 }

@@ -130,6 +130,18 @@ void run_wake(struct run *run)
 	loop_defer(run->core->loop, on_wake, run);
 }
 
+static void on_wait(void *data)
+{
+	run_wake(data);
+}
+
+void run_wake_in(struct run *run, int64_t ms)
+{
+	if (!run->wait)
+		run->wait = timer_new(run->core->loop, on_wait, run);
+	timer_start(run->wait, ms);
+}
+
 void run_hold(struct run *run)
 {
 	run->pending++;

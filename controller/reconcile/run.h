@@ -143,13 +143,15 @@ struct run {
 	bool applying;               /* writes may be on their way: the run is not cut off */
 	bool apply_failed;
 	bool definitions_applied, discovering;
-	struct timer *wait;
+	struct timer *wait;          /* run_wake_in's */
 };
 
 /* Starts a run of the app if none is under way and it is time for one. */
 void run_start(struct app *app);
 /* Enters the current step again, soon; harmless when the run does not wait. */
 void run_wake(struct run *run);
+/* The same in `ms` milliseconds; one time at most is waited for. */
+void run_wake_in(struct run *run, int64_t ms);
 /* Around every completion: run_hold when it is asked for, run_release in it (may free the run). */
 void run_hold(struct run *run);
 void run_release(struct run *run);

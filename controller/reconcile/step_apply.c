@@ -178,16 +178,9 @@ static bool are_definitions_ready(struct run *run, const struct action *next)
 	return true;
 }
 
-static void on_wait(void *data)
-{
-	run_wake(data);
-}
-
 static enum step_result wait_a_little(struct run *run)
 {
-	if (!run->wait)
-		run->wait = timer_new(run->core->loop, on_wait, run);
-	timer_start(run->wait, 1000);
+	run_wake_in(run, 1000);
 	return STEP_WAIT;
 }
 

@@ -255,5 +255,6 @@ enum step_result step_read(struct run *run)
 		if (needs_reading(run, &run->desired[i]))
 			read_object(run, &run->desired[i]);
 	run->looked = !waiting;
+	run->app->watched |= run->looked;
 	return waiting || run->reading ? STEP_WAIT : STEP_NEXT;
 }

@@ -416,7 +416,7 @@ static enum step_result record_sync(struct run *run)
 	tell_events(run);
 	report_write(app);
 	/* while the new revision may not be applied, what runs is kept as it was */
-	if (run->err.reason[0] && run->dirty && *app_inventory(app)->revision && !app->partly) {
+	if (run->err.reason[0] && run->dirty && may_keep(run)) {
 		app->dirty = true;
 		app->again = true;
 	}

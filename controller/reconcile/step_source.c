@@ -1,5 +1,6 @@
 /* resolve, tree, render: from the target revision to the objects in its files. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/name.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
@@ -16,18 +17,53 @@ static bool is_too_early(const struct run *run)
 }
 
 /*
- * While the newer revision may not be applied, what runs is kept as it was left; not when a part of it was applied, since to keep
- * the older one would then undo that part. The next attempt at the newer one repairs what else has changed.
+ * Not when a part of the newer revision was applied, since to keep the older one would then undo that part: the next attempt at the
+ * newer one repairs what else has changed. Nor when the Application reads something else by now: of that nothing was applied.
  */
+bool may_keep(const struct run *run)
+{
+	const struct inventory *inventory = app_inventory(run->app);
+
+	return *inventory->revision && run->spec.automated && run->spec.self_heal && !run->app->partly &&
+	       !strcmp(inventory->repo_url, run->repo_shown) && !strcmp(inventory->path, run->spec.path);
+}
+
+/* While the newer revision may not be applied, what runs is kept as it was left. */
 static enum step_result heal_instead(struct run *run)
 {
-	struct app *app = run->app;
-
-	if (!run->dirty || !*app_inventory(app)->revision || !run->spec.automated || app->partly)
+	if (!run->dirty || !may_keep(run))
 		return STEP_STOP;
 	run->goal = GOAL_HEAL;
-	run->tip = arena_strdup(run->arena, app_inventory(app)->revision);
+	run->tip = arena_strdup(run->arena, app_inventory(run->app)->revision);
 	return STEP_NEXT;
+}
+
+/*
+ * The server takes its time. Drift does not wait for it, also when it comes meanwhile: nothing of the cluster was looked at yet.
+ * Whoever asked for this run gets another, which the answer begins; not where an answer is asked for that is newer than the run:
+ * that may be for the sake of a spec that is.
+ */
+static enum step_result wait_for_server(struct run *run)
+{
+	struct app *app = run->app;
+	bool drifted = run->dirty || app->dirty;
+	int64_t left = run->began_ms + (drifted ? LIMIT_GIT_PATIENCE_MS : LIMIT_GIT_START_PATIENCE_MS) - clock_mono_ms();
+
+	/* after a sync of another revision the Application has to turn to its own again: a run of its own */
+	run->resolving = !run->operation_revision;
+	if (run->resolve_since_ms || (!drifted && app->watched) || !may_keep(run))
+		return STEP_WAIT;
+	if (left > 0) {
+		run_wake_in(run, left);
+		return STEP_WAIT;
+	}
+	run->dirty = true;
+	app->dirty = false;
+	run->resolving = false;
+	app->from_start |= run->refreshed && !app->force;
+	app->force |= run->refreshed;
+	app->hard |= run->hard;
+	return heal_instead(run);
 }
 
 enum step_result step_resolve(struct run *run)
@@ -44,12 +80,12 @@ enum step_result step_resolve(struct run *run)
 	run->resolving = false;
 	switch (repos_resolve(run->core->repos, app, run->spec.repo_url, target, run->resolve_since_ms, commit, &err)) {
 	case REPO_WAITING:
-		/* after a sync of another revision the Application has to turn to its own again: a run of its own */
-		run->resolving = !run->operation_revision;
-		return STEP_WAIT;
+		return wait_for_server(run);
 	case REPO_FAILED:
 		if (heal_instead(run) == STEP_NEXT)
 			return STEP_NEXT;
+		/* what was not looked at since the start may have drifted: after this run, which tells of the server */
+		run->dirty |= !app->watched;
 		return run_fail(run, &err);
 	default:
 		break;

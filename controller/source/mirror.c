@@ -157,6 +157,7 @@ static int open_repository(struct mirror *mirror)
 int mirror_open(struct mirror *mirror, const char *directory, const char *url, bool *rebuilt, struct error *err)
 {
 	CLEANUP(mem_cleanup) char *git = NULL;
+	CLEANUP(fd_cleanup) int lock = -1;
 	bool same, existed, broken = mirror->broken;
 
 	mirror_close(mirror);
@@ -167,6 +168,7 @@ int mirror_open(struct mirror *mirror, const char *directory, const char *url, b
 	*rebuilt = false;
 	if (check_mark(mirror, &same, err))
 		return -1;
+	lock = mirror_lock(mirror);
 	existed = file_exists(git);
 	clean(mirror);
 	if (existed && same && !broken && !open_repository(mirror))

@@ -1,7 +1,8 @@
 /*
  * The one bare mirror of a repository on disk: DIR/countersign-mirror says
  * whose it is, DIR/git is the object database. It is a cache: whatever is wrong
- * with it, it is made anew. One process uses it at a time.
+ * with it, it is made anew. One process uses it at a time; others may look in
+ * (mirror_view).
  *
  * A commit that is there costs nothing. Packs are verified as they arrive; a cut
  * or corrupt one is never seen by a reader. References of ours only tell the
@@ -51,5 +52,26 @@ size_t mirror_packs(const struct mirror *mirror);
  */
 int mirror_fetch(struct mirror *mirror, struct git_http *http, const struct source_fetch_request *request,
 		 struct source_fetch_reply *reply, struct error *err);
+
+/*
+ * What a process sees that only reads, beside the one that uses the mirror: nothing is made, repaired or cleaned by it, and for
+ * as long as it is open nothing is taken away. New packs may come meanwhile.
+ */
+struct mirror_view {
+	git_repository *repository;
+	int lock;
+};
+
+#define MIRROR_VIEW_INIT { NULL, -1 }
+
+/* TRANSIENT "MirrorBusy", "MirrorError": there is nothing to look at now. */
+int mirror_view_open(struct mirror_view *view, const char *directory, struct error *err);
+void mirror_view_close(struct mirror_view *view);
+
+/*
+ * For whoever takes something out of the mirror: waits until nobody looks; to be closed soon. -1: not to be had, and then views
+ * are not to be had either.
+ */
+int mirror_lock(const struct mirror *mirror);
 
 #endif

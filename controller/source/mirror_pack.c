@@ -72,9 +72,10 @@ static int add_pack(git_packbuilder *builder, const char *path, struct arena *ar
 	return rc;
 }
 
-static void remove_packs(const struct small_packs *packs, const char *name)
+static void remove_packs(const struct mirror *mirror, const struct small_packs *packs, const char *name)
 {
 	static const char *const endings[] = { ".idx", ".pack", ".rev" };
+	CLEANUP(fd_cleanup) int lock = mirror_lock(mirror);
 
 	for (size_t i = 0; i < packs->count; i++) {
 		/* the same objects make the same pack */
@@ -85,7 +86,7 @@ static void remove_packs(const struct small_packs *packs, const char *name)
 	}
 }
 
-static int write_one(git_packbuilder *builder, const struct small_packs *packs)
+static int write_one(const struct mirror *mirror, git_packbuilder *builder, const struct small_packs *packs)
 {
 	int rc = 0;
 
@@ -95,7 +96,7 @@ static int write_one(git_packbuilder *builder, const struct small_packs *packs)
 	if (!rc)
 		rc = git_packbuilder_write(builder, NULL, 0, NULL, NULL);
 	if (!rc)
-		remove_packs(packs, git_packbuilder_name(builder));
+		remove_packs(mirror, packs, git_packbuilder_name(builder));
 	return rc;
 }
 
@@ -121,7 +122,7 @@ int mirror_consolidate(struct mirror *mirror)
 		return 0;
 	rc = git_packbuilder_new(&builder, mirror->repository);
 	if (!rc)
-		rc = write_one(builder, &packs);
+		rc = write_one(mirror, builder, &packs);
 	git_packbuilder_free(builder);
 	return reopen(mirror) || rc ? -1 : 0;
 }

@@ -18,6 +18,7 @@ struct session {
 	bool configured;
 	struct error unfit;            /* why it is not, once it was tried */
 	struct str folder;             /* that holds the mirror; empty before it is configured */
+	struct str reads;              /* a reader: the mirror; empty otherwise */
 	bool speaks_v2;         /* known from an earlier answer: refs can be asked for at once */
 	char defective[COMMIT_HEX]; /* has a bad object in the repository itself: no new mirror helps */
 };
@@ -42,13 +43,15 @@ void source_session_free(void *data)
 	history_memo_release(&session->memo);
 	git_http_free(session->http);
 	str_release(&session->folder);
+	str_release(&session->reads);
 	free(session);
 }
 
-const char *source_folder(const void *data)
+const char *source_folder(const void *data, bool *writable)
 {
 	const struct session *session = data;
 
+	*writable = !session->reads.length;
 	return session->folder.length ? str_c(&session->folder) : NULL;
 }
 
@@ -67,8 +70,15 @@ static int do_configure(struct session *session, const struct source_config *con
 	bool rebuilt;
 
 	session->configured = session->speaks_v2 = false;
+	str_reset(&session->reads);
 	if (!config->directory[0])
 		return error_set(err, ERROR_INTERNAL, "BadFrame", "a repository without a mirror directory");
+	if (!config->url[0]) {
+		str_adds(&session->reads, config->directory);
+		set_folder(session, span_of(config->directory));
+		session->configured = true;
+		return 0;
+	}
 	if (git_http_configure(session->http, config, err) ||
 	    mirror_open(&session->mirror, config->directory, git_http_url(session->http), &rebuilt, err))
 		return -1;
@@ -201,17 +211,44 @@ static int do_tree(struct session *session, const struct source_tree_request *re
 	return 0;
 }
 
+static int tell_changed(git_repository *repository, const struct source_changed_request *request, struct arena *arena, struct str *reply,
+			struct error *err)
+{
+	struct source_changed_reply answer;
+
+	if (tree_changed_job(repository, request, arena, &answer, err))
+		return -1;
+	source_changed_reply_encode(&answer, reply);
+	return 0;
+}
+
 /* A mirror that is not as it should be is made anew by the next tree job; until then everything may have changed. */
 static int do_changed(struct session *session, const struct source_changed_request *request, struct arena *arena, struct str *reply,
 		      struct error *err)
 {
-	struct source_changed_reply answer;
-
 	if (!session->mirror.repository || session->mirror.broken)
 		return error_set(err, ERROR_TRANSIENT, "CommitMissing", "the mirror is to be made anew");
-	if (tree_changed_job(session->mirror.repository, request, arena, &answer, err))
+	return tell_changed(session->mirror.repository, request, arena, reply, err);
+}
+
+/* --- a reader's part ---------------------------------------------------------------------------------------------- */
+
+/* Opened for each job: the packs may be others by now. */
+static int serve_reader(struct session *session, const struct source_job *job, struct arena *arena, struct str *reply, int *reply_fd,
+			struct error *err)
+{
+	CLEANUP(mirror_view_close) struct mirror_view view = MIRROR_VIEW_INIT;
+	struct source_tree_reply answer;
+
+	if (job->kind != SOURCE_TREE && job->kind != SOURCE_CHANGED)
+		return error_set(err, ERROR_INTERNAL, "OnlyReads", "this source worker asks no server");
+	if (mirror_view_open(&view, str_c(&session->reads), err))
 		return -1;
-	source_changed_reply_encode(&answer, reply);
+	if (job->kind == SOURCE_CHANGED)
+		return tell_changed(view.repository, &job->as.changed, arena, reply, err);
+	if (tree_job(view.repository, &session->memo, &job->as.tree, arena, &answer, reply_fd, err))
+		return -1;
+	source_tree_reply_encode(&answer, reply);
 	return 0;
 }
 
@@ -229,6 +266,8 @@ static int serve(struct session *session, const struct source_job *job, struct a
 		return error_set(err, session->unfit.kind, session->unfit.reason, "%s", session->unfit.text);
 	if (!session->configured)
 		return error_set(err, ERROR_INTERNAL, "NotConfigured", "a source worker's first job must configure it");
+	if (session->reads.length)
+		return serve_reader(session, job, arena, reply, reply_fd, err);
 	switch (job->kind) {
 	case SOURCE_REFS: return do_refs(session, &job->as.refs, arena, reply, err);
 	case SOURCE_FETCH: return do_fetch(session, &job->as.fetch, reply, err);

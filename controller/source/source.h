@@ -10,6 +10,11 @@
  * Application read of it?). Between jobs the mirror and the connections stay
  * open. Straight-line and synchronous. A mirror that lost a commit or an object
  * heals itself, also in a tree job; it then costs what a fetch costs.
+ *
+ * A second process may be configured without a URL: a reader. It holds no
+ * credential and does tree and changed jobs while the first one waits for the
+ * server. It changes nothing: whatever is not there or not as it should be is
+ * an error, and the first one's to put right.
  */
 #ifndef SOURCE_SOURCE_H
 #define SOURCE_SOURCE_H
@@ -21,13 +26,16 @@
 void *source_session_new(void);
 void source_session_free(void *session);
 
-/* For worker_handler.folder: the folder that holds the mirror (its parent, since a broken one is made anew); NULL before. Borrowed. */
-const char *source_folder(const void *session);
+/*
+ * For worker_handler.folder: the folder that holds the mirror (its parent, since a broken one is made anew); NULL before. Borrowed.
+ * A reader writes nothing there.
+ */
+const char *source_folder(const void *session, bool *writable);
 
 /*
  * For worker_handler.serve: does one job. *reply_fd is set by a tree job that
  * has files to hand over (a sealed memfd for render). Errors: "NotConfigured",
- * "BadFrame", and those of git_http.h, mirror.h and tree.h. No text holds a
+ * "OnlyReads" (a reader is asked for what takes a server), "BadFrame", and those of git_http.h, mirror.h and tree.h. No text holds a
  * credential.
  */
 int source_serve(void *session, struct span request, int request_fd, struct str *reply, int *reply_fd, struct error *err);

@@ -22,7 +22,7 @@ enum source_job_kind { SOURCE_CONFIGURE = 1, SOURCE_REFS, SOURCE_FETCH, SOURCE_T
 
 /* A repository and how to get in. Texts that are not used are "" (or NULL for the encoder). */
 struct source_config {
-	const char *url;                /* http:// or https:// */
+	const char *url;                /* http:// or https://; "": no server is asked, only what the mirror has is read (see source.h) */
 	const char *directory;          /* of the mirror; made when missing, and anew when it is broken */
 	const char *username, *password;
 	const char *bearer_token;       /* instead of both */

@@ -96,3 +96,33 @@ def test_hundred_thousand_refs_do_not_matter(site):
     until("it to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
     site.kube.apply(app)
     site.compared_at(head, "old", seconds=40)
+
+
+def test_drift_that_is_nobodys_to_heal_is_not_looked_at_without_end_while_the_repository_is_away(site, tmp_path):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="1"))})
+    site.kube.patch_application(site.system, "app", {"spec": {"syncPolicy": None}})
+    repo.bare.rename(tmp_path / "away.git")
+    site.wait_condition("Synced", "False", "app", said=repo.url, seconds=20)
+    site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"key": "drifted"}})
+    stays("it fails a few times", lambda: site.controller.output.read_text().count('"run failed"'), lambda failed: failed <= 6, 4)
+
+
+def test_drift_is_left_alone_without_self_heal_also_while_the_repository_is_away(site, tmp_path):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="1"))}, automated={"prune": True})
+    repo.bare.rename(tmp_path / "away.git")
+    site.wait_condition("Synced", "False", "app", said=repo.url, seconds=20)
+    site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"key": "by hand"}})
+    stays("it is as somebody wanted it", lambda: value(site), lambda key: key == "by hand", 4)
+    site.controller.restart()
+    stays("also after a restart", lambda: value(site), lambda key: key == "by hand", 4)
+
+
+def test_drift_from_before_a_start_is_healed_also_while_the_repository_is_away(site, tmp_path):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="1"))})
+    site.controller.stop()
+    repo.bare.rename(tmp_path / "away.git")
+    site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"key": "drifted"}})
+    site.controller.start()
+    until("drift to be healed", lambda: value(site), lambda key: key == "1", seconds=5)
+    site.wait_condition("Synced", "False", "app", said=repo.url, seconds=5)
+    stays("it is not looked at without end", lambda: site.controller.output.read_text().count('"run failed"'), lambda failed: failed <= 6, 3)

@@ -10,10 +10,12 @@ from .hostile import Served
 
 class GitProxy(Served):
     """A door before the real Git server; `damage` (bytes → bytes, or None to cut the connection after them) falls on answers to fetches; `slow`: seconds
-    between two bytes of the head of any answer."""
+    between two bytes of the head of any answer; `silent`: no request is answered; `stalled`: packs stop half way. What a request waits in is counted in
+    `held` for as long as the other side waits, too."""
 
     def __init__(self, upstream, port=22450):
         self.upstream, self.damage, self.slow, self.hits = urllib.parse.urlsplit(upstream).netloc, None, 0, 0
+        self.silent, self.stalled, self.held = False, False, 0
         self.server = next(s for s in (listen(port + n, self) for n in range(100)) if s)
         self.address = f"127.0.0.1:{self.server.server_port}"
 
@@ -26,6 +28,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def pass_on(self):
         proxy = self.server.proxy
+        if proxy.silent:
+            self.hold()
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.headers.get("Transfer-Encoding") == "chunked":
             while size := int(self.rfile.readline(), 16):
@@ -44,6 +49,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         head.append(("Content-Length", str(len(data) + (1000 if cut else 0))))
         try:
             self.begin(answer.status, head)
+            if proxy.stalled and b"PACK" in data:
+                proxy.hits += 1
+                self.wfile.write(data[:len(data) // 2])
+                self.hold()
+                return
             self.wfile.write(data)
         except OSError:
             self.close_connection = True
@@ -61,6 +71,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 break
         if not proxy.slow:
             self.wfile.write(text.encode())
+
+    def hold(self):
+        """Says nothing more until the other side has gone, or the proxy ends."""
+        proxy, self.close_connection = self.server.proxy, True
+        proxy.held += 1
+        self.connection.settimeout(0.1)
+        while not self.server.stopping.is_set():
+            try:
+                if not self.connection.recv(65536):
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        proxy.held -= 1
 
     do_GET = do_POST = pass_on
 

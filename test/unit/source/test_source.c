@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -806,6 +807,261 @@ static void source_works_inside_its_sandbox(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* --- a reader beside it ------------------------------------------------------------------------------------------- */
+
+/* Another process in life: its session takes the place of the first one's, which is returned. */
+static void *become_reader(void)
+{
+	void *first = session;
+
+	session = source_session_new();
+	config.url = "";
+	assert_int_equal(configure(), 0);
+	return first;
+}
+
+static void back_to(void *first)
+{
+	source_session_free(session);
+	session = first;
+	config.url = arena_printf(arena, "http://127.0.0.1:%d/r.git", port);
+}
+
+static int changed(const char *from, const char *to, struct source_changed_reply *out)
+{
+	struct source_changed_request job;
+	CLEANUP(str_release) struct str request = STR_INIT;
+
+	memcpy(job.from, from, COMMIT_HEX);
+	memcpy(job.to, to, COMMIT_HEX);
+	source_changed_encode(&job, &request);
+	if (serve(&request))
+		return -1;
+	assert_int_equal(source_changed_reply_decode(str_span(&reply), arena, out, &err), 0);
+	return 0;
+}
+
+/* The first commit, fetched. */
+static void fetch_first(char commit[COMMIT_HEX])
+{
+	struct source_fetch_reply fetched;
+	struct source_ref ref;
+
+	assert_int_equal(configure(), 0);
+	ref = ref_of("main");
+	assert_int_equal(fetch(ref.commit, ref.ref, &fetched), 0);
+	memcpy(commit, ref.commit, COMMIT_HEX);
+}
+
+static void reader_reads_what_the_mirror_has_and_asks_no_server(void **state)
+{
+	struct source_tree_reply whole, answer;
+	struct source_changed_reply difference;
+	struct source_fetch_reply fetched;
+	char first[COMMIT_HEX], second[256];
+	void *other;
+
+	(void)state;
+	fetch_first(first);
+	assert_int_equal(tree(first, "a", &whole), 0);
+	other = become_reader();
+	server_mode("");
+	assert_int_equal(tree(first, "a", &answer), 0);
+	assert_true(reply_fd >= 0 && digest_equal(&answer.input, &whole.input));
+	assert_string_equal(answer.revision, whole.revision);
+	assert_string_equal(answer.subject, "one");
+	assert_null(ref_of("main").ref);
+	says("OnlyReads", ERROR_INTERNAL, "");
+	assert_int_equal(fetch(first, "refs/heads/main", &fetched), -1);
+	says("OnlyReads", ERROR_INTERNAL, "");
+	shell(second, "cd w; echo 'n: 2' > a/x.yaml; git commit -qam two; git push -q origin main; git rev-parse HEAD");
+	assert_int_equal(tree(second, "a", &answer), -1);
+	says("CommitMissing", ERROR_TRANSIENT, "");
+	assert_string_equal(read_file("log"), "");
+	/* what the first one fetches meanwhile is there */
+	back_to(other);
+	assert_int_equal(fetch(second, "refs/heads/main", &fetched), 0);
+	other = become_reader();
+	assert_int_equal(tree(second, "a", &answer), 0);
+	assert_string_equal(answer.revision, second);
+	assert_int_equal(changed(first, second, &difference), 0);
+	assert_int_equal(difference.count, 1);
+	assert_string_equal(difference.paths[0], "a/x.yaml");
+	back_to(other);
+}
+
+static void reader_changes_nothing_whatever_it_finds(void **state)
+{
+	static const struct { const char *script; bool readable; } damage[] = {
+		{ "true", true }, { "touch mirror/git/objects/pack/pack_x; touch mirror/git/x.lock", true }, { "rm mirror/git/HEAD", false },
+		{ "rm -f mirror/git/objects/pack/*.idx", false }, { "rm -rf mirror/git", false }, { "rm -rf mirror", false },
+		{ "rm -f mirror.lock", false },
+	};
+#define LOOK "find mirror* -printf '%%p %%s %%T@ %%i\\n' 2>/dev/null | sort | sha256sum"
+	struct source_tree_reply answer;
+	char commit[COMMIT_HEX], before[256], after[256];
+	void *other;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(damage); i++) {
+		fetch_first(commit);
+		shell(NULL, "%s", damage[i].script);
+		shell(before, LOOK);
+		other = become_reader();
+		if ((tree(commit, "a", &answer) == 0) != damage[i].readable || (!damage[i].readable && err.kind != ERROR_TRANSIENT))
+			fail_msg("%s: %s %s", damage[i].script, err.reason, err.text);
+		shell(after, LOOK);
+		assert_string_equal(after, before);
+		back_to(other);
+		source_session_free(session);
+		session = source_session_new();
+	}
+}
+
+/* Whether the child ends within so long; it must end well. */
+static bool ends(pid_t child, unsigned ms)
+{
+	int status = 0;
+
+	for (unsigned i = 0; i <= ms / 10; i++) {
+		if (waitpid(child, &status, WNOHANG) == child) {
+			assert_int_equal(status, 0);
+			return true;
+		}
+		usleep(10000);
+	}
+	return false;
+}
+
+static struct mirror_view view = MIRROR_VIEW_INIT;
+
+/* The view is not the child's: a lock goes with the last who has it. */
+static pid_t in_child(int (*fn)(void))
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fd_cleanup(&view.lock);
+		_exit(fn());
+	}
+	return child;
+}
+
+static int put_packs_together(void)
+{
+	struct mirror mirror = { .directory = NULL };
+	bool rebuilt;
+
+	return mirror_open(&mirror, path_of("mirror"), config.url, &rebuilt, &err) || mirror_consolidate(&mirror) || mirror_packs(&mirror) != 1;
+}
+
+static int configure_for_another(void)
+{
+	config.url = arena_printf(arena, "http://127.0.0.1:%d/q.git", port);
+	return configure();
+}
+
+static void nothing_is_taken_away_while_a_reader_reads(void **state)
+{
+	static int (*const takers[])(void) = { put_packs_together, configure_for_another };
+	struct source_fetch_reply fetched;
+	char commit[COMMIT_HEX], second[256];
+	git_oid id;
+
+	(void)state;
+	fetch_first(commit);
+	shell(second, "cd w; echo 'n: 2' > a/x.yaml; git commit -qam two; git push -q origin main; git rev-parse HEAD");
+	assert_int_equal(fetch(second, "refs/heads/main", &fetched), 0);
+	for (size_t i = 0; i < COUNT_OF(takers); i++) {
+		git_commit *found = NULL;
+		pid_t child;
+
+		assert_int_equal(mirror_view_open(&view, path_of("mirror"), &err), 0);
+		child = in_child(takers[i]);
+		assert_false(ends(child, 300));
+		git_oid_fromstr(&id, commit);
+		assert_int_equal(git_commit_lookup(&found, view.repository, &id), 0);
+		git_commit_free(found);
+		mirror_view_close(&view);
+		assert_true(ends(child, 10000));
+	}
+}
+
+static void reader_does_not_wait_for_who_takes_away(void **state)
+{
+	struct mirror mirror = { .directory = (char *)(uintptr_t)path_of("mirror") };
+	struct source_tree_reply answer;
+	char commit[COMMIT_HEX];
+	void *other;
+	int lock;
+
+	(void)state;
+	fetch_first(commit);
+	lock = mirror_lock(&mirror);
+	assert_true(lock >= 0);
+	other = become_reader();
+	assert_int_equal(tree(commit, "a", &answer), -1);
+	says("MirrorBusy", ERROR_TRANSIENT, "mirror");
+	close(lock);
+	assert_int_equal(tree(commit, "a", &answer), 0);
+	back_to(other);
+}
+
+static void reader_goes_on_when_packs_were_put_together(void **state)
+{
+	struct source_fetch_reply fetched;
+	struct source_tree_reply answer;
+	char first[COMMIT_HEX], second[256];
+	void *other, *reader;
+
+	(void)state;
+	fetch_first(first);
+	shell(second, "cd w; echo 'n: 2' > a/x.yaml; git commit -qam two; git push -q origin main; git rev-parse HEAD");
+	assert_int_equal(fetch(second, "refs/heads/main", &fetched), 0);
+	other = become_reader();
+	assert_int_equal(tree(first, "a", &answer), 0);
+	reader = session;
+	session = other;
+	config.url = arena_printf(arena, "http://127.0.0.1:%d/r.git", port);
+	assert_true(ends(in_child(put_packs_together), 10000));
+	session = reader;
+	assert_int_equal(tree(first, "a", &answer), 0);
+	assert_int_equal(tree(second, "a", &answer), 0);
+	assert_string_equal(answer.revision, second);
+	back_to(other);
+}
+
+static int read_in_the_sandbox(void)
+{
+	struct source_tree_reply answer;
+	char commit[256];
+	bool writable = true;
+
+	shell(commit, "cd w; git rev-parse HEAD");
+	if (sandbox_enter(ROLE_SOURCE, &err))
+		return 1;
+	config.url = "";
+	if (configure() || !source_folder(session, &writable) || writable || sandbox_reader(source_folder(session, &writable), &err))
+		return 2;
+	if (tree(commit, "a", &answer) || reply_fd < 0)
+		return 3;
+	if (!strstr(sandbox_layers(), "Landlock"))
+		return 0;
+	return unlink(path_of("mirror/git/HEAD")) == 0 || open(path_of("mirror/x"), O_WRONLY | O_CREAT, 0600) >= 0 || open("/etc/passwd", O_RDONLY) >= 0 ? 4 : 0;
+}
+
+static void reader_works_inside_its_sandbox_and_can_only_read(void **state)
+{
+	char commit[COMMIT_HEX];
+
+	(void)state;
+	fetch_first(commit);
+	source_session_free(session);
+	session = source_session_new();
+	assert_true(ends(in_child(read_in_the_sandbox), 20000));
+}
+
 static void source_of_another_kind_of_url_is_refused(void **state)
 {
 	(void)state;
@@ -871,6 +1127,12 @@ int main(void)
 		TEST(source_trusts_the_configured_root_alone),
 		TEST(source_shows_its_client_certificate),
 		TEST(source_works_inside_its_sandbox),
+		TEST(reader_reads_what_the_mirror_has_and_asks_no_server),
+		TEST(reader_changes_nothing_whatever_it_finds),
+		TEST(nothing_is_taken_away_while_a_reader_reads),
+		TEST(reader_does_not_wait_for_who_takes_away),
+		TEST(reader_goes_on_when_packs_were_put_together),
+		TEST(reader_works_inside_its_sandbox_and_can_only_read),
 		TEST(source_of_another_kind_of_url_is_refused),
 		TEST(source_fetches_5000_files_and_a_commit_more),
 	};
