@@ -60,6 +60,17 @@ const char *audit_reader_id(const struct audit_reader *reader)
 	return slash ? slash + 1 : reader->checkpoint.origin;
 }
 
+/* A writer that was killed between the tiles and their checkpoint leaves the wider one only, which begins with the same. */
+static int read_wider(struct audit_reader *reader, int level, uint64_t index, unsigned width, struct str *out)
+{
+	while (++width <= TLOG_WIDTH) {
+		str_reset(out);
+		if (!log_files_read_tile(&reader->files, level, index, width, out, NULL))
+			return 0;
+	}
+	return -1;
+}
+
 /* A tile at the width that it has now: a partial one changes its name with each commit, before the checkpoint does. */
 static int read_growing(struct audit_reader *reader, int level, uint64_t index, struct str *out, struct error *err)
 {
@@ -74,6 +85,8 @@ static int read_growing(struct audit_reader *reader, int level, uint64_t index, 
 			return 0;
 		if (why.kind != ERROR_NOT_FOUND || width == TLOG_WIDTH || i >= GROWING_TRIES ||
 		    (i && !log_files_are_live(&reader->files))) {
+			if (why.kind == ERROR_NOT_FOUND && !read_wider(reader, level, index, width, out))
+				return 0;
 			error_set(err, why.kind, why.reason, "%s", why.text);
 			/* the checkpoint says that it is there */
 			return why.kind == ERROR_NOT_FOUND ? log_corrupt(err, NULL) : -1;

@@ -435,6 +435,29 @@ static void foreign_tile_is_found_while_the_log_is_open_too(void **state)
 	audit_log_close(log);
 }
 
+/* A kill between the tiles and their checkpoint: the next start completes it, and until then it can be read. */
+static void log_of_a_writer_killed_before_its_checkpoint_is_read_up_to_the_one_before(void **state)
+{
+	CLEANUP(audit_reader_release) struct audit_reader reader = AUDIT_READER_INIT;
+	CLEANUP(str_release) struct str bundle = STR_INIT;
+	struct error err = ERROR_INIT;
+	uint64_t next = 0;
+
+	(void)state;
+	make_log(3, 300);
+	read_whole(in_dir("tile/entries/000.p/5"), &bundle);
+	str_add(&bundle, SPAN("\0\2{}"));
+	write_whole(in_dir("tile/entries/000.p/6"), str_span(&bundle));
+	unlink(in_dir("tile/entries/000.p/5"));
+	assert_int_equal(audit_reader_open(dir, &reader, &err), 0);
+	assert_int_equal(audit_read_each(&reader, 0, reader.checkpoint.size, count_record, &next, &err), 0);
+	assert_int_equal(next, 5);
+	unlink(in_dir("tile/entries/000.p/6"));
+	next = 0;
+	assert_int_equal(audit_read_each(&reader, 0, reader.checkpoint.size, count_record, &next, &err), -1);
+	assert_string_equal(err.reason, "LogCorrupt");
+}
+
 static void missing_folder_is_not_found(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -490,6 +513,7 @@ int main(void)
 		TEST(checkpoint_of_another_log_is_no_last_known),
 		TEST(log_that_grows_meanwhile_verifies_and_is_read),
 		TEST(foreign_tile_is_found_while_the_log_is_open_too),
+		TEST(log_of_a_writer_killed_before_its_checkpoint_is_read_up_to_the_one_before),
 		TEST(missing_folder_is_not_found),
 		TEST(threads_find_what_one_finds),
 	};
