@@ -332,6 +332,9 @@ static void times(void **state)
 	assert_true(time_parse(SPAN("2026-11-24T10:00:00.5+01:00"), &ns));
 	time_format_ns(ns, text);
 	assert_string_equal(text, "2026-11-24T09:00:00.500000000Z");
+		{ "a**", "a", GLOB_PATH, true },         { "*", "", GLOB_ANY, true },
+		{ "*a*", "bab/", GLOB_PATH, false },     { "*a*{b,c}*", "xaxc", GLOB_ANY, true },
+		{ "?", "", GLOB_ANY, false },            { "a[", "a[", GLOB_PATH, false },
 	assert_false(time_parse(SPAN("2026-11-24"), &ns));
 	assert_false(time_parse(SPAN("2026-13-24T10:00:00Z"), &ns));
 	assert_false(time_parse(SPAN("2026-11-24T10:00:00"), &ns));
