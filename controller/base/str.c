@@ -5,24 +5,9 @@
 
 #include "base/error.h"
 
-struct span span_of(const char *string)
-{
-	return string ? (struct span){ string, strlen(string) } : SPAN0;
-}
-
 struct span span_make(const void *data, size_t length)
 {
 	return (struct span){ data, length };
-}
-
-bool span_equal(struct span a, struct span b)
-{
-	return a.length == b.length && (!a.length || memcmp(a.data, b.data, a.length) == 0);
-}
-
-bool span_is(struct span a, const char *string)
-{
-	return span_equal(a, span_of(string));
 }
 
 int span_compare(struct span a, struct span b)
