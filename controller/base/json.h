@@ -97,6 +97,8 @@ const char *json_type_name(const struct json *value);           /* "string", "ab
 struct json *json_pointer(const struct json *root, struct span pointer);
 /* Adds one reference token, escaped, behind a '/'. */
 void json_pointer_add(struct str *pointer, struct span token);
+/* The place in an array. */
+void json_pointer_add_index(struct str *pointer, size_t index);
 
 /* for (size_t i = 0; i < json_count(v); i++) — members of a list in their order. */
 #define JSON_EACH(member, list) \

@@ -255,18 +255,6 @@ static void sort_members(const struct json_member **members, size_t count)
 	}
 }
 
-static void write_integer(uint64_t value, bool negative, struct str *out)
-{
-	char digits[24], *at = digits + sizeof(digits);
-
-	do
-		*--at = (char)('0' + value % 10);
-	while (value /= 10);
-	if (negative)
-		*--at = '-';
-	str_add(out, span_make(at, (size_t)(digits + sizeof(digits) - at)));
-}
-
 static void write_value(const struct json *value, unsigned flags, unsigned depth, struct str *out);
 
 /* `comma`: ',' unless it is the first. */
@@ -316,10 +304,12 @@ static void write_value(const struct json *value, unsigned flags, unsigned depth
 		str_adds(out, value->as.boolean ? "true" : "false");
 		return;
 	case JSON_INT:
-		write_integer(value->as.i < 0 ? 0 - (uint64_t)value->as.i : (uint64_t)value->as.i, value->as.i < 0, out);
+		if (value->as.i < 0)
+			str_addc(out, '-');
+		str_addu(out, value->as.i < 0 ? 0 - (uint64_t)value->as.i : (uint64_t)value->as.i);
 		return;
 	case JSON_UINT:
-		write_integer(value->as.u, false, out);
+		str_addu(out, value->as.u);
 		return;
 	case JSON_NUMBER:
 		str_add(out, value->as.text);

@@ -163,6 +163,16 @@ void str_addc(struct str *s, char c)
 	str_grew(s, 1);
 }
 
+void str_addu(struct str *s, uint64_t number)
+{
+	char digits[20], *at = digits + sizeof(digits);
+
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	str_add(s, span_make(at, (size_t)(digits + sizeof(digits) - at)));
+}
+
 void str_vaddf(struct str *s, const char *format, va_list args)
 {
 	size_t free_bytes = s->data ? s->capacity - s->length : 0;

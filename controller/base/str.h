@@ -67,6 +67,7 @@ void str_reset(struct str *s);                       /* length 0, keeps the memo
 void str_add(struct str *s, struct span bytes);
 void str_adds(struct str *s, const char *string);
 void str_addc(struct str *s, char c);
+void str_addu(struct str *s, uint64_t number);       /* decimal */
 void str_addf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_vaddf(struct str *s, const char *format, va_list args);
 /* Room for `extra` bytes more behind the content, or NULL past the limit; str_grew() then adds to the length. */

@@ -111,7 +111,7 @@ static void walk_items(struct search *search, const struct json *live, const str
 	for (size_t i = 0; i < json_count(live); i++) {
 		const struct json *item = json_at(live, i), *wanted = compare_same_item(desired, item, i);
 
-		str_addf(&search->pointer, "/%zu", i);
+		json_pointer_add_index(&search->pointer, i);
 		if (pod && !wanted && !is_empty(json_get(item, "hostPath")))
 			add(search);
 		else

@@ -218,6 +218,22 @@ static void json_pointer_follows_rfc_6901(void **state)
 	assert_int_equal(json_pointer(root, SPAN("/a~1b/m~0n/1/"))->as.i, 7);
 	assert_null(json_pointer(root, SPAN("/a~1b/m~0n/01x")));
 	assert_null(json_pointer(root, SPAN("/a~2b")));
+	json_pointer_add_index(&pointer, 0);
+	json_pointer_add_index(&pointer, 1203);
+	assert_string_equal(str_c(&pointer), "/a~1b/m~0n/0/1203");
+}
+
+static void numbers_are_written_in_full(void **state)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	(void)state;
+	str_addu(&text, 0);
+	str_addc(&text, ' ');
+	str_addu(&text, 907);
+	str_addc(&text, ' ');
+	str_addu(&text, UINT64_MAX);
+	assert_string_equal(str_c(&text), "0 907 18446744073709551615");
 }
 
 static void base64_is_canonical(void **state)
@@ -298,6 +314,9 @@ static void globs(void **state)
 		{ "[!a-c]x", "bx", GLOB_ANY, false },    { "", "", GLOB_ANY, false },
 		{ "{a", "{a", GLOB_PATH, false },        { "a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa", GLOB_PATH, false },
 		{ "{a,b,c}{a,b,c}{a,b,c}", "cab", GLOB_PATH, true },
+		{ "a**", "a", GLOB_PATH, true },         { "*", "", GLOB_ANY, true },
+		{ "*a*", "bab/", GLOB_PATH, false },     { "*a*{b,c}*", "xaxc", GLOB_ANY, true },
+		{ "?", "", GLOB_ANY, false },            { "a[", "a[", GLOB_PATH, false },
 	};
 
 	(void)state;
@@ -332,9 +351,6 @@ static void times(void **state)
 	assert_true(time_parse(SPAN("2026-11-24T10:00:00.5+01:00"), &ns));
 	time_format_ns(ns, text);
 	assert_string_equal(text, "2026-11-24T09:00:00.500000000Z");
-		{ "a**", "a", GLOB_PATH, true },         { "*", "", GLOB_ANY, true },
-		{ "*a*", "bab/", GLOB_PATH, false },     { "*a*{b,c}*", "xaxc", GLOB_ANY, true },
-		{ "?", "", GLOB_ANY, false },            { "a[", "a[", GLOB_PATH, false },
 	assert_false(time_parse(SPAN("2026-11-24"), &ns));
 	assert_false(time_parse(SPAN("2026-13-24T10:00:00Z"), &ns));
 	assert_false(time_parse(SPAN("2026-11-24T10:00:00"), &ns));
@@ -426,6 +442,7 @@ int main(void)
 		cmocka_unit_test(json_refuses),
 		cmocka_unit_test(json_equal_ignores_order_and_number_form),
 		cmocka_unit_test(json_pointer_follows_rfc_6901),
+		cmocka_unit_test(numbers_are_written_in_full),
 		cmocka_unit_test(base64_is_canonical),
 		cmocka_unit_test(log_text_cannot_forge_a_line),
 		cmocka_unit_test(digest_text_round_trips_and_refuses_upper_case),
