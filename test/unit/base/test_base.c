@@ -236,6 +236,24 @@ static void numbers_are_written_in_full(void **state)
 	assert_string_equal(str_c(&text), "0 907 18446744073709551615");
 }
 
+/* The tree owns what it is made of: the text may go, and was not written to. */
+static void json_outlives_its_text(void **state)
+{
+	static const char text[] = "{\"a\\n\":[\"b\",1.50,\"\",-0.0]}";
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	char *copy = mem_strndup(text, sizeof(text) - 1);
+	struct json *root;
+
+	(void)state;
+	assert_int_equal(json_parse(span_make(copy, sizeof(text) - 1), arena, 0, &root, NULL), 0);
+	assert_string_equal(copy, text);
+	free(copy);
+	assert_string_equal(json_text(json_at(json_get(root, "a\n"), 0)), "b");
+	assert_string_equal(json_at(json_get(root, "a\n"), 1)->as.text.data, "1.50");
+	assert_string_equal(json_text(json_at(json_get(root, "a\n"), 2)), "");
+	assert_string_equal(json_at(json_get(root, "a\n"), 3)->as.text.data, "-0.0");
+}
+
 static void base64_is_canonical(void **state)
 {
 	static const struct { const char *in; bool good; } cases[] = {
@@ -443,6 +461,7 @@ int main(void)
 		cmocka_unit_test(json_equal_ignores_order_and_number_form),
 		cmocka_unit_test(json_pointer_follows_rfc_6901),
 		cmocka_unit_test(numbers_are_written_in_full),
+		cmocka_unit_test(json_outlives_its_text),
 		cmocka_unit_test(base64_is_canonical),
 		cmocka_unit_test(log_text_cannot_forge_a_line),
 		cmocka_unit_test(digest_text_round_trips_and_refuses_upper_case),
