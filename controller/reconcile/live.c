@@ -6,6 +6,7 @@
 #include "base/keyset.h"
 #include "base/log.h"
 #include "diff/compare.h"
+#include "diff/fields.h"
 #include "kube/watch.h"
 #include "reconcile/fetches.h"
 #include "reconcile/live_record.h"
@@ -240,6 +241,13 @@ void live_take(struct live *live, const struct json *object, const char *group, 
 {
 	if (!map_has(&live->gone, json_text_span(json_path(object, "metadata", "uid", NULL))))
 		take(live, object, group, kind, true);
+}
+
+struct digest live_owned(const struct live *live, const char *key, const struct json *object)
+{
+	const struct live_object *known = object_of(live, key);
+
+	return known && is_same(known, json_get(object, "metadata")) ? known->owned : fields_digest(object);
 }
 
 /* --- what the watches tell ------------------------------------------------------------------------------------- */
