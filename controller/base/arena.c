@@ -143,14 +143,17 @@ char *arena_strdup(struct arena *arena, const char *string)
 
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
+	char few[256], *text;
 	va_list args;
-	char *text;
 	int length;
 
+	/* most are short: then they are formatted once */
 	va_start(args, format);
-	length = vsnprintf(NULL, 0, format, args);
+	length = vsnprintf(few, sizeof(few), format, args);
 	va_end(args);
 	ASSERT(length >= 0);
+	if ((size_t)length < sizeof(few))
+		return arena_strndup(arena, span_make(few, (size_t)length));
 	text = arena_alloc(arena, (size_t)length + 1);
 	va_start(args, format);
 	vsnprintf(text, (size_t)length + 1, format, args);

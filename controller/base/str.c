@@ -123,7 +123,7 @@ void str_reset(struct str *s)
 
 char *str_make_room_(struct str *s, size_t extra)
 {
-	size_t limit = s->limit ? s->limit : STR_LIMIT_DEFAULT, capacity = s->capacity ? s->capacity : 64;
+	size_t limit = s->limit ? s->limit : STR_LIMIT_DEFAULT, capacity = s->capacity ? s->capacity : 256;
 
 	if (extra > limit || s->length > limit - extra) {
 		s->overflow = true;
