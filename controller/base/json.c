@@ -189,11 +189,6 @@ struct json *json_get_span(const struct json *object, struct span key)
 	return member ? member->value : NULL;
 }
 
-struct json *json_get(const struct json *object, const char *key)
-{
-	return json_get_span(object, span_of(key));
-}
-
 struct json *json_path(const struct json *object, ...)
 {
 	const struct json *at = object;
