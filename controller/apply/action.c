@@ -92,7 +92,7 @@ static char *patch_path(const struct action *action)
 static const struct json *stage_body(struct action *action, struct write_request *request)
 {
 	struct arena *arena = action->arena;
-	struct json *options, *preconditions;
+	struct json *options, *preconditions, *patch;
 
 	request->method = "PATCH";
 	request->content_type = KUBE_APPLY_PATCH;
@@ -116,7 +116,9 @@ static const struct json *stage_body(struct action *action, struct write_request
 	case STAGE_STRIP:
 		request->path = patch_path(action);
 		request->content_type = KUBE_JSON_PATCH;
-		return action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->custom, action->strip_all, arena) : NULL;
+		patch = action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->custom, action->strip_all, arena) : NULL;
+		action->clean = action->live && !patch;
+		return patch;
 	default:
 		request->method = "DELETE";
 		request->content_type = KUBE_JSON;

@@ -77,6 +77,7 @@ struct action {
 	/* the outcome */
 	bool in_plan;                /* it is in the intent */
 	bool in_flight, finished;
+	bool clean;                  /* STAGE_STRIP found nothing to take out of what the last answer gave */
 	struct error err;            /* reason "" while it is well */
 	struct attempt attempts[ATTEMPTS_MAX];
 	size_t attempt_count;

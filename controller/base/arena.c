@@ -1,4 +1,4 @@
-/* Blocks of a quarter of what is used, up to 256 KiB, and a list of things to release; see arena.h. */
+/* Blocks of a quarter of what is used, from 4 up to 256 KiB, and a list of things to release; see arena.h. */
 #include "base/arena.h"
 
 #include <stdalign.h>
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-#define BLOCK_FIRST ((size_t)4096)
+#define BLOCK_LEAST ((size_t)4096 - sizeof(struct block))
 #define BLOCK_MOST ((size_t)256 << 10)
 #define ARENA_LIMIT_DEFAULT ((size_t)1 << 30)
 
@@ -28,9 +28,38 @@ struct arena {
 	size_t used, limit;
 };
 
+/* Most arenas live for one event and need a block or two of the least size: a few of those wait for the next. */
+#define KEPT_MOST 8u
+static _Thread_local struct {
+	struct block *blocks;
+	unsigned count;
+} kept;
+
+static struct block *block_take(size_t size)
+{
+	struct block *block = kept.blocks;
+
+	if (size != BLOCK_LEAST || !block)
+		return mem_realloc(NULL, sizeof(*block) + size);
+	kept.blocks = block->older;
+	kept.count--;
+	return block;
+}
+
+static void block_free(struct block *block)
+{
+	if (MEM_SANITIZED || block->size != BLOCK_LEAST || kept.count == KEPT_MOST) {
+		free(block);
+		return;
+	}
+	block->older = kept.blocks;
+	kept.blocks = block;
+	kept.count++;
+}
+
 static struct block *block_new(size_t size, struct block *older)
 {
-	struct block *block = mem_realloc(NULL, sizeof(*block) + size);
+	struct block *block = block_take(size);
 
 	block->older = older;
 	block->size = size;
@@ -43,7 +72,7 @@ struct arena *arena_new(size_t limit)
 	struct arena *arena = mem_alloc(sizeof(*arena));
 
 	arena->limit = limit ? limit : ARENA_LIMIT_DEFAULT;
-	arena->block = block_new(BLOCK_FIRST - sizeof(struct block), NULL);
+	arena->block = block_new(BLOCK_LEAST, NULL);
 	return arena;
 }
 
@@ -63,7 +92,7 @@ void arena_reset(struct arena *arena)
 	while (arena->block->older) {
 		struct block *older = arena->block->older;
 
-		free(arena->block);
+		block_free(arena->block);
 		arena->block = older;
 	}
 	arena->block->used = 0;
@@ -75,7 +104,7 @@ void arena_free(struct arena *arena)
 	if (!arena)
 		return;
 	arena_reset(arena);
-	free(arena->block);
+	block_free(arena->block);
 	free(arena);
 }
 
@@ -88,10 +117,10 @@ void arena_cleanup(struct arena **arena)
 /* A quarter: what the last block leaves unused is little beside the rest. */
 static size_t next_size(const struct arena *arena, size_t wanted)
 {
-	size_t size = arena->used / 4 - arena->used / 4 % BLOCK_FIRST;
+	size_t size = arena->used / 4 - arena->used / 4 % BLOCK_LEAST;
 
-	if (size < BLOCK_FIRST)
-		size = BLOCK_FIRST;
+	if (size < BLOCK_LEAST)
+		size = BLOCK_LEAST;
 	if (size > BLOCK_MOST)
 		size = BLOCK_MOST;
 	return size < wanted ? wanted : size;
@@ -143,14 +172,17 @@ char *arena_strdup(struct arena *arena, const char *string)
 
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
+	char few[256], *text;
 	va_list args;
-	char *text;
 	int length;
 
+	/* most are short: then they are formatted once */
 	va_start(args, format);
-	length = vsnprintf(NULL, 0, format, args);
+	length = vsnprintf(few, sizeof(few), format, args);
 	va_end(args);
 	ASSERT(length >= 0);
+	if ((size_t)length < sizeof(few))
+		return arena_strndup(arena, span_make(few, (size_t)length));
 	text = arena_alloc(arena, (size_t)length + 1);
 	va_start(args, format);
 	vsnprintf(text, (size_t)length + 1, format, args);

@@ -5,21 +5,20 @@
 
 static const char alphabet_std[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char alphabet_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char digits16[] = "0123456789abcdef";
 
 static void encode64(struct span bytes, const char *alphabet, bool pad, struct str *out)
 {
 	for (size_t i = 0; i < bytes.length; i += 3) {
 		size_t n = bytes.length - i < 3 ? bytes.length - i : 3;
+		char group[4];
 		uint32_t v = (uint32_t)(uint8_t)bytes.data[i] << 16;
 
 		v |= n > 1 ? (uint32_t)(uint8_t)bytes.data[i + 1] << 8 : 0;
 		v |= n > 2 ? (uint32_t)(uint8_t)bytes.data[i + 2] : 0;
-		for (size_t k = 0; k < 4; k++) {
-			if (k <= n)
-				str_addc(out, alphabet[(v >> (18 - 6 * k)) & 63]);
-			else if (pad)
-				str_addc(out, '=');
-		}
+		for (size_t k = 0; k < 4; k++)
+			group[k] = k <= n ? alphabet[(v >> (18 - 6 * k)) & 63] : '=';
+		str_add(out, span_make(group, pad ? 4 : n + 1));
 	}
 }
 
@@ -86,8 +85,10 @@ int base64_decode(struct span text, struct str *out, struct error *err)
 
 void hex_encode(struct span bytes, struct str *out)
 {
-	for (size_t i = 0; i < bytes.length; i++)
-		str_addf(out, "%02x", (uint8_t)bytes.data[i]);
+	for (size_t i = 0; i < bytes.length; i++) {
+		str_addc(out, digits16[(uint8_t)bytes.data[i] >> 4]);
+		str_addc(out, digits16[bytes.data[i] & 15]);
+	}
 }
 
 static int hex_value(char c)
@@ -133,14 +134,13 @@ bool uuid_parse(struct span text, uint8_t out[16])
 
 void uuid_text(const uint8_t uuid[16], char out[37])
 {
-	static const char digits[] = "0123456789abcdef";
 	char *at = out;
 
 	for (size_t i = 0; i < 16; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*at++ = '-';
-		*at++ = digits[uuid[i] >> 4];
-		*at++ = digits[uuid[i] & 15];
+		*at++ = digits16[uuid[i] >> 4];
+		*at++ = digits16[uuid[i] & 15];
 	}
 	*at = '\0';
 }

@@ -1,7 +1,7 @@
 /*
  * Globs without backtracking blow-up: the pattern's braces are expanded one
  * alternative at a time, of which glob_valid allows so many, and each is matched
- * with the positions of the pattern kept as a set, so time is text * pattern.
+ * with the places in the pattern kept as a set, so time is text * pattern.
  */
 #include "base/glob.h"
 
@@ -75,7 +75,7 @@ static bool repeats(const struct element *element)
 	return element->kind == STAR || element->kind == GLOBSTAR;
 }
 
-/* What stands before the first character with a meaning of its own; most patterns fail or are decided there. */
+/* What stands before the first character with a meaning of its own. */
 static size_t literal_prefix(struct span pattern)
 {
 	size_t length = 0;
@@ -85,39 +85,41 @@ static size_t literal_prefix(struct span pattern)
 	return length;
 }
 
-/* Whether one brace-free pattern matches the whole text. */
+/* Whether a brace-free pattern matches the whole text: `active` are the places in it from which the rest of the text may go on. */
+static bool match_wild(struct span pattern, struct span text, enum glob_flags flags)
+{
+	bool active[LIMIT_GLOB_BYTES + 1] = { true }, next[LIMIT_GLOB_BYTES + 1];
+	bool any = true;
+
+	for (size_t t = 0; t <= text.length && any; t++) {
+		any = false;
+		memset(next, false, pattern.length + 1);
+		for (size_t at = 0; at < pattern.length; at++) {
+			struct element element;
+			size_t used = active[at] ? parse_element(pattern, at, flags, &element) : 0;
+
+			if (!used)
+				continue;
+			if (repeats(&element))
+				active[at + used] = true;
+			if (t < text.length && element_takes(&element, text.data[t], flags))
+				any = next[repeats(&element) ? at : at + used] = true;
+		}
+		if (t == text.length)
+			return active[pattern.length];
+		memcpy(active, next, pattern.length + 1);
+	}
+	return false;
+}
+
+/* Most patterns fail or are decided by what stands before their first character with a meaning of its own. */
 static bool match_plain(struct span pattern, struct span text, enum glob_flags flags)
 {
-	struct element elements[LIMIT_GLOB_BYTES];
-	bool active[LIMIT_GLOB_BYTES + 1] = { true }, next[LIMIT_GLOB_BYTES + 1];
-	size_t count = 0, prefix = literal_prefix(pattern);
+	size_t prefix = literal_prefix(pattern);
 
 	if (!span_equal(span_sub(text, 0, prefix), span_sub(pattern, 0, prefix)))
 		return false;
-	if (prefix == pattern.length)
-		return text.length == prefix;
-	for (size_t at = 0, used; at < pattern.length; at += used) {
-		used = parse_element(pattern, at, flags, &elements[count++]);
-		if (!used)
-			return false;
-	}
-	for (size_t i = 0; i < count && repeats(&elements[i]); i++)
-		active[i + 1] = true;
-	for (size_t t = 0; t < text.length; t++) {
-		bool any = false;
-
-		memset(next, false, count + 1);
-		for (size_t i = 0; i < count; i++) {
-			if (active[i] && element_takes(&elements[i], text.data[t], flags))
-				any = next[repeats(&elements[i]) ? i : i + 1] = true;
-			if (next[i] && repeats(&elements[i]))
-				next[i + 1] = true;
-		}
-		if (!any)
-			return false;
-		memcpy(active, next, count + 1);
-	}
-	return active[count];
+	return prefix == pattern.length ? text.length == prefix : match_wild(span_from(pattern, prefix), span_from(text, prefix), flags);
 }
 
 /* The end of the group that opens at `open`, or -1; nesting is refused. */

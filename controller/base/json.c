@@ -189,11 +189,6 @@ struct json *json_get_span(const struct json *object, struct span key)
 	return member ? member->value : NULL;
 }
 
-struct json *json_get(const struct json *object, const char *key)
-{
-	return json_get_span(object, span_of(key));
-}
-
 struct json *json_path(const struct json *object, ...)
 {
 	const struct json *at = object;
@@ -323,15 +318,23 @@ const char *json_type_name(const struct json *value)
 
 void json_pointer_add(struct str *pointer, struct span token)
 {
+	size_t plain = 0;
+
 	str_addc(pointer, '/');
 	for (size_t i = 0; i < token.length; i++) {
-		if (token.data[i] == '~')
-			str_adds(pointer, "~0");
-		else if (token.data[i] == '/')
-			str_adds(pointer, "~1");
-		else
-			str_addc(pointer, token.data[i]);
+		if (token.data[i] != '~' && token.data[i] != '/')
+			continue;
+		str_add(pointer, span_sub(token, plain, i - plain));
+		str_adds(pointer, token.data[i] == '~' ? "~0" : "~1");
+		plain = i + 1;
 	}
+	str_add(pointer, span_from(token, plain));
+}
+
+void json_pointer_add_index(struct str *pointer, size_t index)
+{
+	str_addc(pointer, '/');
+	str_addu(pointer, index);
 }
 
 /* RFC 6901 section 4: ~1 first, then ~0; any other ~ is no pointer. */

@@ -77,8 +77,8 @@ void json_remove_at(struct json *list, size_t index);
 struct json *json_ensure_object(struct arena *arena, struct json *object, const char *key);
 
 /* Reading; all take NULL and the wrong type. */
-struct json *json_get(const struct json *object, const char *key);
 struct json *json_get_span(const struct json *object, struct span key);
+static inline struct json *json_get(const struct json *object, const char *key);
 /* Several keys deep: json_path(o, "metadata", "labels", NULL). */
 struct json *json_path(const struct json *object, ...) __attribute__((sentinel));
 struct json *json_at(const struct json *array, size_t index);
@@ -93,10 +93,18 @@ int64_t json_get_int(const struct json *object, const char *key, int64_t otherwi
 bool json_equal(const struct json *a, const struct json *b);
 const char *json_type_name(const struct json *value);           /* "string", "absent", ... */
 
+/* Inline: keys are mostly literals, whose length is then known. */
+static inline struct json *json_get(const struct json *object, const char *key)
+{
+	return json_get_span(object, span_of(key));
+}
+
 /* RFC 6901. Finds, or NULL. */
 struct json *json_pointer(const struct json *root, struct span pointer);
 /* Adds one reference token, escaped, behind a '/'. */
 void json_pointer_add(struct str *pointer, struct span token);
+/* The place in an array. */
+void json_pointer_add_index(struct str *pointer, size_t index);
 
 /* for (size_t i = 0; i < json_count(v); i++) — members of a list in their order. */
 #define JSON_EACH(member, list) \

@@ -1,4 +1,7 @@
-/* JSON as text: read by yyjson and copied into the arena, written here. */
+/*
+ * JSON as text: read by yyjson, written here. The text is copied into the
+ * arena once, and the strings of the tree are pieces of that copy.
+ */
 #include <stdlib.h>
 
 #include <yyjson.h>
@@ -37,7 +40,7 @@ static int convert_object(struct reader *reader, yyjson_val *from, unsigned dept
 	yyjson_val *key;
 
 	for (; (key = yyjson_obj_iter_next(&each)) != NULL; member++) {
-		member->key = arena_span(reader->arena, span_make(yyjson_get_str(key), yyjson_get_len(key)));
+		member->key = span_make(yyjson_get_str(key), yyjson_get_len(key));
 		if (convert(reader, yyjson_obj_iter_get_val(key), depth, &member->value))
 			return -1;
 	}
@@ -73,7 +76,7 @@ static int convert_list(struct reader *reader, yyjson_val *from, unsigned depth,
 }
 
 /* Numbers arrive as their own text; what fits into 64 bits becomes an integer. */
-static void convert_number(struct reader *reader, struct span text, struct json *to)
+static void convert_number(struct span text, struct json *to)
 {
 	bool negative = text.length && text.data[0] == '-';
 	struct span digits = span_from(text, negative);
@@ -97,7 +100,7 @@ static void convert_number(struct reader *reader, struct span text, struct json 
 	}
 keep:
 	to->type = JSON_NUMBER;
-	to->as.text = arena_span(reader->arena, text);
+	to->as.text = text;
 }
 
 static int convert(struct reader *reader, yyjson_val *from, unsigned depth, struct json **out)
@@ -114,10 +117,10 @@ static int convert(struct reader *reader, yyjson_val *from, unsigned depth, stru
 		break;
 	case YYJSON_TYPE_STR:
 		to->type = JSON_STRING;
-		to->as.text = arena_span(reader->arena, span_make(yyjson_get_str(from), yyjson_get_len(from)));
+		to->as.text = span_make(yyjson_get_str(from), yyjson_get_len(from));
 		break;
 	case YYJSON_TYPE_RAW:
-		convert_number(reader, span_make(yyjson_get_raw(from), yyjson_get_len(from)), to);
+		convert_number(span_make(yyjson_get_raw(from), yyjson_get_len(from)), to);
 		break;
 	case YYJSON_TYPE_ARR:
 	case YYJSON_TYPE_OBJ:
@@ -142,12 +145,15 @@ int json_parse(struct span text, struct arena *arena, unsigned depth_max, struct
 	struct reader reader = { arena, depth_max ? depth_max : LIMIT_JSON_DEPTH, err };
 	CLEANUP(free_document) yyjson_doc *document = NULL;
 	yyjson_read_err bad;
+	char *copy;
 
 	if (text.length > LIMIT_JSON_BYTES)
 		return error_set(err, ERROR_LIMIT, "TooLarge", "JSON of %zu bytes is over the limit of %u", text.length,
 				 LIMIT_JSON_BYTES);
-	/* not in place: yyjson writes to its input only with INSITU */
-	document = yyjson_read_opts((char *)(uintptr_t)text.data, text.length, YYJSON_READ_NUMBER_AS_RAW, NULL, &bad);
+	copy = arena_alloc(arena, text.length + YYJSON_PADDING_SIZE);
+	if (text.length)
+		memcpy(copy, text.data, text.length);
+	document = yyjson_read_opts(copy, text.length, YYJSON_READ_NUMBER_AS_RAW | YYJSON_READ_INSITU, NULL, &bad);
 	if (!document)
 		return error_set(err, ERROR_INVALID, "BadJSON", "%s at byte %zu", bad.msg ? bad.msg : "empty", bad.pos);
 	return convert(&reader, yyjson_doc_get_root(document), 0, out);
@@ -255,18 +261,6 @@ static void sort_members(const struct json_member **members, size_t count)
 	}
 }
 
-static void write_integer(uint64_t value, bool negative, struct str *out)
-{
-	char digits[24], *at = digits + sizeof(digits);
-
-	do
-		*--at = (char)('0' + value % 10);
-	while (value /= 10);
-	if (negative)
-		*--at = '-';
-	str_add(out, span_make(at, (size_t)(digits + sizeof(digits) - at)));
-}
-
 static void write_value(const struct json *value, unsigned flags, unsigned depth, struct str *out);
 
 /* `comma`: ',' unless it is the first. */
@@ -316,10 +310,12 @@ static void write_value(const struct json *value, unsigned flags, unsigned depth
 		str_adds(out, value->as.boolean ? "true" : "false");
 		return;
 	case JSON_INT:
-		write_integer(value->as.i < 0 ? 0 - (uint64_t)value->as.i : (uint64_t)value->as.i, value->as.i < 0, out);
+		if (value->as.i < 0)
+			str_addc(out, '-');
+		str_addu(out, value->as.i < 0 ? 0 - (uint64_t)value->as.i : (uint64_t)value->as.i);
 		return;
 	case JSON_UINT:
-		write_integer(value->as.u, false, out);
+		str_addu(out, value->as.u);
 		return;
 	case JSON_NUMBER:
 		str_add(out, value->as.text);

@@ -9,6 +9,21 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+/*
+ * Whether a sanitizer looks: then nothing is kept for the next who asks, so that it sees each piece. gcc has a macro for its
+ * sanitizer, clang asks for a feature; a test of what is kept sets it to 0.
+ */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#ifndef MEM_SANITIZED
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define MEM_SANITIZED 1
+#else
+#define MEM_SANITIZED 0
+#endif
+#endif
+
 /* `size` bytes of zeroes; never NULL. Free with free(). */
 void *mem_alloc(size_t size);
 

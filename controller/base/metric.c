@@ -108,7 +108,9 @@ static void write_labels(const struct family *family, va_list values, struct str
 		const char *value = va_arg(values, const char *);
 
 		ASSERT(value);
-		str_addf(out, "%c%s=\"", i ? ',' : '{', family->labels[i]);
+		str_addc(out, i ? ',' : '{');
+		str_adds(out, family->labels[i]);
+		str_adds(out, "=\"");
 		write_value(value, out);
 		str_addc(out, '"');
 	}

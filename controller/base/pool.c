@@ -10,17 +10,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-/* gcc has a macro for its sanitizer, clang asks for a feature */
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#if !defined(FROM_HEAP) && (defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer))
-#define FROM_HEAP 1
-#endif
-#ifndef FROM_HEAP
-#define FROM_HEAP 0
-#endif
-
 #define BLOCK_SIZE ((size_t)64 << 10)
 #define STEP ((size_t)16)
 #define PIECE_MOST ((size_t)2048)
@@ -95,7 +84,7 @@ void *pool_alloc(size_t size)
 	struct block *block;
 	void *piece;
 
-	if (FROM_HEAP || size > PIECE_MOST)
+	if (MEM_SANITIZED || size > PIECE_MOST)
 		return mem_alloc(size);
 	block = with_room[class] ? with_room[class] : block_new(class * STEP);
 	piece = block->free;
@@ -116,7 +105,7 @@ void pool_free(void *data, size_t size)
 	struct piece *piece = data;
 	struct block *block;
 
-	if (!piece || FROM_HEAP || size > PIECE_MOST) {
+	if (!piece || MEM_SANITIZED || size > PIECE_MOST) {
 		free(piece);
 		return;
 	}

@@ -129,7 +129,7 @@ static int compare_numbers(uint64_t a, uint64_t b)
 /* Semantic Versioning 2.0.0, 11.4: numbers by value and below words, words by their bytes, fewer parts are less. */
 static int compare_part(struct span a, struct span b)
 {
-	uint64_t x, y;
+	uint64_t x = 0, y = 0;
 	bool a_number = parse_number(a, &x), b_number = parse_number(b, &y);
 
 	if (span_equal(a, b))

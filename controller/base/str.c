@@ -5,24 +5,9 @@
 
 #include "base/error.h"
 
-struct span span_of(const char *string)
-{
-	return string ? (struct span){ string, strlen(string) } : SPAN0;
-}
-
 struct span span_make(const void *data, size_t length)
 {
 	return (struct span){ data, length };
-}
-
-bool span_equal(struct span a, struct span b)
-{
-	return a.length == b.length && (!a.length || memcmp(a.data, b.data, a.length) == 0);
-}
-
-bool span_is(struct span a, const char *string)
-{
-	return span_equal(a, span_of(string));
 }
 
 int span_compare(struct span a, struct span b)
@@ -138,7 +123,7 @@ void str_reset(struct str *s)
 
 char *str_make_room_(struct str *s, size_t extra)
 {
-	size_t limit = s->limit ? s->limit : STR_LIMIT_DEFAULT, capacity = s->capacity ? s->capacity : 64;
+	size_t limit = s->limit ? s->limit : STR_LIMIT_DEFAULT, capacity = s->capacity ? s->capacity : 256;
 
 	if (extra > limit || s->length > limit - extra) {
 		s->overflow = true;
@@ -176,6 +161,16 @@ void str_addc(struct str *s, char c)
 		return;
 	*room = c;
 	str_grew(s, 1);
+}
+
+void str_addu(struct str *s, uint64_t number)
+{
+	char digits[20], *at = digits + sizeof(digits);
+
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	str_add(s, span_make(at, (size_t)(digits + sizeof(digits) - at)));
 }
 
 void str_vaddf(struct str *s, const char *format, va_list args)

@@ -30,10 +30,10 @@ struct span {
 /* For printf("%.*s", SPAN_ARG(span)); lengths past INT_MAX are cut. */
 #define SPAN_ARG(s) ((int)((s).length > 0x7fffffff ? 0x7fffffff : (s).length)), ((s).data ? (s).data : "")
 
-struct span span_of(const char *string);             /* of a C string; NULL gives SPAN0 */
+static inline struct span span_of(const char *string);   /* of a C string; NULL gives SPAN0 */
 struct span span_make(const void *data, size_t length);
-bool span_equal(struct span a, struct span b);
-bool span_is(struct span a, const char *string);     /* equal to a C string */
+static inline bool span_equal(struct span a, struct span b);
+static inline bool span_is(struct span a, const char *string);   /* equal to a C string */
 int span_compare(struct span a, struct span b);      /* as memcmp, shorter first */
 bool span_starts(struct span s, const char *prefix);
 bool span_ends(struct span s, const char *suffix);
@@ -67,6 +67,7 @@ void str_reset(struct str *s);                       /* length 0, keeps the memo
 void str_add(struct str *s, struct span bytes);
 void str_adds(struct str *s, const char *string);
 void str_addc(struct str *s, char c);
+void str_addu(struct str *s, uint64_t number);       /* decimal */
 void str_addf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_vaddf(struct str *s, const char *format, va_list args);
 /* Room for `extra` bytes more behind the content, or NULL past the limit; str_grew() then adds to the length. */
@@ -82,6 +83,22 @@ void str_drop_to(struct str *s, size_t length);
 void str_drop(struct str *s, size_t count);
 
 char *str_make_room_(struct str *s, size_t extra);
+
+/* Inline: most compare a key with a literal, whose length is then known, and most differ in that. */
+static inline struct span span_of(const char *string)
+{
+	return string ? (struct span){ string, strlen(string) } : SPAN0;
+}
+
+static inline bool span_equal(struct span a, struct span b)
+{
+	return a.length == b.length && (!a.length || memcmp(a.data, b.data, a.length) == 0);
+}
+
+static inline bool span_is(struct span a, const char *string)
+{
+	return span_equal(a, span_of(string));
+}
 
 static inline char *str_reserve(struct str *s, size_t extra)
 {

@@ -25,7 +25,7 @@ bool compare_declared(const struct json *desired, const struct json *live, struc
 			for (size_t k = 0; name && k < json_count(live); k++)
 				if (span_is(json_text_span(json_get(json_at(live, k), "name")), name))
 					match = json_at(live, k);
-			str_addf(pointer, "/%zu", i);
+			json_pointer_add_index(pointer, i);
 			if (compare_declared(item, match, pointer))
 				return true;
 			str_drop_to(pointer, length);

@@ -74,55 +74,60 @@ struct json *fields_step(const struct json *value, struct span element, ptrdiff_
 	return NULL;
 }
 
-static void digest_value(struct digester *digester, struct span path, const struct json *value, bool existence)
-{
-	CLEANUP(str_release) struct str text = STR_INIT;
+struct digesting {
+	struct digester *digester;
+	struct str path, text;      /* where it is; what is added next */
+};
 
-	digest_add(digester, path);
+static void digest_value(struct digesting *to, const struct json *value, bool existence)
+{
+	str_reset(&to->text);
+	str_add(&to->text, str_span(&to->path));
 	if (!value)
-		str_adds(&text, "\1absent");
+		str_adds(&to->text, "\1absent");
 	else if (existence)
-		str_adds(&text, "\1exists");
+		str_adds(&to->text, "\1exists");
 	else
-		json_write(value, JSON_SORTED, &text);
-	str_addc(&text, '\0');
-	digest_add(digester, str_span(&text));
+		json_write(value, JSON_SORTED, &to->text);
+	str_addc(&to->text, '\0');
+	digest_add(to->digester, str_span(&to->text));
 }
 
 /* Key order in FieldsV1 is the API server's, and it is the same each time: sorted. */
-static void digest_set(struct digester *digester, const struct json *set, const struct json *value, struct str *path)
+static void digest_set(struct digesting *to, const struct json *set, const struct json *value)
 {
-	size_t length = path->length;
+	size_t length = to->path.length;
 
 	if (!json_count(set)) {
-		digest_value(digester, str_span(path), value, false);
+		digest_value(to, value, false);
 		return;
 	}
 	JSON_EACH(member, set) {
 		ptrdiff_t index;
 
 		if (span_is(member->key, ".")) {
-			digest_value(digester, str_span(path), value, true);
+			digest_value(to, value, true);
 			continue;
 		}
-		str_addc(path, '\0');
-		str_add(path, member->key);
-		digest_set(digester, member->value, fields_step(value, member->key, &index), path);
-		str_drop_to(path, length);
+		str_addc(&to->path, '\0');
+		str_add(&to->path, member->key);
+		digest_set(to, member->value, fields_step(value, member->key, &index));
+		str_drop_to(&to->path, length);
 	}
 }
 
 struct digest fields_digest(const struct json *object)
 {
 	const struct json *set = fields_of(object, FIELD_MANAGER, "Apply");
-	CLEANUP(str_release) struct str path = STR_INIT;
-	struct digester *digester;
+	struct digesting to = { NULL, STR_INIT, STR_INIT };
 
 	if (!json_count(set))
 		return (struct digest){ { 0 } };
-	digester = digest_begin();
-	digest_set(digester, set, object, &path);
-	return digest_end(digester);
+	to.digester = digest_begin();
+	digest_set(&to, set, object);
+	str_release(&to.path);
+	str_release(&to.text);
+	return digest_end(to.digester);
 }
 
 struct json *fields_union(struct arena *arena, const struct json *a, const struct json *b)

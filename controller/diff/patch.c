@@ -105,14 +105,17 @@ static void add_images(struct pointers *pointers, const struct json *live, const
 		       const struct json *allowed, const struct custom_paths *custom, struct json *patch)
 {
 	struct arena *arena = pointers->arena;
-	struct image_use *there, *wanted, *named;
-	size_t there_count, wanted_count, named_count;
+	struct image_use *there, *wanted, *named = NULL;
+	size_t there_count, wanted_count, named_count = 0;
 
 	gate_find_images((struct json *)(uintptr_t)live, custom, arena, &there, &there_count);
+	if (!there_count)
+		return;
 	gate_find_images((struct json *)(uintptr_t)desired, custom, arena, &wanted, &wanted_count);
-	gate_find_images((struct json *)(uintptr_t)(full ? full : desired), custom, arena, &named, &named_count);
+	if (full)
+		gate_find_images((struct json *)(uintptr_t)full, custom, arena, &named, &named_count);
 	for (size_t i = 0; i < there_count; i++) {
-		const char *image = full ? image_of(named, named_count, &there[i]) : NULL;
+		const char *image = image_of(named, named_count, &there[i]);
 		struct json *put_back;
 
 		if (find_use(wanted, wanted_count, &there[i]) || is_allowed(allowed, there[i].image) || (image && !strcmp(image, there[i].image)))

@@ -10,24 +10,24 @@
 enum rule { RULE_NONE, RULE_ANY, RULE_TRUE, RULE_FALSE, RULE_PROFILE, RULE_SET };
 
 static const struct {
-	const char *name;
+	struct span name;
 	enum rule rule;
 } rules[] = {
-	{ "securityContext", RULE_SET }, { "capabilities", RULE_SET }, { "add", RULE_ANY },
-	{ "privileged", RULE_TRUE }, { "allowPrivilegeEscalation", RULE_TRUE }, { "runAsNonRoot", RULE_FALSE },
-	{ "runAsUser", RULE_ANY }, { "runAsGroup", RULE_ANY }, { "fsGroup", RULE_ANY }, { "supplementalGroups", RULE_ANY },
-	{ "seLinuxOptions", RULE_ANY }, { "windowsOptions", RULE_ANY }, { "sysctls", RULE_ANY },
-	{ "procMount", RULE_PROFILE }, { "seccompProfile", RULE_PROFILE }, { "appArmorProfile", RULE_PROFILE },
-	{ "hostNetwork", RULE_TRUE }, { "hostPID", RULE_TRUE }, { "hostIPC", RULE_TRUE }, { "shareProcessNamespace", RULE_TRUE },
-	{ "automountServiceAccountToken", RULE_TRUE }, { "serviceAccountName", RULE_PROFILE }, { "serviceAccount", RULE_PROFILE },
-	{ "hostPath", RULE_ANY }, { "hostPort", RULE_ANY },
+	{ SPAN("securityContext"), RULE_SET }, { SPAN("capabilities"), RULE_SET }, { SPAN("add"), RULE_ANY },
+	{ SPAN("privileged"), RULE_TRUE }, { SPAN("allowPrivilegeEscalation"), RULE_TRUE }, { SPAN("runAsNonRoot"), RULE_FALSE },
+	{ SPAN("runAsUser"), RULE_ANY }, { SPAN("runAsGroup"), RULE_ANY }, { SPAN("fsGroup"), RULE_ANY }, { SPAN("supplementalGroups"), RULE_ANY },
+	{ SPAN("seLinuxOptions"), RULE_ANY }, { SPAN("windowsOptions"), RULE_ANY }, { SPAN("sysctls"), RULE_ANY },
+	{ SPAN("procMount"), RULE_PROFILE }, { SPAN("seccompProfile"), RULE_PROFILE }, { SPAN("appArmorProfile"), RULE_PROFILE },
+	{ SPAN("hostNetwork"), RULE_TRUE }, { SPAN("hostPID"), RULE_TRUE }, { SPAN("hostIPC"), RULE_TRUE }, { SPAN("shareProcessNamespace"), RULE_TRUE },
+	{ SPAN("automountServiceAccountToken"), RULE_TRUE }, { SPAN("serviceAccountName"), RULE_PROFILE }, { SPAN("serviceAccount"), RULE_PROFILE },
+	{ SPAN("hostPath"), RULE_ANY }, { SPAN("hostPort"), RULE_ANY },
 };
 
 /* In a map that users fill (labels, matchLabels, nodeSelector), no key means anything. */
 static enum rule rule_of(struct span key)
 {
 	for (size_t i = 0; i < COUNT_OF(rules); i++)
-		if (span_is(key, rules[i].name))
+		if (span_equal(key, rules[i].name))
 			return rules[i].rule;
 	return RULE_NONE;
 }
@@ -111,7 +111,7 @@ static void walk_items(struct search *search, const struct json *live, const str
 	for (size_t i = 0; i < json_count(live); i++) {
 		const struct json *item = json_at(live, i), *wanted = compare_same_item(desired, item, i);
 
-		str_addf(&search->pointer, "/%zu", i);
+		json_pointer_add_index(&search->pointer, i);
 		if (pod && !wanted && !is_empty(json_get(item, "hostPath")))
 			add(search);
 		else

@@ -51,11 +51,6 @@ static void add_token(struct search *search, const char *token)
 	json_pointer_add(&search->pointer, span_of(token));
 }
 
-static void add_index(struct search *search, size_t index)
-{
-	str_addf(&search->pointer, "/%zu", index);
-}
-
 static const char *name_of(const struct json *item)
 {
 	const char *name = json_get_text(item, "name");
@@ -75,7 +70,7 @@ static void containers_of(struct search *search, struct json *spec, const char *
 		if (!json_is(item, JSON_OBJECT))
 			continue;
 		add_token(search, list);
-		add_index(search, i);
+		json_pointer_add_index(&search->pointer, i);
 		add_token(search, "image");
 		add(search, position, json_get(item, "image"), item->line)->container = name_of(item);
 		str_drop_to(&search->pointer, length);
@@ -93,7 +88,7 @@ static void volumes_of(struct search *search, struct json *spec)
 		if (!json_is(image, JSON_OBJECT))
 			continue;
 		add_token(search, "volumes");
-		add_index(search, i);
+		json_pointer_add_index(&search->pointer, i);
 		add_token(search, "image");
 		add_token(search, "reference");
 		add(search, "image volume", json_get(image, "reference"), item->line)->container = name_of(item);
@@ -126,7 +121,7 @@ static void walk(struct search *search, struct json *value, unsigned depth)
 		if (json_is(value, JSON_OBJECT))
 			json_pointer_add(&search->pointer, member->key);
 		else
-			add_index(search, index++);
+			json_pointer_add_index(&search->pointer, index++);
 		walk(search, member->value, depth + 1);
 		str_drop_to(&search->pointer, length);
 	}

@@ -116,7 +116,7 @@ static void find(struct finder *finder, size_t at, struct json *value)
 		    (step->kind == STEP_INDEX && (!is_array || (int64_t)place != step->index)))
 			continue;
 		if (is_array)
-			str_addf(&finder->pointer, "/%zu", place);
+			json_pointer_add_index(&finder->pointer, place);
 		else
 			json_pointer_add(&finder->pointer, member->key);
 		find(finder, at + 1, member->value);

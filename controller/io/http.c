@@ -502,7 +502,8 @@ static void set_request(struct transfer *transfer, const struct http_request *re
 	CLEANUP(str_release) struct str url = STR_INIT;
 	CURL *easy = transfer->easy;
 
-	str_addf(&url, "%s%s", transfer->http->request_base, request->path);
+	str_adds(&url, transfer->http->request_base);
+	str_adds(&url, request->path);
 	curl_easy_setopt(easy, CURLOPT_URL, str_c(&url));
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	for (const char *const *header = request->headers; header && *header; header++)

@@ -31,6 +31,7 @@ struct poller {
 	uv_poll_t uv;
 	void (*fn)(void *, int);
 	void *data;
+	int events;             /* that are waited for, as libuv has them */
 	bool closing;
 };
 
@@ -243,6 +244,9 @@ static void on_poll(uv_poll_t *uv, int status, int events)
 	if (poller->closing)
 		return;
 	count_call(uv->loop);
+	/* libuv waits no more after that */
+	if (status < 0)
+		poller->events = 0;
 	poller->fn(poller->data, status < 0 ? out | POLL_FAILED : out);
 }
 
@@ -261,6 +265,10 @@ void poller_set(struct poller *poller, int events)
 {
 	int uv = (events & POLL_READ ? UV_READABLE : 0) | (events & POLL_WRITE ? UV_WRITABLE : 0);
 
+	/* libuv would take the descriptor out of epoll and put it back in */
+	if (uv == poller->events)
+		return;
+	poller->events = uv;
 	if (uv)
 		check(uv_poll_start(&poller->uv, uv, on_poll));
 	else

@@ -491,14 +491,15 @@ uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, co
 	return http_send(kube->streams, &http);
 }
 
+/* Asks what we may do; stores nothing. */
+#define ACCESS_REVIEWS "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
 /* Our own books: see the design, "bookkeeping writes". */
 static bool is_bookkeeping(struct span path)
 {
 	static const char *const prefixes[] = { "/apis/countersign.dev/v1alpha1/namespaces/",
 						"/apis/coordination.k8s.io/v1/namespaces/",
-						"/apis/events.k8s.io/v1/namespaces/",
-						/* asks what we may do; stores nothing */
-						"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" };
+						"/apis/events.k8s.io/v1/namespaces/", ACCESS_REVIEWS };
 
 	for (size_t i = 0; i < COUNT_OF(prefixes); i++)
 		if (span_starts(path, prefixes[i]))
@@ -509,7 +510,9 @@ static bool is_bookkeeping(struct span path)
 uint64_t kube_bookkeep(struct kube *kube, const char *method, const char *path, const char *content_type,
 		       struct span body, kube_done *on_done, void *data)
 {
-	struct kube_request request = { .method = method, .path = path, .content_type = content_type, .body = body,
+	/* what was written is known: of the answer no more than its metadata is asked for, but of a review that is all */
+	const char *accept = strcmp(path, ACCESS_REVIEWS) ? KUBE_METADATA : KUBE_JSON;
+	struct kube_request request = { .method = method, .path = path, .accept = accept, .content_type = content_type, .body = body,
 					.on_done = on_done, .data = data };
 
 	ASSERT(is_bookkeeping(span_of(path)));

@@ -63,7 +63,10 @@ uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, co
 unsigned kube_token(const struct kube *kube);
 bool kube_token_changed(struct kube *kube, unsigned token);
 
-/* A write of our own books; ASSERTs that the path is one of them. content_type as for PATCH or POST. */
+/*
+ * A write of our own books; ASSERTs that the path is one of them. content_type as for PATCH or POST. The answer has the object's
+ * metadata only, but for an access review, which is whole.
+ */
 uint64_t kube_bookkeep(struct kube *kube, const char *method, const char *path, const char *content_type,
 		       struct span body, kube_done *on_done, void *data);
 

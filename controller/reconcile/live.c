@@ -5,6 +5,7 @@
 
 #include "base/keyset.h"
 #include "base/log.h"
+#include "diff/fields.h"
 #include "kube/watch.h"
 #include "reconcile/fetches.h"
 #include "reconcile/live_record.h"

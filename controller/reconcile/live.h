@@ -76,6 +76,8 @@ void live_hold(struct live *live, const char *key, struct app *holder);
 
 /* Takes in an object that was read or written by a run (full, with managedFields). */
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind);
+/* D1 (fields_digest) of an object that was read or written; what was taken in was digested then. */
+struct digest live_owned(const struct live *live, const char *key, const struct json *object);
 /* Of the extras of a drifted object, leaves out what is declared: that is drift, and told as such. */
 void live_declared(struct live *live, const char *key, const struct json *object, const struct json *desired);
 /* Policies say otherwise where objects of the kind keep images: each is read and digested anew. */

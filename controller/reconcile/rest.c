@@ -31,7 +31,7 @@ struct rest {
 	size_t count;
 	bool due;
 	struct timer *timer;
-	z_stream deflate, inflate;
+	z_stream deflate, inflate;   /* deflate: has read the words, and is copied for each text */
 	struct str plain, deflated;  /* scratch */
 };
 
@@ -92,23 +92,23 @@ static struct packed *packed_new(struct span plain, const void *bytes, size_t le
 
 static struct packed *shrink(struct rest *rest, struct span plain)
 {
-	z_stream *stream = &rest->deflate;
-	size_t most = deflateBound(stream, plain.length);
+	size_t most = deflateBound(&rest->deflate, plain.length);
+	z_stream stream;
 	char *room;
 
 	str_reset(&rest->deflated);
 	room = str_reserve(&rest->deflated, most);
-	ASSERT(room);
-	ASSERT(deflateReset(stream) == Z_OK && deflateSetDictionary(stream, words(), sizeof(dictionary) - 1) == Z_OK);
-	stream->next_in = (Bytef *)(uintptr_t)plain.data;
-	stream->avail_in = (uInt)plain.length;
-	stream->next_out = (Bytef *)room;
-	stream->avail_out = (uInt)most;
-	ASSERT(deflate(stream, Z_FINISH) == Z_STREAM_END);
+	ASSERT(room && deflateCopy(&stream, &rest->deflate) == Z_OK);
+	stream.next_in = (Bytef *)(uintptr_t)plain.data;
+	stream.avail_in = (uInt)plain.length;
+	stream.next_out = (Bytef *)room;
+	stream.avail_out = (uInt)most;
+	ASSERT(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+	deflateEnd(&stream);
 	/* what says the length of the other kind must be shorter */
-	if (stream->total_out >= plain.length)
+	if (stream.total_out >= plain.length)
 		return packed_new(plain, plain.data, plain.length);
-	return packed_new(plain, room, stream->total_out);
+	return packed_new(plain, room, stream.total_out);
 }
 
 static void drop_packed(struct app *app)
@@ -343,6 +343,7 @@ struct rest *rest_new(struct core *core)
 	rest->timer = timer_new(core->loop, rest_all, rest);
 	rest->plain = rest->deflated = (struct str)STR_LIMIT(PACKED_MOST);
 	ASSERT(deflateInit2(&rest->deflate, 3, Z_DEFLATED, -WINDOW_BITS, 5, Z_DEFAULT_STRATEGY) == Z_OK);
+	ASSERT(deflateSetDictionary(&rest->deflate, words(), sizeof(dictionary) - 1) == Z_OK);
 	ASSERT(inflateInit2(&rest->inflate, -WINDOW_BITS) == Z_OK);
 	return rest;
 }

@@ -44,7 +44,8 @@ static void check_gone(struct run *run, struct action *action)
 		check_left(run, action);
 	if (action->err.reason[0] || !action->after || action->act == ACT_DELETE)
 		return;
-	patch = patch_strip(action->after, action->object, action->full, action->allowed, action->custom, false, run->arena);
+	patch = action->clean ? NULL
+			      : patch_strip(action->after, action->object, action->full, action->allowed, action->custom, false, run->arena);
 	if (!patch && run->app->unhealed) {
 		/* gone at last: told anew by a whole run */
 		run->app->unhealed = false;

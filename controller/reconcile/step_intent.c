@@ -3,7 +3,6 @@
  * record of how it went.
  */
 #include "base/log.h"
-#include "diff/fields.h"
 #include "gate/images.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
@@ -104,7 +103,7 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 		return;
 	item->uid = uid;
 	item->desired = desired->digest;
-	item->owned = fields_digest(after);
+	item->owned = live_owned(run->core->live, desired->key, after);
 	/* what was sent, not what came back: an image that a webhook put in is foreign, and is judged as such */
 	item->images = gate_images_digest(desired->object, &run->custom, run->arena);
 }

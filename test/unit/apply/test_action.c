@@ -18,6 +18,7 @@ static struct {
 	char methods[64][8];
 	int conflicts;                          /* so many writes are answered 409 */
 	const char *live;                       /* JSON of the object for a look; NULL: 404 */
+	const char *adds;                       /* what a webhook puts into each write, as JSON members, or NULL */
 	bool others;
 	struct arena *arena;
 } world;
@@ -42,7 +43,8 @@ static void fake_write(struct kube *kube, const struct write_permit *permit, con
 	if (world.conflicts-- > 0)
 		answer(request->on_done, request->data, 409, "{}");
 	else
-		answer(request->on_done, request->data, 200, "{'metadata':{'name':'x','uid':'u','resourceVersion':'8'}}");
+		answer(request->on_done, request->data, 200, arena_printf(world.arena, "{'metadata':{'name':'x','uid':'u','resourceVersion':'8'}%s}",
+									      world.adds ? world.adds : ""));
 }
 
 static uint64_t fake_get(struct kube *kube, const char *path, const char *accept, const char *as, kube_done *on_done, void *data)
@@ -201,6 +203,24 @@ static void a_repeated_write_is_asked_for_again(void **state)
 	assert_int_equal(world.sent, 1);
 }
 
+/* The caller then need not look through it once more. */
+static void an_answer_is_clean_only_when_nothing_in_it_must_go(void **state)
+{
+	WITH_ARENA(arena);
+	struct action action;
+
+	(void)state;
+	reset();
+	action = run(arena, ACT_CREATE, STAGE_APPLY);
+	assert_true(action.clean && action.after);
+	assert_int_equal(world.sent, 1);
+	reset();
+	world.adds = ",'spec':{'containers':[{'name':'s','image':'evil'}]}";
+	action = run(arena, ACT_CREATE, STAGE_APPLY);
+	assert_false(action.clean);
+	assert_int_equal(world.sent, 2);
+}
+
 static void a_deletion_looks_first(void **state)
 {
 	static const struct { const char *name, *live; bool others; unsigned sent; } cases[] = {
@@ -293,7 +313,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_write_is_sent_that_the_project_does_not_permit), cmocka_unit_test(each_single_write_is_asked_for),
-		cmocka_unit_test(a_repeated_write_is_asked_for_again), cmocka_unit_test(a_deletion_looks_first),
+		cmocka_unit_test(a_repeated_write_is_asked_for_again),
+		cmocka_unit_test(an_answer_is_clean_only_when_nothing_in_it_must_go), cmocka_unit_test(a_deletion_looks_first),
 		cmocka_unit_test(a_deletion_names_the_version_it_saw), cmocka_unit_test(the_door_takes_no_write_without_each_part_of_its_permit),
 	};
 

@@ -218,6 +218,40 @@ static void json_pointer_follows_rfc_6901(void **state)
 	assert_int_equal(json_pointer(root, SPAN("/a~1b/m~0n/1/"))->as.i, 7);
 	assert_null(json_pointer(root, SPAN("/a~1b/m~0n/01x")));
 	assert_null(json_pointer(root, SPAN("/a~2b")));
+	json_pointer_add_index(&pointer, 0);
+	json_pointer_add_index(&pointer, 1203);
+	assert_string_equal(str_c(&pointer), "/a~1b/m~0n/0/1203");
+}
+
+static void numbers_are_written_in_full(void **state)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	(void)state;
+	str_addu(&text, 0);
+	str_addc(&text, ' ');
+	str_addu(&text, 907);
+	str_addc(&text, ' ');
+	str_addu(&text, UINT64_MAX);
+	assert_string_equal(str_c(&text), "0 907 18446744073709551615");
+}
+
+/* The tree owns what it is made of: the text may go, and was not written to. */
+static void json_outlives_its_text(void **state)
+{
+	static const char text[] = "{\"a\\n\":[\"b\",1.50,\"\",-0.0]}";
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	char *copy = mem_strndup(text, sizeof(text) - 1);
+	struct json *root;
+
+	(void)state;
+	assert_int_equal(json_parse(span_make(copy, sizeof(text) - 1), arena, 0, &root, NULL), 0);
+	assert_string_equal(copy, text);
+	free(copy);
+	assert_string_equal(json_text(json_at(json_get(root, "a\n"), 0)), "b");
+	assert_string_equal(json_at(json_get(root, "a\n"), 1)->as.text.data, "1.50");
+	assert_string_equal(json_text(json_at(json_get(root, "a\n"), 2)), "");
+	assert_string_equal(json_at(json_get(root, "a\n"), 3)->as.text.data, "-0.0");
 }
 
 static void base64_is_canonical(void **state)
@@ -298,6 +332,9 @@ static void globs(void **state)
 		{ "[!a-c]x", "bx", GLOB_ANY, false },    { "", "", GLOB_ANY, false },
 		{ "{a", "{a", GLOB_PATH, false },        { "a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa", GLOB_PATH, false },
 		{ "{a,b,c}{a,b,c}{a,b,c}", "cab", GLOB_PATH, true },
+		{ "a**", "a", GLOB_PATH, true },         { "*", "", GLOB_ANY, true },
+		{ "*a*", "bab/", GLOB_PATH, false },     { "*a*{b,c}*", "xaxc", GLOB_ANY, true },
+		{ "?", "", GLOB_ANY, false },            { "a[", "a[", GLOB_PATH, false },
 	};
 
 	(void)state;
@@ -423,6 +460,8 @@ int main(void)
 		cmocka_unit_test(json_refuses),
 		cmocka_unit_test(json_equal_ignores_order_and_number_form),
 		cmocka_unit_test(json_pointer_follows_rfc_6901),
+		cmocka_unit_test(numbers_are_written_in_full),
+		cmocka_unit_test(json_outlives_its_text),
 		cmocka_unit_test(base64_is_canonical),
 		cmocka_unit_test(log_text_cannot_forge_a_line),
 		cmocka_unit_test(digest_text_round_trips_and_refuses_upper_case),

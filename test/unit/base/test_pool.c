@@ -1,10 +1,10 @@
 /* Pieces of a pool: each is the caller's alone, zeroed, aligned, of any size, in any order. */
+/* its blocks, which a sanitizer's build does not use otherwise */
+#define MEM_SANITIZED 0
 #include "unit.h"
 
 #include <stdalign.h>
 
-/* its blocks, which a sanitizer's build does not use otherwise */
-#define FROM_HEAP 0
 #include "base/pool.c"
 
 static bool is_all(const unsigned char *piece, unsigned char value, size_t size)

@@ -17,6 +17,7 @@ static struct site {
 	unsigned asked;
 	int64_t asked_ms[8];
 	char bodies[8][32], tokens[8][32];
+	bool metadata;          /* was asked for, the last time */
 } sites[] = {
 	{ .path = "/once", .answers = { BUSY("429", "Retry-After: 1\r\n"), GOOD } },
 	{ .path = "/untold", .answers = { BUSY("429", ""), GOOD } },
@@ -37,6 +38,8 @@ static struct site {
 	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/busy", .answers = { BUSY("429", "Retry-After: 0\r\n"), GOOD } },
 	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/broken", .answers = { "" } },
 	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/late", .answers = { BUSY("504", "Retry-After: 0\r\n") } },
+	{ .path = "/apis/countersign.dev/v1alpha1/namespaces/good", .answers = { GOOD } },
+	{ .path = ACCESS_REVIEWS, .answers = { GOOD } },
 	{ .path = "/apis/coordination.k8s.io/lease", .answers = { BUSY("429", "Retry-After: 0\r\n") } },
 	{ .path = "/api/governed", .answers = { BUSY("429", "Retry-After: 0\r\n") } },
 };
@@ -58,6 +61,7 @@ static const char *answer_of(struct site *site, const char *request)
 		snprintf(site->tokens[site->asked], sizeof(site->tokens[0]), "%.*s", token ? (int)strcspn(token, "\r") : 0,
 			 token);
 	}
+	site->metadata = strstr(request, "\r\nAccept: " KUBE_METADATA "\r\n") != NULL;
 	site->asked++;
 	pthread_mutex_unlock(&lock);
 	return answer;
@@ -231,6 +235,14 @@ static void write_of_our_books_is_sent_again_whole_if_nothing_was_done(void **st
 	check(site->path, 200, 2);
 	ASSERT_TEXT("body", site->bodies[0], "{\"a\":1}");
 	ASSERT_TEXT("body", site->bodies[1], "{\"a\":1}");
+}
+
+/* What was written is known. */
+static void answer_to_a_write_of_our_books_is_metadata_but_a_review_is_whole(void **state)
+{
+	(void)state;
+	assert_true(book("/apis/countersign.dev/v1alpha1/namespaces/good")->metadata);
+	assert_false(book(ACCESS_REVIEWS)->metadata);
 }
 
 static void write_of_which_nobody_knows_is_not_sent_again(void **state)
@@ -412,6 +424,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(read_that_broke_on_its_way_is_sent_again, begin, end),
 		cmocka_unit_test_setup_teardown(read_of_a_server_that_is_away_is_told_at_once, begin, end),
 		cmocka_unit_test_setup_teardown(write_of_our_books_is_sent_again_whole_if_nothing_was_done, begin, end),
+		cmocka_unit_test_setup_teardown(answer_to_a_write_of_our_books_is_metadata_but_a_review_is_whole, begin, end),
 		cmocka_unit_test_setup_teardown(write_of_which_nobody_knows_is_not_sent_again, begin, end),
 		cmocka_unit_test_setup_teardown(governed_write_and_lease_are_sent_once, begin, end),
 		cmocka_unit_test_setup_teardown(waiting_request_holds_up_nobody_and_can_be_canceled, begin, end),
