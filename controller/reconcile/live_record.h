@@ -1,4 +1,4 @@
-/* One object of live.h: made, filled from what the API server says, and read. For live.c alone. */
+/* One object of live.h: made, filled from what the API server says, and read. For live.c and live_watch.c alone. */
 #ifndef RECONCILE_LIVE_RECORD_H
 #define RECONCILE_LIVE_RECORD_H
 

@@ -1,0 +1,283 @@
+/* The kinds that are watched; see live_watch.h. */
+#include "reconcile/live_watch.h"
+
+#include "base/log.h"
+#include "kube/watch.h"
+#include "reconcile/live_record.h"
+#include "reconcile/run.h"
+
+struct kind_watch {
+	struct live *live;
+	char *group, *kind;
+	char *path;                 /* that is listed: of the version in which the kind was first asked for */
+	struct watch *watch;
+	bool metadata;
+	char *account;              /* "system:serviceaccount:..." for Secrets, else NULL */
+	char *namespace;            /* likewise */
+	uint32_t list;              /* counts lists: what was not told in the last one has vanished */
+	struct error err;           /* reason "" while it works */
+};
+
+void kind_watch_free(struct kind_watch *watch)
+{
+	watch_free(watch->watch);
+	free(watch->path);
+	free(watch->group);
+	free(watch->kind);
+	free(watch->account);
+	free(watch->namespace);
+	free(watch);
+}
+
+/* --- what the watches tell ------------------------------------------------------------------------------------- */
+
+/* Reads one object in full: a Secret of which only metadata is watched, or one that left the selection. */
+static void fetch(struct kind_watch *watch, const char *namespace, const char *name, const char *key)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct live *live = watch->live;
+	const struct kube_kind *kind = discovery_find(live->core->discovery, span_of(watch->group), NULL, span_of(watch->kind));
+
+	if (kind)
+		fetches_ask(live->fetches, &(struct fetch_of){ key, kube_path(arena, kind, namespace, name), watch->group, watch->kind, watch->account });
+}
+
+static void fetch_by_key(struct kind_watch *watch, const char *key)
+{
+	struct span rest = span_of(key), namespace;
+	CLEANUP(mem_cleanup) char *ns = NULL;
+
+	span_cut(&rest, '/');
+	span_cut(&rest, '/');
+	namespace = span_cut(&rest, '/');
+	ns = mem_strndup(namespace.data, namespace.length);
+	fetch(watch, ns, rest.data, key);
+}
+
+static void on_event(void *data, enum watch_event event, const struct json *from)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct kind_watch *watch = data;
+	struct live *live = watch->live;
+	const struct json *metadata = json_get(from, "metadata");
+	const char *name = json_get_text(metadata, "name"), *namespace = json_get_text(metadata, "namespace");
+	struct live_object *object;
+	char *key;
+
+	if (!name)
+		return;
+	key = live_key(arena, watch->group, watch->kind, namespace, name);
+	object = live_record_of(live, key);
+	if (event == WATCH_DELETED) {
+		if (object)
+			object->watch = NULL;
+		/* our label may have been taken off, which looks the same */
+		if (object && object->holder)
+			fetch(watch, namespace, name, key);
+		else
+			live_gone(live, key);
+		return;
+	}
+	object = live_exists(live, key);
+	object->watch = watch;
+	object->list = watch->list;
+	if (!watch->metadata) {
+		/* items of a list carry neither */
+		if (!json_get_text(from, "kind"))
+			from = record_with_kind(from, watch->group, watch->kind, arena);
+		live_tell(live, from, watch->group, watch->kind, false);
+		return;
+	}
+	if (object->digested && object->version && record_version(metadata) == object->version)
+		return;
+	if (!object->digested) {
+		object->metadata_only = true;
+		record_set_uid(object, json_get_text(metadata, "uid"));
+	}
+	fetch(watch, namespace, name, key);
+}
+
+static void on_listing(void *data)
+{
+	struct kind_watch *watch = data;
+
+	watch->list++;
+}
+
+/* Runs that wait for a list look again. */
+static void wake_all(struct live *live)
+{
+	KEYSET_EACH(slot, &live->core->apps) {
+		struct app *app = *slot;
+
+		if (app->run)
+			run_wake(app->run);
+	}
+}
+
+void live_read_again(struct live *live, const char *group, const char *kind)
+{
+	KEYSET_EACH(slot, &live->objects) {
+		struct live_object *object = *slot;
+		struct kind_watch *watch = object->watch;
+
+		if (!watch || !object->exists || watch->metadata || strcmp(watch->group, group) || strcmp(watch->kind, kind))
+			continue;
+		/* what was digested of this very version is no longer all that matters */
+		object->digested = false;
+		fetch_by_key(watch, object->key);
+	}
+}
+
+/* Told before, and not in the list that has just ended. */
+static void vanished(struct kind_watch *watch, const char *key)
+{
+	CLEANUP(mem_cleanup) char *copy = mem_strdup(key);
+
+	if (live_holder(watch->live, copy))
+		fetch_by_key(watch, copy);
+	else
+		live_gone(watch->live, copy);
+}
+
+static void on_listed(void *data)
+{
+	struct kind_watch *watch = data;
+	CLEANUP(str_release) struct str keys = STR_INIT;
+	struct span rest;
+
+	/* gathered first: what is gone is taken out of the map */
+	KEYSET_EACH(slot, &watch->live->objects) {
+		const struct live_object *object = *slot;
+
+		if (object->watch == watch && object->list != watch->list)
+			str_add(&keys, span_make(object->key, strlen(object->key) + 1));
+	}
+	for (rest = str_span(&keys); rest.length;) {
+		struct span key = span_cut(&rest, '\0');
+
+		live_record_of(watch->live, key.data)->watch = NULL;
+		vanished(watch, key.data);
+	}
+	watch->err = (struct error)ERROR_INIT;
+	wake_all(watch->live);
+}
+
+/* Of what cannot be seen any more nobody may say that it is in order: a whole run tells why. */
+static void tell_blind(const struct kind_watch *watch)
+{
+	KEYSET_EACH(slot, &watch->live->objects) {
+		const struct live_object *object = *slot;
+		struct app *app = object->exists && object->watch == watch ? live_concerns(watch->live, object) : NULL;
+
+		if (!app || app->force)
+			continue;
+		app->force = true;
+		app_enqueue(app, 0);
+	}
+}
+
+static void on_error(void *data, const struct error *err)
+{
+	struct kind_watch *watch = data;
+	/* once for each cause: a refused certificate may follow a connection that broke */
+	bool news = strcmp(watch->err.reason, err->reason) != 0;
+
+	if (news)
+		log_error(LOG_WARN, "cannot watch a kind; trying again", err, "group", watch->group, "kind", watch->kind,
+			  "as", watch->account, NULL);
+	watch->err = *err;
+	/* whatever else it is passes, and what was missed is told then */
+	if (news && (err->kind == ERROR_FORBIDDEN || err->kind == ERROR_NOT_FOUND))
+		tell_blind(watch);
+	wake_all(watch->live);
+}
+
+/* --- what is watched --------------------------------------------------------------------------------------------- */
+
+/* Watches it by the version of `kind`; false: that is done already. */
+static bool look_by(struct kind_watch *watch, const struct kube_kind *kind)
+{
+	static const struct watch_handler handler = { on_event, on_listing, on_listed, on_error };
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	const char *path = kube_path(arena, kind, watch->namespace, NULL);
+
+	if (watch->path && !strcmp(watch->path, path))
+		return false;
+	free(watch->path);
+	watch->path = mem_strdup(path);
+	watch->err = (struct error)ERROR_INIT;
+	watch_free(watch->watch);
+	/* rbac: reader list watch (Secrets: as the project's account) */
+	watch->watch = watch_new(watch->live->core->kube, watch->live->core->loop, path, LABEL_APP, watch->metadata, watch->account, &handler,
+				 watch);
+	return true;
+}
+
+static struct kind_watch *start_watch(struct live *live, const struct kube_kind *kind, const char *namespace,
+				      const char *account, const char *key)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct kind_watch *watch = mem_alloc(sizeof(*watch));
+
+	watch->live = live;
+	watch->group = mem_strdup(kind->group);
+	watch->kind = mem_strdup(kind->kind);
+	watch->metadata = account != NULL;
+	watch->account = account ? mem_strdup(kube_account(arena, account)) : NULL;
+	watch->namespace = namespace ? mem_strdup(namespace) : NULL;
+	look_by(watch, kind);
+	map_set(&live->watches, span_of(key), watch);
+	return watch;
+}
+
+static int explain_forbidden(const struct kind_watch *watch, const struct kube_kind *kind, struct error *err)
+{
+	if (watch->account)
+		return error_set(err, ERROR_FORBIDDEN, "CannotRead",
+				 "%s may not list and watch secrets in namespace %s, so drift there would not be seen: %s; add to a "
+				 "Role of that account: {apiGroups: [\"\"], resources: [secrets], verbs: [get, list, watch]}",
+				 watch->account, watch->namespace, watch->err.text);
+	if (watch->namespace)
+		return error_set(err, ERROR_FORBIDDEN, "CannotRead",
+				 "countersign may not read %s.%s in namespace %s: bind its service account there to a Role with "
+				 "{apiGroups: [\"%s\"], resources: [%s], verbs: [get, list, watch]}", kind->resource,
+				 *kind->group ? kind->group : "core", watch->namespace, kind->group, kind->resource);
+	return error_set(err, ERROR_FORBIDDEN, "CannotRead",
+			 "countersign may not read %s.%s: add a ClusterRole labelled countersign.dev/aggregate-to-reader: \"true\" "
+			 "with {apiGroups: [\"%s\"], resources: [%s], verbs: [get, list, watch]}",
+			 kind->resource, *kind->group ? kind->group : "core", kind->group, kind->resource);
+}
+
+enum live_state live_want(struct live *live, const struct kube_kind *kind, const char *namespace, const char *account,
+			  struct error *err)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	bool secret = !*kind->group && !strcmp(kind->kind, "Secret");
+	bool here = secret || (live->core->options->namespaced && kind->namespaced);
+	char *key = secret ? arena_printf(arena, "/Secret/%s/%s", namespace, account)
+		    : here ? arena_printf(arena, "%s/%s/%s", kind->group, kind->kind, namespace)
+			   : arena_printf(arena, "%s/%s", kind->group, kind->kind);
+	struct kind_watch *watch = map_get(&live->watches, span_of(key));
+
+	if (!watch) {
+		start_watch(live, kind, here ? namespace : NULL, secret ? account : NULL, key);
+		return LIVE_WAITING;
+	}
+	if (watch_listed(watch->watch))
+		return LIVE_LISTED;
+	if (!watch->err.reason[0])
+		return LIVE_WAITING;
+	/* the version by which it was watched is served no longer */
+	if (watch->err.kind == ERROR_NOT_FOUND && look_by(watch, kind))
+		return LIVE_WAITING;
+	/* a right may have been given meanwhile: ask at once when somebody wants to know */
+	watch_again(watch->watch);
+	if (watch->err.kind == ERROR_FORBIDDEN) {
+		explain_forbidden(watch, kind, err);
+		return LIVE_FORBIDDEN;
+	}
+	*err = watch->err;
+	error_wrap(err, "watch %s.%s", kind->resource, kind->group);
+	return LIVE_FAILED;
+}
