@@ -112,9 +112,36 @@ static enum health replica_set(struct view *view)
 		       json_get_int(view->spec, "replicas", 1));
 }
 
+/* What a container waits for that time alone does not mend: CrashLoopBackOff, ErrImagePull, CreateContainerError, ... */
+static const struct json *stuck_container(const struct view *view)
+{
+	const struct json *containers = json_get(view->status, "containerStatuses");
+
+	for (size_t i = 0; i < json_count(containers); i++) {
+		const struct json *waiting = json_path(json_at(containers, i), "state", "waiting", NULL);
+		struct span reason = json_text_span(json_get(waiting, "reason"));
+
+		if (span_starts(reason, "Err") || span_ends(reason, "Error") || span_ends(reason, "BackOff"))
+			return json_at(containers, i);
+	}
+	return NULL;
+}
+
+/* Of a Pod that is restarted for ever; others end in the phase Failed. */
+static enum health stuck_pod(struct view *view, const struct json *container)
+{
+	const struct json *waiting = json_path(container, "state", "waiting", NULL);
+	const char *name = json_get_text(container, "name"), *message = json_get_text(waiting, "message");
+
+	return say(view, HEALTH_DEGRADED, arena_printf(view->arena, "container %s: %s%s%s", name ? name : "?", json_get_text(waiting, "reason"),
+						       message ? ": " : "", message ? message : ""));
+}
+
 static enum health pod(struct view *view)
 {
 	struct span phase = json_text_span(json_get(view->status, "phase"));
+	struct span policy = json_text_span(json_get(view->spec, "restartPolicy"));
+	const struct json *stuck = !policy.length || span_is(policy, "Always") ? stuck_container(view) : NULL;
 
 	if (span_is(phase, "Succeeded"))
 		return HEALTH_HEALTHY;
@@ -122,6 +149,8 @@ static enum health pod(struct view *view)
 		return say(view, HEALTH_DEGRADED, json_get_text(view->status, "message"));
 	if (span_is(phase, "Running") && condition_is(view, "Ready", "True"))
 		return HEALTH_HEALTHY;
+	if (stuck)
+		return stuck_pod(view, stuck);
 	return say(view, HEALTH_PROGRESSING, "the Pod is not ready");
 }
 
