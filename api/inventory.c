@@ -30,8 +30,10 @@ static struct json *encode_item(const struct inventory_item *item, struct arena 
 	json_set_string(arena, out, "n", item->name);
 	json_set_string(arena, out, "u", item->uid);
 	json_set_int(arena, out, "w", item->wave);
-	if (item->keep)
-		json_set_bool(arena, out, "keep", true);
+	if (item->no_prune)
+		json_set_bool(arena, out, "np", true);
+	if (item->no_delete)
+		json_set_bool(arena, out, "nd", true);
 	set_digest(arena, out, "d", &item->desired);
 	set_digest(arena, out, "o", &item->owned);
 	set_digest(arena, out, "i", &item->images);
@@ -143,7 +145,9 @@ static void decode_item(const struct json *from, struct arena *arena, struct inv
 	out->name = text(from, "n", arena);
 	out->uid = text(from, "u", arena);
 	out->wave = (int)json_get_int(from, "w", 0);
-	out->keep = json_get_bool(from, "keep", false);
+	/* before both were told apart, it was one */
+	out->no_prune = json_get_bool(from, "np", json_get_bool(from, "keep", false));
+	out->no_delete = json_get_bool(from, "nd", json_get_bool(from, "keep", false));
 	out->desired = digest_at(from, "d");
 	out->owned = digest_at(from, "o");
 	out->images = digest_at(from, "i");

@@ -22,7 +22,7 @@ struct inventory_item {
 	struct digest owned;           /* D1 after the apply; see diff/fields.h */
 	struct digest images;          /* of the image texts that were found in order in the live object */
 	int wave;
-	bool keep;                     /* Delete=false or Prune=false stood on it */
+	bool no_prune, no_delete;      /* Prune=false, Delete=false held for it when it was written */
 };
 
 struct pin {

@@ -13,7 +13,7 @@ struct held {
 /* How a text is written: most that is not shared is an identifier in hex. */
 enum coding { CODING_PLAIN, CODING_HEX, CODING_UUID };
 
-enum { HAS_DESIRED = 1, HAS_OWNED = 2, HAS_IMAGES = 4, HAS_KEEP = 8 };
+enum { HAS_DESIRED = 1, HAS_OWNED = 2, HAS_IMAGES = 4, HAS_NO_PRUNE = 8, HAS_NO_DELETE = 16 };
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
@@ -85,7 +85,7 @@ static void put_item(struct writing *to, const struct inventory_item *item)
 {
 	CLEANUP(str_release) struct str gvk = STR_INIT;
 	const struct digest *digests[] = { &item->desired, &item->owned, &item->images };
-	uint64_t has = item->keep ? HAS_KEEP : 0;
+	uint64_t has = (item->no_prune ? HAS_NO_PRUNE : 0u) | (item->no_delete ? HAS_NO_DELETE : 0u);
 
 	for (size_t i = 0; i < COUNT_OF(digests); i++)
 		has |= digest_is_zero(digests[i]) ? 0u : 1u << i;
@@ -248,7 +248,8 @@ static void take_rest(struct reading *from, struct inventory_item *out)
 
 	has = take_number(from);
 	wave = take_number(from);
-	out->keep = has & HAS_KEEP;
+	out->no_prune = has & HAS_NO_PRUNE;
+	out->no_delete = has & HAS_NO_DELETE;
 	out->wave = wave & 1 ? (int)-(int64_t)(wave >> 1) : (int)(wave >> 1);
 	for (size_t i = 0; i < COUNT_OF(digests); i++)
 		if (has >> i & 1)

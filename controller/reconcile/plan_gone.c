@@ -112,8 +112,8 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 		return false;
 	action = plan_delete(run, item, key, "Git no longer declares it", &refused);
 	/* what is gone is deleted without harm, and forgotten by that */
-	if (item->keep && (live_find(run->core->live, key) || plan_watch(run, item) != LIVE_LISTED)) {
-		leave(run, action, "Git no longer declares it; it stays, as its annotation Prune=false, Delete=false or helm.sh/resource-policy says");
+	if (item->no_prune && (live_find(run->core->live, key) || plan_watch(run, item) != LIVE_LISTED)) {
+		leave(run, action, "Git no longer declares it; it stays, as its sync option Prune=false says");
 		return false;
 	}
 	/* nothing is deleted while its group's server does not answer */
@@ -183,7 +183,7 @@ int plan_deletion(struct run *run, struct error *err)
 		const struct inventory_item *item = &app_inventory(run->app)->items[i];
 
 		/* a circle of Applications ends here: each would wait for the other's end */
-		if (!item->keep && !claims_is_above(run, item))
+		if (!item->no_delete && !claims_is_above(run, item))
 			plan_delete(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name),
 				    "its Application is being deleted", err);
 		if (err->reason[0])

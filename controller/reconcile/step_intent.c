@@ -98,7 +98,8 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 						 .name = desired->name, .uid = "" };
 	item->version = desired->version;
 	item->wave = desired->wave;
-	item->keep = desired->options.delete_disabled || desired->options.prune_disabled;
+	item->no_prune = desired->options.prune_disabled;
+	item->no_delete = desired->options.delete_disabled;
 	if (!uid)
 		return;
 	item->uid = uid;

@@ -333,7 +333,7 @@ static enum step_result record_forget(struct run *run)
 /* Whether an item stands between the Application and its end. */
 static bool is_in_the_way(const struct run *run, const struct inventory_item *item)
 {
-	return !item->keep && !claims_is_above(run, item);
+	return !item->no_delete && !claims_is_above(run, item);
 }
 
 static bool is_still_there(const struct run *run)

@@ -219,7 +219,7 @@ def test_behaviour_that_is_not_built_is_refused_and_not_ignored(shared_site, sou
 
 def test_kept_object_that_git_dropped_is_known_after_a_restart_and_forgotten_when_it_is_gone(site):
     kept = obj("v1", "Service", "kept", spec={"ports": [{"port": 80}]})
-    kept["metadata"]["annotations"] = {"helm.sh/resource-policy": "keep"}
+    kept["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=false"}
     repo = site.deploy({**ONE, "app/kept.yaml": text(kept)})
     repo.push("less", {"app/kept.yaml": None})
     site.wait_condition("Synced", "False", "app", said="kept", reason="OutOfSync")
@@ -273,6 +273,24 @@ def test_half_of_an_application_is_not_pruned_unless_allowed(site):
     seen = site.wait_condition("Synced", "False", "app", said="5")
     left = [n for n in range(8) if site.find("v1", "ConfigMap", f"c{n}")]
     assert left == list(range(8)), f"{left} are left; {seen['message']}"
+
+
+@pytest.mark.parametrize("annotation", [{"argocd.argoproj.io/sync-options": "Delete=false"}, {"helm.sh/resource-policy": "keep"}], ids=["option", "helm"])
+def test_delete_false_keeps_an_object_from_the_end_of_its_application_and_not_from_git(site, annotation):
+    stays, goes, pruned = (obj("v1", "ConfigMap", name, data={"key": "value"}) for name in ("stays", "goes", "pruned"))
+    stays["metadata"]["annotations"] = pruned["metadata"]["annotations"] = annotation
+    goes["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=false"}
+    repo = site.repo({"app/a.yaml": text(stays, goes), "app/b.yaml": text(pruned)})
+    app = site.team.application("app", repo, "app")
+    app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+    site.kube.apply(app)
+    site.settled("app")
+    repo.push("less", {"app/b.yaml": None})
+    until("what Git dropped to go", lambda: site.find("v1", "ConfigMap", "pruned"), lambda found: found is None)
+    site.settled("app")
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+    assert site.find("v1", "ConfigMap", "stays") and site.find("v1", "ConfigMap", "goes") is None
 
 
 def test_prune_false_on_an_object_keeps_it(site):

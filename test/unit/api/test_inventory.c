@@ -29,8 +29,8 @@ static void pack(struct span plain, struct str *out)
 
 static struct inventory sample(struct inventory_item *items, struct pin *pins)
 {
-	items[0] = (struct inventory_item){ "apps", "v1", "Deployment", "shop", "web", "uid-1", digest_for("a"), digest_for("b"), digest_for("c"), -3, false };
-	items[1] = (struct inventory_item){ "", "v1", "Namespace", "", "shop", "", digest_for("d"), { { 0 } }, { { 0 } }, 2000000000, true };
+	items[0] = (struct inventory_item){ "apps", "v1", "Deployment", "shop", "web", "uid-1", digest_for("a"), digest_for("b"), digest_for("c"), -3, false, true };
+	items[1] = (struct inventory_item){ "", "v1", "Namespace", "", "shop", "", digest_for("d"), { { 0 } }, { { 0 } }, 2000000000, true, false };
 	pins[0] = (struct pin){ "registry.example/shop/web:1", digest_for("image") };
 	pins[1] = (struct pin){ "odd \"name\"", digest_for("other") };
 	return (struct inventory){ .app = "ns/shop", .uid = "u", .project = "p", .account = "ns:applier", .revision = "abc",
@@ -47,7 +47,8 @@ static void check_items(const struct inventory *got)
 	assert_true(web && namespace);
 	ASSERT_TEXT("uid", web->uid, "uid-1");
 	assert_true(digest_equal(&web->desired, &a) && digest_equal(&web->owned, &b) && digest_equal(&web->images, &c));
-	assert_true(web->wave == -3 && !web->keep && namespace->wave == 2000000000 && namespace->keep);
+	assert_true(web->wave == -3 && namespace->wave == 2000000000);
+	assert_true(!web->no_prune && web->no_delete && namespace->no_prune && !namespace->no_delete);
 	assert_true(digest_is_zero(&namespace->owned) && digest_is_zero(&namespace->images));
 	assert_null(inventory_find(got, "", "Namespace", "shop", "shop"));
 	assert_null(inventory_find(got, "apps", "Deployment", "shop", "we"));
@@ -87,6 +88,21 @@ static void inventory_comes_out_as_it_went_in(void **state)
 	assert_true(span_equal(str_span(&packed), str_span(&again)));
 }
 
+/* Items that were kept before it was told of what. */
+static void item_that_was_kept_before_is_kept_from_both(void **state)
+{
+	WITH_ARENA(arena);
+	CLEANUP(str_release) struct str packed = STR_INIT;
+	struct inventory got;
+
+	(void)state;
+	pack(SPAN("{\"app\":\"ns/shop\",\"applied\":{\"pins\":{},\"revision\":\"\"},\"items\":[{\"g\":\"\",\"k\":\"Secret\",\"keep\":true,\"n\":\"a\",\"ns\":\"b\",\"u\":\"\","
+		  "\"v\":\"v1\",\"w\":0}],\"pending\":{\"pins\":{},\"revision\":\"\"}}"), &packed);
+	assert_int_equal(inventory_decode(str_span(&packed), arena, &got, NULL), 0);
+	assert_int_equal(got.count, 1);
+	assert_true(got.items[0].no_prune && got.items[0].no_delete);
+}
+
 static void inventory_of_five_thousand_objects_is_small(void **state)
 {
 	WITH_ARENA(arena);
@@ -99,7 +115,7 @@ static void inventory_of_five_thousand_objects_is_small(void **state)
 	for (size_t i = 0; i < from.count; i++) {
 		const char *name = arena_printf(arena, "config-%zu", i);
 
-		from.items[i] = (struct inventory_item){ "", "v1", "ConfigMap", "shop", name, name, digest_for(name), digest_for(name), { { 0 } }, 0, false };
+		from.items[i] = (struct inventory_item){ "", "v1", "ConfigMap", "shop", name, name, digest_for(name), digest_for(name), { { 0 } }, 0, false, false };
 	}
 	inventory_encode(&from, arena, &packed);
 	/* etcd takes 1.5 MiB; digests do not compress */
@@ -235,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(inventory_comes_out_as_it_went_in),
+		cmocka_unit_test(item_that_was_kept_before_is_kept_from_both),
 		cmocka_unit_test(inventory_of_five_thousand_objects_is_small),
 		cmocka_unit_test(inventory_that_is_none_is_an_error),
 		cmocka_unit_test(inventory_cut_anywhere_is_an_error),

@@ -14,10 +14,10 @@ static struct digest digest_for(const char *text)
 
 static struct inventory sample(struct inventory_item *items, struct pin *pins)
 {
-	items[0] = (struct inventory_item){ "apps", "v1", "Deployment", "shop", "web", UID, digest_for("a"), digest_for("b"), digest_for("c"), -3, false };
-	items[1] = (struct inventory_item){ "", "v1", "Namespace", "", "deadbeef", "", digest_for("d"), { { 0 } }, { { 0 } }, 2000000000, true };
+	items[0] = (struct inventory_item){ "apps", "v1", "Deployment", "shop", "web", UID, digest_for("a"), digest_for("b"), digest_for("c"), -3, false, true };
+	items[1] = (struct inventory_item){ "", "v1", "Namespace", "", "deadbeef", "", digest_for("d"), { { 0 } }, { { 0 } }, 2000000000, true, false };
 	items[2] = (struct inventory_item){ "", "v1\n", "Service", "shop", "web", "0B5D0A3E-6a3c-4c39-9d2e-2f1c7f3a9b10", digest_for("e"), { { 0 } },
-					    digest_for("f"), -2147483647 - 1, false };
+					    digest_for("f"), -2147483647 - 1, true, true };
 	pins[0] = (struct pin){ "registry.example/shop/web:1", digest_for("image") };
 	pins[1] = (struct pin){ "odd \"name\"", digest_for("other") };
 	return (struct inventory){ .app = "ns/shop", .uid = UID, .project = "p", .account = "ns:applier",
