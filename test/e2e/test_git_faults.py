@@ -1,6 +1,7 @@
 """A Git server on its worst day: what runs stays, the condition says what is wrong, and the next good commit recovers."""
 
 import shutil
+import time
 
 import pytest
 
@@ -126,3 +127,24 @@ def test_drift_from_before_a_start_is_healed_also_while_the_repository_is_away(s
     until("drift to be healed", lambda: value(site), lambda key: key == "1", seconds=5)
     site.wait_condition("Synced", "False", "app", said=repo.url, seconds=5)
     stays("it is not looked at without end", lambda: site.controller.output.read_text().count('"run failed"'), lambda failed: failed <= 6, 3)
+
+
+def test_field_that_is_fought_over_while_git_is_away_is_looked_at_ever_less_often(site, stack):
+    site.deploy({"app/c.yaml": text(config_map("c", key="value"))})
+
+    def change(to):
+        site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"key": to}}, manager="mallory")
+
+    for number in range(5):
+        change(f"mine {number}")
+        until("it to be taken back", lambda: value(site), lambda seen: seen == "value", seconds=10)
+    change("mine for good")
+    site.wait_condition("Synced", "False", "app", reason="Contested")
+    with stack.outage("git"):
+        change("mine without Git")
+        time.sleep(4)
+        since = site.log.next_seq()
+        time.sleep(6)
+        looks = site.log.records("drift", since=since)
+    assert value(site) == "mine without Git"
+    assert len(looks) <= 6, f"{len(looks)} looks in 6 s"
