@@ -1,6 +1,7 @@
 /* The only callers of malloc; see mem.h. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -8,6 +9,22 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+
+#if MEM_SANITIZED
+/* sanitizer/allocator_interface.h, which gcc does not bring */
+size_t __sanitizer_get_current_allocated_bytes(void);
+#endif
+
+size_t mem_live(void)
+{
+#if MEM_SANITIZED
+	return __sanitizer_get_current_allocated_bytes();
+#else
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+#endif
+}
 
 /* A test's word for "the system has no more": the n-th allocation of the process gets none. */
 static bool is_refused(void)

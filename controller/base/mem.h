@@ -24,6 +24,9 @@
 #endif
 #endif
 
+/* Bytes that this process has allocated and not freed, by whoever it was. Unlike resident memory it tells what is kept from what lies idle. */
+size_t mem_live(void);
+
 /* `size` bytes of zeroes; never NULL. Free with free(). */
 void *mem_alloc(size_t size);
 

@@ -54,6 +54,7 @@ static const struct family families[METRIC_COUNT] = {
 				    { "role" } },
 	[METRIC_PROCESS_CPU] = { "countersign_process_cpu_seconds_total", "Processor time of a role, ended processes included.", COUNTER,
 				 { "role" } },
+	[METRIC_HEAP] = { "countersign_core_heap_bytes", "Memory that core has allocated and not freed.", GAUGE, { NULL } },
 	[METRIC_ARGO_APP_INFO] = { "argocd_app_info", "Information about application.", GAUGE,
 				   { "autosync_enabled", "dest_namespace", "dest_server", "health_status", "name", "namespace",
 				     "operation", "project", "repo", "sync_status" } },

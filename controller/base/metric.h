@@ -36,6 +36,7 @@ enum metric {
 	METRIC_PROCESSES,              /* role */
 	METRIC_PROCESS_MEMORY,         /* role */
 	METRIC_PROCESS_CPU,            /* role */
+	METRIC_HEAP,
 	METRIC_ARGO_APP_INFO,          /* as Argo CD labels them: name, namespace, project, ... */
 	METRIC_ARGO_APP_SYNC,          /* dest_server, dry_run, name, namespace, phase, project */
 	METRIC_DROPPED,                /* family */

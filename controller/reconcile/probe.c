@@ -122,6 +122,7 @@ void probe_metrics(struct core *core, struct str *out)
 	metric_set(METRIC_AUDIT_CHECKPOINT_AGE, durable_s > 0 && now_s > durable_s ? now_s - durable_s : 0, NULL);
 	tell_apps(core);
 	workers_measure(core->workers);
+	metric_set(METRIC_HEAP, (double)mem_live(), NULL);
 	metric_write(out);
 }
 

@@ -68,6 +68,7 @@ def test_metrics_count_what_happened(served):
     assert total(now, "argocd_app_sync_total", **app, phase="Succeeded", dry_run="false", dest_server=spec["destination"]["server"]) == len(synced) == 2
     assert total(now, "countersign_commit_to_live_seconds_count") - total(before, "countersign_commit_to_live_seconds_count") == 2
     assert total(now, "countersign_verifications_total", result="allow") >= 2
+    assert 100_000 < total(now, "countersign_core_heap_bytes") < 100_000_000
     denied = total(now, "countersign_verifications_total", result="deny")
     assert denied >= 1 and total(now, "countersign_verifications_total", result="deny", reason="") == 0
     assert total(now, "countersign_runs_total", result="denied") >= 1 and total(now, "countersign_runs_total", result="done") >= 2
