@@ -374,20 +374,16 @@ static enum step_result record_delete(struct run *run)
 	return record_forget(run);
 }
 
-static void tell_quietly(struct run *run)
-{
-	report_health(run->app);
-	report_write(run->app);
-}
-
 static enum step_result record_quietly(struct run *run)
 {
 	struct app *app = run->app;
 	const struct setbacks *setbacks = app_setbacks(app);
 	int64_t now = clock_mono_ms(), next = setbacks->denied_until_ms ? setbacks->denied_until_ms : setbacks->retry_until_ms;
 
-	tell_quietly(run);
-	if (next && next < INT64_MAX)
+	report_health(app);
+	report_write(app);
+	/* a time that has passed is now; but not for a heal that failed: with Git away the next run would be such a heal at once, for ever */
+	if (next && next < INT64_MAX && (next > now || !run->err.reason[0]))
 		app_enqueue(app, next - now);
 	return STEP_NEXT;
 }
@@ -428,17 +424,15 @@ static enum step_result record_sync(struct run *run)
 	return STEP_NEXT;
 }
 
-/* One that failed waits its own time: that of the newer revision may be over, and trying it at once would end here again at once. */
 static enum step_result record_heal(struct run *run)
 {
+	if (run->err.reason[0]) {
+		run->app->dirty = true;
+		app_enqueue(run->app, error_wait(run->app, RETRY_FIRST_MS));
+	}
 	tell_events(run);
 	tell_violations(run);
-	if (!run->err.reason[0])
-		return record_quietly(run);
-	run->app->dirty = true;
-	tell_quietly(run);
-	app_enqueue(run->app, error_wait(run->app, RETRY_FIRST_MS));
-	return STEP_NEXT;
+	return record_quietly(run);
 }
 
 static enum step_result record(struct run *run)
