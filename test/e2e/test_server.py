@@ -103,7 +103,7 @@ FAMILIES = {
     "api_request_duration_seconds": "histogram", "verifications_total": "counter", "cache_requests_total": "counter", "audit_log_records": "gauge",
     "audit_log_written_bytes_total": "counter", "audit_log_writable": "gauge", "audit_log_last_durable_timestamp_seconds": "gauge",
     "audit_checkpoint_age_seconds": "gauge", "worker_jobs_total": "counter", "worker_crashes_total": "counter", "worker_queue_depth": "gauge",
-    "processes": "gauge", "process_resident_memory_bytes": "gauge", "process_cpu_seconds_total": "counter", "metric_series_dropped_total": "counter",
+    "processes": "gauge", "process_resident_memory_bytes": "gauge", "core_heap_bytes": "gauge", "process_cpu_seconds_total": "counter", "metric_series_dropped_total": "counter",
 }
 
 
