@@ -154,6 +154,15 @@ def test_diff_shows_what_would_be_pruned(home, tmp_path):
     assert done.returncode == 1 and "+++ /dev/null" in done.stdout and "ConfigMap " in done.stdout and "goes" in done.stdout, done.stdout
 
 
+def test_diff_says_why_an_object_that_git_dropped_stays(home, tmp_path):
+    kept = config_map("kept-by-option", key="one")
+    kept["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=false"}
+    home.deploy({"app/a.yaml": text(config_map("stays-too", key="one")), "app/b.yaml": text(kept)}, name="kept")
+    done = ask(home, "diff", "kept", "--local", file(home, tmp_path, "stays-too", key="one"))
+    assert "kept-by-option: is no longer in Git; it stays, as its sync option Prune=false says" in done.stdout, done.stdout + done.stderr
+    assert "+++ /dev/null" not in done.stdout and "sync --prune" not in done.stdout, done.stdout
+
+
 def test_diff_leaves_ignored_fields_out(home):
     image = home.image("ignored")
     home.deploy({"app/web.yaml": text(deployment("ignored", image.ref))}, name="ignored",
