@@ -28,6 +28,14 @@ static inline int64_t clock_pace(void)
 }
 #endif
 
+/* The next of pauses that grow from `first`, doubling up to `most`; `before` 0: there was none. */
+static inline int64_t clock_backoff(int64_t before, int64_t first, int64_t most)
+{
+	int64_t next = before ? before * 2 : first;
+
+	return next > most ? most : next;
+}
+
 #define TIME_TEXT 40
 /* RFC 3339 in UTC: with nanoseconds, or whole seconds as Kubernetes writes metav1.Time. */
 void time_format_ns(int64_t wall_ns, char out[TIME_TEXT]);

@@ -1,6 +1,7 @@
 /* Objects read again; see fetches.h. */
 #include "reconcile/fetches.h"
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/rand.h"
 
@@ -48,7 +49,7 @@ static void ask(void *data)
 
 static void ask_later(struct fetch *fetch)
 {
-	fetch->wait_ms = !fetch->wait_ms ? RETRY_FIRST_MS : fetch->wait_ms * 2 > RETRY_MOST_MS ? RETRY_MOST_MS : fetch->wait_ms * 2;
+	fetch->wait_ms = clock_backoff(fetch->wait_ms, RETRY_FIRST_MS, RETRY_MOST_MS);
 	timer_start(fetch->timer, fetch->wait_ms + (int64_t)rand_below((uint64_t)fetch->wait_ms / 2));
 }
 

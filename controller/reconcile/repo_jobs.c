@@ -5,8 +5,6 @@
 #include "base/log.h"
 #include "source/source_job.h"
 
-#define FETCH_TIMEOUT_MS (10 * 60 * 1000)
-
 struct job {
 	struct repo_jobs *jobs;
 	struct job *next, *before;
@@ -116,7 +114,7 @@ static void submit(struct job *job)
 		worker_submit(jobs->first, str_span(&request), -1, 0, on_configured, jobs);
 	}
 	append(job);
-	job->id = worker_submit(jobs->first, str_span(&job->request), -1, FETCH_TIMEOUT_MS, on_first, job);
+	job->id = worker_submit(jobs->first, str_span(&job->request), -1, LIMIT_GIT_FETCH_MS, on_first, job);
 }
 
 /* --- the reader ------------------------------------------------------------------------------------------------------- */

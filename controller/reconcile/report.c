@@ -376,9 +376,7 @@ static void on_written(void *data, const struct kube_answer *answer)
 	if (answer->err && app && answer->err->kind != ERROR_NOT_FOUND) {
 		app->status_written = app->inventory_written = (struct digest){ { 0 } };
 		log_error(LOG_WARN, "could not write", answer->err, "what", writing->what, "app", writing->key, NULL);
-		app->write_wait_ms = app->write_wait_ms ? app->write_wait_ms * 2 : WRITE_AGAIN_MS;
-		if (app->write_wait_ms > WRITE_AGAIN_MOST_MS)
-			app->write_wait_ms = WRITE_AGAIN_MOST_MS;
+		app->write_wait_ms = clock_backoff(app->write_wait_ms, WRITE_AGAIN_MS, WRITE_AGAIN_MOST_MS);
 		app_enqueue(app, app->write_wait_ms);
 	} else if (app && !answer->err) {
 		app->write_wait_ms = 0;

@@ -23,18 +23,11 @@
 
 /* --- when to look again ------------------------------------------------------------------------------------------- */
 
-static int64_t doubled(int64_t before, int64_t first, int64_t most)
-{
-	int64_t next = before ? before * 2 : first;
-
-	return next > most ? most : next;
-}
-
 static int64_t error_wait(struct app *app, int64_t first_ms)
 {
 	struct setbacks *setbacks = app_setback(app);
 
-	return setbacks->error_wait_ms = doubled(setbacks->error_wait_ms, first_ms, RETRY_MOST_MS);
+	return setbacks->error_wait_ms = clock_backoff(setbacks->error_wait_ms, first_ms, RETRY_MOST_MS);
 }
 
 /* By spec.syncPolicy.retry, as Argo CD counts it; -1: no more. */
@@ -73,7 +66,7 @@ static void plan_next(struct run *run)
 
 	setbacks->denied_until_ms = setbacks->retry_until_ms = 0;
 	if (run->judge_failed) {
-		setbacks->denied_wait_ms = doubled(setbacks->denied_wait_ms, DENIED_FIRST_MS, DENIED_MOST_MS);
+		setbacks->denied_wait_ms = clock_backoff(setbacks->denied_wait_ms, DENIED_FIRST_MS, DENIED_MOST_MS);
 		setbacks->denied_until_ms = now + setbacks->denied_wait_ms;
 		app_enqueue(app, setbacks->denied_wait_ms);
 		return;
