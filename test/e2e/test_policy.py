@@ -187,10 +187,13 @@ def when(**delta):
     return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(**delta)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def exempting_policy(site, **fields):
+    return image_policy(site.system, "exempting", [f"{site.registry.address}/{site.name}/**"], [site.key], exemptions=exemption(site, **fields))
+
+
 def exempting(new_site, **fields):
     site = new_site().install(policy=False)
-    site.kube.apply(image_policy(site.system, "exempting", [f"{site.registry.address}/{site.name}/**"], [site.key],
-                                 exemptions=exemption(site, **fields)))
+    site.kube.apply(exempting_policy(site, **fields))
     site.controller.start()
     image = site.image("old/web", signed=False)
     site.deploy({"app/web.yaml": text(deployment("web", image.ref))}, wait=False)
@@ -213,8 +216,9 @@ def test_exemption_does_not_reach_further(new_site, fields):
 
 
 def test_exemption_that_expires_while_it_is_in_use_ends(new_site):
-    site, image = exempting(new_site, expires=when(seconds=8))
+    site, image = exempting(new_site)
     site.wait_condition("Verified", "True", "app", reason="Exempted")
+    site.kube.apply(exempting_policy(site, expires=when(seconds=8)))
     site.wait_condition("Verified", "False", "app", said=image.digest, seconds=30)
 
 
