@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests and of the story: one stack for the whole run."""
+"""Fixtures of the end-to-end tests and of the story: one stack for the whole run, or for each of the processes that share it (test/run)."""
 
 import os
 import pathlib
@@ -11,6 +11,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "e2e"))
 from harness.images import Key, open_registry  # noqa: E402
 from harness.kube import Kube  # noqa: E402
 from harness.stack import Stack  # noqa: E402
+
+
+# What runs at the same time takes its ports from ranges of its own: a port whose owner is down for a test must not go to a neighbour.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["PORT_BASE"] = str(int(os.environ.get("PORT_BASE", "21000")) + 1000 * (1 + int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))))
 
 
 @pytest.fixture(scope="session")
