@@ -262,7 +262,7 @@ static void on_looked(void *data, const struct kube_answer *answer)
 	struct action *action = data;
 	const char *uid = json_text(json_path(answer->object, "metadata", "uid", NULL));
 
-	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
+	if (answer->err && !kube_says_absent(answer)) {
 		if (answer->err->kind == ERROR_TRANSIENT && action->failures++ < FAILURES_MAX)
 			again(action, RETRY_FIRST_MS << action->failures);
 		else
@@ -300,7 +300,7 @@ static void on_refused(struct action *action, const struct kube_answer *answer)
 			advance(action);
 		return;
 	}
-	if (action->stage == STAGE_DELETE && err.kind == ERROR_NOT_FOUND) {
+	if (action->stage == STAGE_DELETE && kube_says_absent(answer)) {
 		advance(action);
 		return;
 	}

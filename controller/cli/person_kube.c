@@ -231,7 +231,8 @@ static const struct {
 	const char *reason, *hint;
 } hints[] = {
 	{ "ApplicationNotFound", "countersign get lists what there is; -n NAMESPACE looks elsewhere" },
-	{ "NotFound", "is Countersign installed there? kubectl apply --server-side -f manifests/install.yaml" },
+	{ "NotFound", "countersign get lists what there is; -n NAMESPACE looks elsewhere" },
+	{ "NotServed", "is Countersign installed there? kubectl apply --server-side -f manifests/install.yaml" },
 	{ "Unauthorized", "the kubeconfig's credential is not accepted: log in again, or choose another with --context" },
 	{ "Forbidden", "this command uses your own rights: ask for the one that the message names" },
 	{ "ConnectionError", "is the cluster up, and is it the one you mean? --kubeconfig FILE and --context NAME choose another" },
@@ -243,11 +244,8 @@ static const struct {
 
 static const char *hint_of(const struct error *err)
 {
-	/* `projects.countersign.dev "x" not found`: the kind is known, the object is not there */
-	const char *reason = !strcmp(err->reason, "NotFound") && strstr(err->text, "\" not found") ? "ApplicationNotFound" : err->reason;
-
 	for (size_t i = 0; i < COUNT_OF(hints); i++)
-		if (!strcmp(hints[i].reason, reason))
+		if (!strcmp(hints[i].reason, err->reason))
 			return hints[i].hint;
 	return NULL;
 }

@@ -41,6 +41,15 @@ struct kube_answer {
 	const struct error *err;   /* NULL when the status is 2xx and the body parses */
 };
 
+/*
+ * Whether the server said that the object is not there. A 404 "NotServed" says nothing of it: its version is served no longer (or not yet, by a
+ * server that begins), or something in between answers.
+ */
+static inline bool kube_says_absent(const struct kube_answer *answer)
+{
+	return answer->err && answer->err->kind == ERROR_NOT_FOUND && !strcmp(answer->err->reason, "NotFound");
+}
+
 typedef void kube_done(void *data, const struct kube_answer *answer);
 
 /* Media types of Accept. */

@@ -18,7 +18,9 @@ static const struct {
 	{ 403, "", "because it is being terminated", ERROR_TRANSIENT, "NamespaceTerminating" },
 	{ 403, "", "exceeded quota", ERROR_TRANSIENT, "QuotaExceeded" },
 	{ 403, "", "", ERROR_FORBIDDEN, "Forbidden" },
-	{ 404, "", "", ERROR_NOT_FOUND, "NotFound" },
+	{ 404, "", "the server could not find the requested resource", ERROR_NOT_FOUND, "NotServed" },
+	{ 404, "NotFound", "", ERROR_NOT_FOUND, "NotFound" },
+	{ 404, "", "", ERROR_NOT_FOUND, "NotServed" },
 	{ 409, "AlreadyExists", "", ERROR_CONFLICT, "AlreadyExists" },
 	{ 409, "", "", ERROR_CONFLICT, "Conflict" },
 	{ 410, "", "", ERROR_CONFLICT, "Expired" },
@@ -80,7 +82,7 @@ int kube_status_error(int status, const struct json *body, struct error *err)
 	if (!reason)
 		reason = "";
 	if (!message)
-		message = "no message";
+		message = status == 404 ? "the server answers that there is no such path" : "no message";
 	for (size_t i = 0; i < COUNT_OF(table); i++) {
 		if ((table[i].code && table[i].code != status) || (*table[i].reason && strcmp(table[i].reason, reason)) ||
 		    (*table[i].message && !strstr(message, table[i].message)))

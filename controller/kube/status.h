@@ -9,7 +9,8 @@
 #include "base/error.h"
 #include "base/json.h"
 
-/* Fills *err from an HTTP status and the body (a metav1.Status, or anything, or NULL). Always returns -1.
+/* Fills *err from an HTTP status and the body (a metav1.Status, or anything, or NULL). Always returns -1. A 404 is "NotFound" where the
+ * server speaks of the object, "NotServed" where it knows no such path.
  * The text is the server's message; content of Secrets in it is cut out. */
 int kube_status_error(int status, const struct json *body, struct error *err);
 

@@ -59,7 +59,7 @@ static void on_answer(void *data, const struct kube_answer *answer)
 	struct fetches *fetches = fetch->fetches;
 
 	fetch->request = 0;
-	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
+	if (answer->err && !kube_says_absent(answer)) {
 		ask_later(fetch);
 		return;
 	}

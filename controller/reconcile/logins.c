@@ -25,7 +25,7 @@ static void on_read(void *data, const struct kube_answer *answer)
 	} else {
 		value = json_object(run->arena);
 		json_set_string(run->arena, value, "unreadable", answer->err->text);
-		if (answer->err->kind == ERROR_NOT_FOUND)
+		if (kube_says_absent(answer))
 			value = json_null(run->arena);
 	}
 	map_set(&judging->documents, span_of(reading->key), value);

@@ -184,7 +184,7 @@ static void on_read(void *data, const struct kube_answer *answer)
 	bool ours = !answer->err && owner && !strcmp(owner, text(recovery->intent, "app"));
 	bool deleting = !strcmp(text(object, "op"), "delete");
 
-	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
+	if (answer->err && !kube_says_absent(answer)) {
 		note(recovery, object, "unknown");
 	} else {
 		note(recovery, object, deleting ? ours ? "not-done" : "ok" : ours ? "ok" : "not-done");

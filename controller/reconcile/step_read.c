@@ -26,7 +26,7 @@ static void on_read(void *data, const struct kube_answer *answer)
 	struct reading *reading = data;
 	struct run *run = reading->run;
 
-	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
+	if (answer->err && !kube_says_absent(answer)) {
 		struct error err = *answer->err;
 
 		error_wrap(&err, "read %s %s/%s (%s:%u)", reading->desired->kind, reading->desired->namespace, reading->desired->name,

@@ -320,6 +320,14 @@ def not_found_unsaid(exchange):
         exchange.deliver(answer)
 
 
+def not_served(exchange):
+    """404 as of a path that a server does not know: it says nothing of the object."""
+    page = b"404 page not found\n"
+    exchange.begin(404, len(page))
+    exchange.send(page)
+    exchange.end()
+
+
 def expired_in_stream(exchange):
     """410 inside a watch that began well, as the API server sends it: HTTP 200 and an event ERROR."""
     event = {"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
@@ -371,6 +379,8 @@ def faults():
         Fault("our books written, answer lost", own_books, lost_answer, first=2, every=4, times=12),
         Fault("writes reset before they arrive", governed, lambda e: e.reset(), first=2, every=4, times=12),
         Fault("500 where an object is gone", object_reads, not_found_unsaid, every=2, within=("prune", "drift", "deletion")),
+        Fault("404 of a path that is not served, to reads of objects", object_reads, not_served, every=2, times=5),
+        Fault("404 of a path that is not served, to writes", governed, not_served, first=3, every=5, times=8),
         Fault("lists cut in half", lists, half, every=2, times=15),
         Fault("reads cut in half", reads, half, first=10, every=6, times=15),
         *(Fault(f"reads cut after {n} bytes", reads, cut_after(n), first=10, every=6, times=12) for n in (0, 1, 57, 400)),

@@ -11,7 +11,8 @@ static void status_is_classified_by_code_reason_and_message(void **state)
 		{ 403, "{'reason':'Forbidden','message':'unable to create new content in namespace n because it is being terminated'}",
 		  ERROR_TRANSIENT, "NamespaceTerminating" },
 		{ 403, "{'reason':'Forbidden','message':'pods p is forbidden: exceeded quota: q'}", ERROR_TRANSIENT, "QuotaExceeded" },
-		{ 404, "{'reason':'NotFound','message':'not found'}", ERROR_NOT_FOUND, "NotFound" },
+		{ 404, "{'reason':'NotFound','message':'configmaps \\'c\\' not found'}", ERROR_NOT_FOUND, "NotFound" },
+		{ 404, "{'reason':'NotFound','message':'the server could not find the requested resource'}", ERROR_NOT_FOUND, "NotServed" },
 		{ 409, "{'reason':'AlreadyExists','message':'exists'}", ERROR_CONFLICT, "AlreadyExists" },
 		{ 409, "{'reason':'Conflict','message':'the object has been modified'}", ERROR_CONFLICT, "Conflict" },
 		{ 410, "{'reason':'Expired','message':'too old resource version'}", ERROR_CONFLICT, "Expired" },
@@ -55,6 +56,9 @@ static void status_without_a_body_is_classified_too(void **state)
 	kube_status_error(502, NULL, &err);
 	ASSERT_TEXT("502", err.reason, "ServerError");
 	assert_int_equal(err.kind, ERROR_TRANSIENT);
+	kube_status_error(404, NULL, &err);
+	ASSERT_TEXT("404", err.reason, "NotServed");
+	assert_int_equal(err.kind, ERROR_NOT_FOUND);
 	kube_status_error(403, J(arena, "['what','is','this']"), &err);
 	ASSERT_TEXT("403", err.reason, "Forbidden");
 	kube_status_error(422, J(arena, "{'message':7,'reason':{}}"), &err);
