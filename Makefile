@@ -147,8 +147,8 @@ version:
 torture: setup
 	$(Q)hack/stack/build
 	$(Q)$(MAKE) --no-print-directory -j2 V=asan all
-	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 TORTURE_ROUNDS=3 TORTURE_RESTARTS=100 /usr/bin/python3 \
-		$(if $(filter tests,$(ONLY)),-m pytest -q test/torture,test/torture/run.py $(if $(ONLY),--only '$(ONLY)'))
+	$(Q)COUNTERSIGN=build/asan/countersign COUNTERSIGN_TIME_SCALE=3 TORTURE_ROUNDS=3 TORTURE_RESTARTS=100 \
+		$(if $(filter tests,$(ONLY)),test/run test/torture,/usr/bin/python3 test/torture/run.py $(if $(ONLY),--only '$(ONLY)'))
 
 ## make             the program as shipped: build/countersign
 ## make unit T=x    one unit test program, V=asan with sanitizers
