@@ -124,6 +124,42 @@ static void evidence_that_could_not_be_had_is_unknown_and_permits_nothing(void *
 	ASSERT_TEXT("reference", ruling_name(detail.ruling), "deny");
 }
 
+#define WIDGETS(paths) "{'group':'x.example','kind':'Widget','imagePaths':" paths "}"
+#define CUSTOM(list, rest) POLICY("p", "r.example/**", ",'customResources':" list rest)
+
+/* A policy that is wrong somewhere denies what it governs, and what it governs must still be found. */
+static void paths_of_custom_resources_hold_in_a_policy_that_is_wrong(void **state)
+{
+	static const struct { const char *name, *policy, *paths; bool valid; } cases[] = {
+		{ "valid", CUSTOM("[" WIDGETS("['.spec.a']") "]", ""), ".spec.a;", true },
+		{ "an unknown field", CUSTOM("[" WIDGETS("['.spec.a']") "]", ",'unicorns':1"), ".spec.a;", false },
+		{ "no authority", "{'metadata':{'name':'p'},'spec':{'images':[{'glob':'**'}],'customResources':[" WIDGETS("['.spec.a']") "]}}", ".spec.a;", false },
+		{ "no globs", "{'metadata':{'name':'p'},'spec':{'customResources':[" WIDGETS("['.spec.a']") "]}}", ".spec.a;", false },
+		{ "no path that is understood", CUSTOM("[" WIDGETS("['.spec.a[?(@.b)]']") "]", ""), ".spec.a[?(@.b)];", false },
+		{ "paths that are none", CUSTOM("[" WIDGETS("'.spec.a'") "]", ""), ";", false },
+		{ "paths under another name", CUSTOM("[{'group':'x.example','kind':'Widget','paths':['.spec.a']}]", ""), ";", false },
+		{ "behind a bad entry", CUSTOM("[{'kind':7}," WIDGETS("['.spec.a']") "]", ""), ".spec.a;", false },
+		{ "an entry with more to it", CUSTOM("[{'group':'x.example','kind':'Widget','imagePaths':['.spec.a'],'version':'v1'}]", ""), ".spec.a;", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		CLEANUP(str_release) struct str found = STR_INIT;
+		struct image_policy policy;
+		struct policy_set set = { &policy, 1 };
+		struct custom_paths paths;
+
+		image_policy_decode(J(arena, cases[i].policy), arena, &policy);
+		if (!*policy.problem.reason != cases[i].valid)
+			fail_msg("%s: '%s'", cases[i].name, policy.problem.text);
+		paths = verdict_custom_paths(&set, arena);
+		for (size_t k = 0; k < paths.count; k++)
+			str_addf(&found, "%s;", paths.paths[k].path);
+		ASSERT_TEXT(cases[i].name, str_c(&found), cases[i].paths);
+	}
+}
+
 static void a_zeroed_ruling_denies(void **state)
 {
 	struct ruling_detail zero = { 0 };
@@ -183,6 +219,7 @@ int main(void)
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(evidence_that_could_not_be_had_is_unknown_and_permits_nothing),
 		cmocka_unit_test(a_registry_is_asked_only_where_a_policy_may_govern_the_image),
+		cmocka_unit_test(paths_of_custom_resources_hold_in_a_policy_that_is_wrong),
 		cmocka_unit_test(a_zeroed_ruling_denies),
 		cmocka_unit_test(the_message_names_image_digest_policy_and_the_fix),
 	};
