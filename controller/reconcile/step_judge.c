@@ -237,8 +237,8 @@ static void resolve_all(struct judging *judging)
 		/* a registry that no policy speaks of is not asked: a repository could name any host */
 		if (image->readable && !image->problem.reason[0] && digest_is_zero(&image->digest) &&
 		    verdict_may_govern(&judging->policies, &image->reference))
-			vetting_resolve(judging->run->core->vetting, &image->reference, &image->login, since_ms, on_resolved,
-					ask(judging, i));
+			vetting_resolve(judging->run->core->vetting, judging->run->spec.project, &image->reference, &image->login, since_ms,
+					on_resolved, ask(judging, i));
 	}
 }
 
@@ -441,7 +441,7 @@ static enum step_result refuse_revision(struct judging *judging, enum ruling rul
 	/* a signature that came since is to be seen at the next look */
 	for (size_t i = 0; i < judging->count; i++)
 		if (judging->images[i].known && !ruling_permits(judging->images[i].detail.ruling))
-			vetting_forget(run->core->vetting, &judging->images[i].reference, &judging->images[i].digest, &judging->trust);
+			vetting_forget(run->core->vetting, run->spec.project, &judging->images[i].reference, &judging->images[i].digest, &judging->trust);
 	error_set(&err, ruling == RULING_DENY ? ERROR_DENIED : ERROR_TRANSIENT, reason, "%s", str_c(&text));
 	run->judge_failed = true;
 	if (run->goal == GOAL_SYNC)

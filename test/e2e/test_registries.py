@@ -144,6 +144,20 @@ def test_one_hanging_registry_does_not_hold_up_other_applications(site, stack):
         site.wait_running(good)
 
 
+def test_team_whose_images_all_hang_holds_up_no_other_team(new_site, stack):
+    site = new_site().install()
+    blue = site.new_team("blue", [site.namespace])
+    good = site.image("web")
+    slow = [{"name": f"c{i}", "image": f"{site.registry.address}/{site.name}/slow/{i}:1"} for i in range(150)]
+    repo = site.repo({"app/slow.yaml": text(deployment("slow", good.ref, initContainers=slow))})
+    site.controller.start()
+    with stack.registry_fault(f"hang /{site.name}/slow/"):
+        site.kube.apply(blue.application("slow", repo, "app"))
+        until("its images to be asked for", lambda: len(site.controller.pids("fetch")), lambda count: count >= 4, seconds=10)
+        site.deploy({"app/web.yaml": text(deployment("web", good.ref))}, name="quick", wait=False)
+        site.wait_running(good)
+
+
 def test_application_deleted_while_its_registry_hangs_does_no_harm(site, stack):
     slow, good = site.image("slow"), site.image("web")
     core = site.controller.pids("core")
