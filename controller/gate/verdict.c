@@ -52,8 +52,11 @@ static void normalise_glob(const char *glob, struct str *out)
 	str_add(out, text);
 }
 
-/* "matched against the normalised name alone, with its tag, with its digest; any match means the policy applies" */
-static bool glob_hits(const char *glob, const struct reference *reference, const struct digest *digest)
+/*
+ * "matched against the normalised name alone, with its tag, with its digest; any match means the policy applies".
+ * Nobody resolves a tag that a digest is written beside: whoever writes it may write any, so it binds and `grants` nothing.
+ */
+static bool glob_hits(const char *glob, const struct reference *reference, const struct digest *digest, bool grants)
 {
 	CLEANUP(str_release) struct str pattern = STR_INIT, text = STR_INIT;
 	char hex[DIGEST_TEXT];
@@ -61,7 +64,7 @@ static bool glob_hits(const char *glob, const struct reference *reference, const
 	normalise_glob(glob, &pattern);
 	if (glob_match(str_span(&pattern), span_of(reference->name), GLOB_PATH))
 		return true;
-	if (reference->tag) {
+	if (reference->tag && !(grants && reference->has_digest)) {
 		str_addf(&text, "%s:%s", reference->name, reference->tag);
 		if (glob_match(str_span(&pattern), str_span(&text), GLOB_PATH))
 			return true;
@@ -71,7 +74,7 @@ static bool glob_hits(const char *glob, const struct reference *reference, const
 	str_addf(&text, "%s@%s", reference->name, hex);
 	if (glob_match(str_span(&pattern), str_span(&text), GLOB_PATH))
 		return true;
-	if (!reference->tag)
+	if (!reference->tag || (grants && reference->has_digest && !strchr(glob, '@')))
 		return false;
 	str_reset(&text);
 	str_addf(&text, "%s:%s@%s", reference->name, reference->tag, hex);
@@ -83,7 +86,7 @@ bool verdict_governs(const struct image_policy *policy, const struct reference *
 	if (policy->governs_all || !policy->globs)
 		return true;
 	for (const char **glob = policy->globs; *glob; glob++)
-		if (glob_hits(*glob, reference, digest))
+		if (glob_hits(*glob, reference, digest, policy->warn && !policy->problem.reason[0]))
 			return true;
 	return false;
 }
@@ -118,7 +121,7 @@ static const struct exemption *find_exemption(const struct image_policy *policy,
 	for (size_t i = 0; i < policy->exemption_count; i++) {
 		const struct exemption *exemption = &policy->exemptions[i];
 
-		if (now_ns >= exemption->expires_ns || !glob_hits(exemption->glob, facts->reference, &facts->digest))
+		if (now_ns >= exemption->expires_ns || !glob_hits(exemption->glob, facts->reference, &facts->digest, true))
 			continue;
 		for (const char **namespace = exemption->namespaces; *namespace; namespace++)
 			if (glob_match(span_of(*namespace), span_of(facts->namespace), GLOB_ANY))

@@ -52,6 +52,9 @@ static struct ruling_detail judge(struct arena *arena, const struct world *world
 	return detail;
 }
 
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define OLD(glob) "{'glob':'" glob "','namespaces':['*'],'reason':'old','expires':'2027-01-01T00:00:00Z'}"
+#define OLD_TAG(rest) POLICY("p", "r.example/**", ",'exemptions':[" OLD("r.example/old:1") "]" rest)
 #define SHOP POLICY("shop", "r.example/shop/**", "")
 
 static void verdicts(void **state)
@@ -87,6 +90,19 @@ static void verdicts(void **state)
 		{ "docker hub by any of its names", { { POLICY("h", "index.docker.io/library/*", "") }, "h/0", "nginx", NULL }, RULING_ALLOW, "" },
 		{ "matched with its tag", { { POLICY("t", "r.example/a:v1", "") }, "t/0", "r.example/a:v1", NULL }, RULING_ALLOW, "" },
 		{ "matched with its digest", { { POLICY("t", "r.example/a@sha256:*", "") }, "t/0", "r.example/a:v1", NULL }, RULING_ALLOW, "" },
+		{ "an exemption by tag holds for the tag", { { OLD_TAG("") }, "", "r.example/old:1", NULL }, RULING_EXEMPT, "" },
+		{ "an exemption by tag is none for a digest beside the tag", { { OLD_TAG("") }, "", "r.example/old:1@sha256:" HEX, NULL }, RULING_DENY, "NoSignature" },
+		{ "an exemption by the beginning of a tag is none either", { { POLICY("p", "r.example/**", ",'exemptions':[" OLD("r.example/old:1*") "]") }, "", "r.example/old:1@sha256:" HEX, NULL },
+		  RULING_DENY, "NoSignature" },
+		{ "an exemption by digest holds with a tag", { { POLICY("p", "r.example/**", ",'exemptions':[" OLD("r.example/old:1@sha256:*") "]") }, "", "r.example/old:1@sha256:" HEX, NULL },
+		  RULING_EXEMPT, "" },
+		{ "an exemption by name holds for it", { { POLICY("p", "r.example/**", ",'exemptions':[" OLD("r.example/old") "]") }, "", "r.example/old:1@sha256:" HEX, NULL },
+		  RULING_EXEMPT, "" },
+		{ "warning by tag", { { POLICY("w", "r.example/a:canary-*", ",'mode':'warn'") }, "", "r.example/a:canary-1", NULL }, RULING_WARN, "NoSignature" },
+		{ "warning by tag is none for a digest beside the tag",
+		  { { POLICY("w", "r.example/a:canary-*", ",'mode':'warn'") }, "", "r.example/a:canary-1@sha256:" HEX, NULL }, RULING_DENY, "NoPolicy" },
+		{ "an enforcing policy by tag binds a digest beside the tag, too",
+		  { { POLICY("w", "r.example/**", ",'mode':'warn'"), POLICY("t", "r.example/a:v*", "") }, "", "r.example/a:v1@sha256:" HEX, NULL }, RULING_DENY, "NoSignature" },
 		{ "one star stays in its segment", { { POLICY("t", "r.example/*", "") }, "t/0", "r.example/a/b", NULL }, RULING_DENY, "NoPolicy" },
 	};
 
