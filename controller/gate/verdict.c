@@ -38,6 +38,18 @@ const char *verdict_key_id(const struct image_policy *policy, size_t authority, 
 	return arena_printf(arena, "%s/%zu", policy->name, authority);
 }
 
+/* Without the port that https implies, which names no other registry; also of a glob. */
+static void add_name(struct span name, struct str *out)
+{
+	struct span rest = name, registry = span_cut(&rest, '/');
+
+	if (span_ends(registry, ":443"))
+		registry.length -= strlen(":443");
+	str_add(out, registry);
+	if (rest.data)
+		str_addf(out, "/%.*s", SPAN_ARG(rest));
+}
+
 /* A glob may name Docker Hub in any of its forms; the reference has it as docker.io. */
 static void normalise_glob(const char *glob, struct str *out)
 {
@@ -49,7 +61,7 @@ static void normalise_glob(const char *glob, struct str *out)
 			str_adds(out, "docker.io/");
 			text = span_from(text, strlen(aliases[i]));
 		}
-	str_add(out, text);
+	add_name(text, out);
 }
 
 /*
@@ -58,26 +70,27 @@ static void normalise_glob(const char *glob, struct str *out)
  */
 static bool glob_hits(const char *glob, const struct reference *reference, const struct digest *digest, bool grants)
 {
-	CLEANUP(str_release) struct str pattern = STR_INIT, text = STR_INIT;
+	CLEANUP(str_release) struct str pattern = STR_INIT, name = STR_INIT, text = STR_INIT;
 	char hex[DIGEST_TEXT];
 
 	normalise_glob(glob, &pattern);
-	if (glob_match(str_span(&pattern), span_of(reference->name), GLOB_PATH))
+	add_name(span_of(reference->name), &name);
+	if (glob_match(str_span(&pattern), str_span(&name), GLOB_PATH))
 		return true;
 	if (reference->tag && !(grants && reference->has_digest)) {
-		str_addf(&text, "%s:%s", reference->name, reference->tag);
+		str_addf(&text, "%s:%s", str_c(&name), reference->tag);
 		if (glob_match(str_span(&pattern), str_span(&text), GLOB_PATH))
 			return true;
 	}
 	digest_text(digest, hex);
 	str_reset(&text);
-	str_addf(&text, "%s@%s", reference->name, hex);
+	str_addf(&text, "%s@%s", str_c(&name), hex);
 	if (glob_match(str_span(&pattern), str_span(&text), GLOB_PATH))
 		return true;
 	if (!reference->tag || (grants && reference->has_digest && !strchr(glob, '@')))
 		return false;
 	str_reset(&text);
-	str_addf(&text, "%s:%s@%s", reference->name, reference->tag, hex);
+	str_addf(&text, "%s:%s@%s", str_c(&name), reference->tag, hex);
 	return glob_match(str_span(&pattern), str_span(&text), GLOB_PATH);
 }
 
@@ -94,12 +107,13 @@ bool verdict_governs(const struct image_policy *policy, const struct reference *
 /* By what stands before the first wildcard: every text that a glob is tried on begins with the name. */
 static bool may_hit(const char *glob, const struct reference *reference)
 {
-	CLEANUP(str_release) struct str pattern = STR_INIT;
-	size_t literal, length = strlen(reference->name);
+	CLEANUP(str_release) struct str pattern = STR_INIT, name = STR_INIT;
+	size_t literal;
 
 	normalise_glob(glob, &pattern);
+	add_name(span_of(reference->name), &name);
 	literal = strcspn(str_c(&pattern), "*?[]{}\\!");
-	return !strncmp(str_c(&pattern), reference->name, literal < length ? literal : length);
+	return !strncmp(str_c(&pattern), str_c(&name), literal < name.length ? literal : name.length);
 }
 
 bool verdict_may_govern(const struct policy_set *policies, const struct reference *reference)

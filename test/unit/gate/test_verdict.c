@@ -103,6 +103,11 @@ static void verdicts(void **state)
 		  { { POLICY("w", "r.example/a:canary-*", ",'mode':'warn'") }, "", "r.example/a:canary-1@sha256:" HEX, NULL }, RULING_DENY, "NoPolicy" },
 		{ "an enforcing policy by tag binds a digest beside the tag, too",
 		  { { POLICY("w", "r.example/**", ",'mode':'warn'"), POLICY("t", "r.example/a:v*", "") }, "", "r.example/a:v1@sha256:" HEX, NULL }, RULING_DENY, "NoSignature" },
+		{ "a port that https implies is no way around a policy", { { SHOP, POLICY("all", "**", "") }, "all/0", "r.example:443/shop/a:1", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "nor is it with a digest", { { SHOP, POLICY("all", "**", "") }, "all/0", "r.example:443/shop/a@sha256:" HEX, NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "nor one that the policy names", { { POLICY("p", "r.example:443/shop/**", ""), POLICY("all", "**", "") }, "all/0", "r.example/shop/a:1", NULL },
+		  RULING_DENY, "OTHER_KEY" },
+		{ "another port is another registry", { { SHOP, POLICY("all", "**", "") }, "all/0", "r.example:8443/shop/a:1", NULL }, RULING_ALLOW, "" },
 		{ "one star stays in its segment", { { POLICY("t", "r.example/*", "") }, "t/0", "r.example/a/b", NULL }, RULING_DENY, "NoPolicy" },
 	};
 
@@ -207,6 +212,8 @@ static void a_registry_is_asked_only_where_a_policy_may_govern_the_image(void **
 		{ "r.example/shop/a@sha256:*", "r.example/shop/a", true },
 		{ "index.docker.io/library/*", "nginx", true },
 		{ "docker.io/library/*", "r.example/library/nginx", false },
+		{ "r.example/shop/**", "r.example:443/shop/a", true },
+		{ "r.example:443/shop/**", "r.example/shop/a", true },
 		{ "r.example/sh?p/a", "r.example/shop/a", true },
 	};
 
