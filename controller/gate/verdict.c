@@ -1,6 +1,8 @@
 /* Judging images; see verdict.h. */
 #include "gate/verdict.h"
 
+#include <ctype.h>
+
 #include "base/glob.h"
 
 const char *ruling_name(enum ruling ruling)
@@ -43,19 +45,36 @@ static void add_name(struct span name, struct str *out)
 {
 	struct span rest = name, registry = span_cut(&rest, '/');
 
-	if (span_ends(registry, ":443"))
+	if (rest.data && span_ends(registry, ":443"))
 		registry.length -= strlen(":443");
 	str_add(out, registry);
 	if (rest.data)
 		str_addf(out, "/%.*s", SPAN_ARG(rest));
 }
 
-/* A glob may name Docker Hub in any of its forms; the reference has it as docker.io. */
+/* Whether the first part of a glob can be of a registry's name; what cannot is a name at Docker Hub, as in a manifest. */
+static bool is_of_registry(struct span first, bool alone)
+{
+	if (alone)
+		return first.length && memmem(first.data, first.length, "**", 2);
+	for (size_t i = 0; i < first.length; i++)
+		if (strchr(".:*?{", first.data[i]))
+			return true;
+	return span_is(first, "localhost");
+}
+
+/* A glob may name Docker Hub in any of its forms, or not at all; the reference has it as docker.io. Registries are in lower case. */
 static void normalise_glob(const char *glob, struct str *out)
 {
 	static const char *const aliases[] = { "index.docker.io/", "registry-1.docker.io/" };
-	struct span text = span_of(glob);
+	CLEANUP(str_release) struct str lower = STR_INIT;
+	struct span text = span_of(glob), rest = text, first = span_cut(&rest, '/');
 
+	for (size_t i = 0; i < text.length; i++)
+		str_addc(&lower, rest.data && i < first.length ? (char)tolower((unsigned char)text.data[i]) : text.data[i]);
+	text = str_span(&lower);
+	if (!is_of_registry(first, !rest.data))
+		str_adds(out, rest.data ? "docker.io/" : "docker.io/library/");
 	for (size_t i = 0; i < COUNT_OF(aliases); i++)
 		if (span_starts(text, aliases[i])) {
 			str_adds(out, "docker.io/");

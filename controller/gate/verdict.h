@@ -60,8 +60,9 @@ struct custom_paths verdict_custom_paths(const struct policy_set *policies, stru
 const char *verdict_key_id(const struct image_policy *policy, size_t authority, struct arena *arena);
 
 /*
- * Whether a policy governs a reference: its globs against the name alone, with its tag, with its digest. One in warn mode
- * does not by a tag that stands beside a digest.
+ * Whether a policy governs a reference: its globs against the name alone, with its tag, with its digest. A glob is read as a
+ * reference is: one without a registry is of Docker Hub, and :443 is no other registry. A policy in warn mode does not govern
+ * by a tag that stands beside a digest.
  */
 bool verdict_governs(const struct image_policy *policy, const struct reference *reference, const struct digest *digest);
 
