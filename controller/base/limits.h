@@ -77,6 +77,8 @@
 #define LIMIT_GIT_PATIENCE_MS 250                /* then what is in the mirror is had without the server: one that is well has answered by now */
 #define LIMIT_GIT_START_PATIENCE_MS 5000         /* likewise after a start, of which nobody knows whether it drifted: all look at once then */
 #define LIMIT_GIT_READER_IDLE_MS 10000           /* until the process for that goes: drift comes in bursts, and it takes memory */
+#define LIMIT_GIT_IDLE_PROCESSES 32u             /* kept for their next job, of all repositories; each takes 4 MiB */
+#define LIMIT_GIT_POLLS 48u                      /* servers asked at a time; half of it where none has answered yet, or not lately */
 #define LIMIT_GIT_SUBJECT_BYTES 256u             /* of a commit's first line and of each name in it */
 
 /* Audit log (C2SP tlog-tiles: entries are 16-bit length-prefixed). */
