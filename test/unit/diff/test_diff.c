@@ -207,6 +207,10 @@ static void released_object_carries_identity_and_the_live_value(void **state)
 		    "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\",\"namespace\":\"n\"},\"spec\":{\"replicas\":2}}");
 	ASSERT_TEXT("in a list", T(arena, json_get(patch_released(object(arena, OURS, SPEC), "/spec/template/spec/containers/1/image\n", arena), "spec")),
 		    "{\"template\":{\"spec\":{\"containers\":[{\"image\":\"evil\",\"name\":\"s\"}]}}}");
+	/* the API server refuses a list with two items of one name */
+	ASSERT_TEXT("two of one item", T(arena, json_get(patch_released(J(arena, "{'spec':{'containers':[{'name':'a','image':'i','args':['x']},{'name':'b','image':'j'}]}}"),
+									"/spec/containers/0/image\n/spec/containers/1/image\n/spec/containers/0/args\n", arena), "spec")),
+		    "{\"containers\":[{\"args\":[\"x\"],\"image\":\"i\",\"name\":\"a\"},{\"image\":\"j\",\"name\":\"b\"}]}");
 }
 
 /* An API server always gives them; whoever stands between need not. */
