@@ -276,6 +276,11 @@ static int read_ignore(const struct json *spec, struct arena *arena, struct appl
 			.pointers = read_texts(json_get(from, "jsonPointers"), arena),
 			.managers = read_texts(json_get(from, "managedFieldsManagers"), arena),
 		};
+		/* all that we apply: then nothing would be put back, and nothing of it would be told */
+		for (const char **manager = out->ignore[i].managers; *manager; manager++)
+			if (!strcmp(*manager, "countersign"))
+				return invalid(err, "spec.ignoreDifferences[].managedFieldsManagers[]", "names countersign itself: name the manager "
+					       "whose fields are to be left alone");
 		for (const char **pointer = out->ignore[i].pointers; *pointer; pointer++)
 			if (**pointer != '/')
 				return invalid(err, "spec.ignoreDifferences[].jsonPointers[]", "must begin with '/'");

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/glob.h"
+#include "base/jsonpath.h"
 #include "base/limits.h"
 
 static int invalid(struct error *err, const char *field, const char *why)
@@ -177,28 +178,48 @@ static int read_exemptions(const struct json *spec, struct arena *arena, struct 
 	return 0;
 }
 
-static int read_customs(const struct json *spec, struct arena *arena, struct image_policy *out, struct error *err)
+static int check_paths(const char *const *paths, struct error *err)
+{
+	for (; *paths; paths++)
+		if (!jsonpath_valid(span_of(*paths)))
+			return error_set(err, ERROR_INVALID, "InvalidPolicy", "spec.customResources[].imagePaths[] has %.200s, which is no JSONPath "
+					 "of names, indices and * such as .spec.jobs[*].image", *paths);
+	return 0;
+}
+
+/* Of what cannot be read as much as can is kept: objects of a kind with images that nobody can find are denied by it. */
+static int read_custom(const struct json *from, struct arena *arena, struct custom_resource *to, struct error *err)
 {
 	static const char *const known[] = { "group", "kind", "imagePaths", NULL };
-	const struct json *list;
+	static const char *unreadable[] = { "", NULL };
 
-	if (want_list(spec, "customResources", LIMIT_GLOBS, &list, err))
+	to->group = json_get_text(from, "group");
+	if (!to->group)
+		to->group = "";
+	if (want_text(from, "kind", "spec.customResources[].kind", &to->kind, err))
 		return -1;
-	out->custom_count = json_count(list);
-	out->customs = arena_calloc(arena, out->custom_count, sizeof(struct custom_resource));
-	for (size_t i = 0; i < out->custom_count; i++) {
-		const struct json *from = json_at(list, i);
-		struct custom_resource *to = &out->customs[i];
-
-		to->group = json_get_text(from, "group");
-		if (!to->group)
-			to->group = "";
-		if (only_known(from, "spec.customResources[]", known, err) ||
-		    want_text(from, "kind", "spec.customResources[].kind", &to->kind, err) ||
-		    read_texts(from, "imagePaths", "spec.customResources[].imagePaths", arena, &to->image_paths, err))
-			return -1;
+	if (read_texts(from, "imagePaths", "spec.customResources[].imagePaths", arena, &to->image_paths, err)) {
+		to->image_paths = unreadable;
+		return -1;
 	}
-	return 0;
+	return check_paths(to->image_paths, err) || only_known(from, "spec.customResources[]", known, err) ? -1 : 0;
+}
+
+/* All entries are read, also behind one that is wrong; the first error counts. */
+static int read_customs(const struct json *spec, struct arena *arena, struct image_policy *out, struct error *err)
+{
+	const struct json *list = json_get(spec, "customResources"), *checked;
+
+	out->customs = arena_calloc(arena, json_count(list), sizeof(struct custom_resource));
+	for (size_t i = 0; json_is(list, JSON_ARRAY) && i < json_count(list); i++) {
+		struct custom_resource *to = &out->customs[out->custom_count];
+		struct error one = ERROR_INIT;
+
+		if (read_custom(json_at(list, i), arena, to, &one) && !err->reason[0])
+			*err = one;
+		out->custom_count += to->kind != NULL;
+	}
+	return want_list(spec, "customResources", LIMIT_GLOBS, &checked, err) || err->reason[0] ? -1 : 0;
 }
 
 static int read_mode(const struct json *spec, struct image_policy *out, struct error *err)
@@ -220,15 +241,17 @@ static int read_all(const struct json *spec, struct arena *arena, struct image_p
 	if (!json_is(spec, JSON_OBJECT))
 		return invalid(err, "spec", "is missing");
 	if (read_images(spec, arena, out, err) || only_known(spec, "spec", known, err) || read_mode(spec, out, err) ||
-	    read_authorities(spec, arena, out, err) || read_exemptions(spec, arena, out, err))
+	    read_authorities(spec, arena, out, err))
 		return -1;
-	return read_customs(spec, arena, out, err);
+	return read_exemptions(spec, arena, out, err);
 }
 
 void image_policy_decode(const struct json *object, struct arena *arena, struct image_policy *out)
 {
 	const struct json *spec = json_get(object, "spec"), *metadata = json_get(object, "metadata");
 	CLEANUP(str_release) struct str text = STR_INIT;
+	struct error customs = ERROR_INIT;
+	bool readable;
 
 	*out = (struct image_policy){ .name = json_get_text(metadata, "name"), .governs_all = true,
 				      .resource_version = json_get_text(metadata, "resourceVersion"),
@@ -238,6 +261,9 @@ void image_policy_decode(const struct json *object, struct arena *arena, struct 
 	if (spec)
 		json_write(spec, JSON_SORTED, &text);
 	out->spec_digest = digest_of(str_span(&text));
-	if (read_all(spec, arena, out, &out->problem))
+	readable = !read_customs(spec, arena, out, &customs);
+	if (!read_all(spec, arena, out, &out->problem) && !readable)
+		out->problem = customs;
+	if (out->problem.reason[0])
 		error_wrap(&out->problem, "ImagePolicy %s", out->name);
 }

@@ -5,7 +5,8 @@
  * Decoding is strict: one unknown field makes the policy invalid, and what it
  * governs is denied, since what it meant to demand is not known (Kyverno
  * CVE-2025-29778: a field that was silently ignored). Globs that could be read
- * say what it governs; where even they could not, it governs everything.
+ * say what it governs; where even they could not, it governs everything. Where
+ * custom resources keep images holds also in a policy that is wrong elsewhere.
  */
 #ifndef API_IMAGE_POLICY_H
 #define API_IMAGE_POLICY_H
@@ -32,7 +33,7 @@ struct exemption {
 
 struct custom_resource {
 	const char *group, *kind;
-	const char **image_paths;                   /* NULL at the end */
+	const char **image_paths;                   /* NULL at the end; one that is no path means that they could not be read */
 };
 
 struct image_policy {

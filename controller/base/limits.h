@@ -66,6 +66,8 @@
 #define LIMIT_GIT_CHANGED 20000u                 /* paths told of one new commit; past it all Applications of the repository look */
 #define LIMIT_GIT_MEMO 20000u                    /* (path, options) pairs whose newest revision is remembered */
 #define LIMIT_GIT_PACK_BYTES (2ull << 30)        /* received in one fetch */
+#define LIMIT_GIT_ROOM_KEPT (1ull << 30)         /* of the volume, or an eighth: the audit log must go on whatever is fetched */
+#define LIMIT_GIT_ROOM_BYTES (1ull << 20)        /* received between two looks at the room that is left */
 #define LIMIT_GIT_PACK_OBJECTS 20000000u
 #define LIMIT_GIT_PACKS 100u                     /* in a mirror before its small ones are put together */
 #define LIMIT_GIT_SMALL_PACK_BYTES (8u << 20)    /* what such a small one is */
@@ -77,6 +79,8 @@
 #define LIMIT_GIT_PATIENCE_MS 250                /* then what is in the mirror is had without the server: one that is well has answered by now */
 #define LIMIT_GIT_START_PATIENCE_MS 5000         /* likewise after a start, of which nobody knows whether it drifted: all look at once then */
 #define LIMIT_GIT_READER_IDLE_MS 10000           /* until the process for that goes: drift comes in bursts, and it takes memory */
+#define LIMIT_GIT_IDLE_PROCESSES 32u             /* kept for their next job, of all repositories; each takes 4 MiB */
+#define LIMIT_GIT_POLLS 48u                      /* servers asked at a time; half of it where none has answered yet, or not lately */
 #define LIMIT_GIT_SUBJECT_BYTES 256u             /* of a commit's first line and of each name in it */
 
 /* Audit log (C2SP tlog-tiles: entries are 16-bit length-prefixed). */

@@ -7,6 +7,9 @@
 #include "base/glob.h"
 #include "diff/fields.h"
 
+#define LABEL_APP_ESCAPED "countersign.dev~1app"
+#define ANNOTATION_TRACKING_ESCAPED "countersign.dev~1tracking-id"
+
 static bool hit(const char *pattern, struct span text)
 {
 	return !pattern || !*pattern || glob_match(span_of(pattern), text, GLOB_ANY);
@@ -59,16 +62,47 @@ static bool remove_pointer(struct json *object, struct span pointer)
 	return false;
 }
 
+/* What names an object is never ignored, nor what says whose it is: without our label nobody would watch it any more. */
+static bool is_kept(struct span pointer)
+{
+	static const char *const kept[] = { "/metadata", "/metadata/name", "/metadata/namespace", "/kind", "/apiVersion",
+					    "/metadata/labels/" LABEL_APP_ESCAPED, "/metadata/annotations/" ANNOTATION_TRACKING_ESCAPED };
+
+	for (size_t i = 0; i < COUNT_OF(kept); i++)
+		if (span_is(pointer, kept[i]))
+			return true;
+	return false;
+}
+
+static void drop_one(struct json *desired, struct span pointer, struct str *removed)
+{
+	if (is_kept(pointer) || !remove_pointer(desired, pointer))
+		return;
+	str_add(removed, pointer);
+	str_addc(removed, '\n');
+}
+
+/* All labels or annotations but ours, one by one. */
+static void drop_members(struct json *desired, struct span pointer, struct str *removed)
+{
+	CLEANUP(str_release) struct str all = STR_INIT;
+	struct span rest;
+
+	JSON_EACH(member, json_pointer(desired, pointer)) {
+		str_add(&all, pointer);
+		json_pointer_add(&all, member->key);
+		str_addc(&all, '\n');
+	}
+	for (rest = str_span(&all); rest.length;)
+		drop_one(desired, span_cut(&rest, '\n'), removed);
+}
+
 static void drop(struct json *desired, struct span pointer, struct str *removed)
 {
-	/* what names an object is never ignored */
-	if (span_is(pointer, "/metadata/name") || span_is(pointer, "/metadata/namespace") || span_is(pointer, "/kind") ||
-	    span_is(pointer, "/apiVersion") || span_is(pointer, "/metadata"))
-		return;
-	if (remove_pointer(desired, pointer)) {
-		str_add(removed, pointer);
-		str_addc(removed, '\n');
-	}
+	if (span_is(pointer, "/metadata/labels") || span_is(pointer, "/metadata/annotations"))
+		drop_members(desired, pointer, removed);
+	else
+		drop_one(desired, pointer, removed);
 }
 
 /* Removes from `desired` every leaf that `set` holds. */

@@ -266,6 +266,32 @@ bool patch_holds(const struct json *live, const char *pointers)
 	return false;
 }
 
+/* The item of a list that is there already for one of that name: another field of it was copied before. */
+static struct json *item_named(const struct json *list, struct span name)
+{
+	for (size_t i = 0; name.length && i < json_count(list); i++)
+		if (span_equal(json_text_span(json_get(json_at(list, i), "name")), name))
+			return json_at(list, i);
+	return NULL;
+}
+
+/* The item that stands for `child` in `to`: the whole of it, or what names it. */
+static struct json *copy_item(struct json *to, const struct json *child, bool whole, struct arena *arena)
+{
+	struct json *item = item_named(to, json_text_span(json_get(child, "name")));
+
+	if (item && whole)
+		JSON_EACH(member, child)
+			json_set_span(arena, item, member->key, json_copy(arena, member->value));
+	if (item)
+		return item;
+	item = json_is(child, JSON_OBJECT) && !whole ? json_object(arena) : json_copy(arena, child);
+	if (json_get(child, "name") && !whole)
+		json_set(arena, item, "name", json_copy(arena, json_get(child, "name")));
+	json_append(arena, to, item);
+	return item;
+}
+
 /* Copies the value at the pointer from `live` into `to`, making what leads there; list items are named by their keys. */
 static void copy_at(struct json *to, const struct json *live, struct span pointer, struct arena *arena)
 {
@@ -282,10 +308,7 @@ static void copy_at(struct json *to, const struct json *live, struct span pointe
 		if (!child)
 			return;
 		if (json_is(live, JSON_ARRAY)) {
-			next = json_is(child, JSON_OBJECT) && !last ? json_object(arena) : json_copy(arena, child);
-			if (json_get(child, "name") && !last)
-				json_set(arena, next, "name", json_copy(arena, json_get(child, "name")));
-			json_append(arena, to, next);
+			next = copy_item(to, child, last, arena);
 		} else {
 			JSON_EACH(member, live) {
 				if (member->value != child)

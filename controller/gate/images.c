@@ -5,7 +5,7 @@
 
 #include "api/tracking.h"
 #include "base/limits.h"
-#include "gate/jsonpath.h"
+#include "base/jsonpath.h"
 
 struct search {
 	struct arena *arena;
@@ -163,15 +163,31 @@ static void on_custom(void *data, struct json *value, struct span pointer)
 	str_reset(&search->pointer);
 }
 
+/* There are images somewhere in it, as a policy says, and nobody knows where. */
+static void add_unreadable(struct search *search, const char *path, uint32_t line)
+{
+	struct image_use *use = add(search, "custom path", NULL, line);
+
+	use->container = path;
+	use->problem = "is named by a policy for objects of this kind and cannot be understood: none is applied until the policy is mended";
+}
+
 static void walk_custom(struct search *search, struct json *object, const struct custom_paths *custom)
 {
 	struct span group = api_version_group(json_text_span(json_get(object, "apiVersion")));
 	struct span kind = json_text_span(json_get(object, "kind"));
 	struct custom_search found = { search, object->line };
 
-	for (size_t i = 0; custom && i < custom->count; i++)
-		if (span_is(group, custom->paths[i].group) && span_is(kind, custom->paths[i].kind))
-			jsonpath_each(span_of(custom->paths[i].path), object, on_custom, &found);
+	for (size_t i = 0; custom && i < custom->count; i++) {
+		struct span path = span_of(custom->paths[i].path);
+
+		if (!span_is(group, custom->paths[i].group) || !span_is(kind, custom->paths[i].kind))
+			continue;
+		if (jsonpath_valid(path))
+			jsonpath_each(path, object, on_custom, &found);
+		else
+			add_unreadable(search, custom->paths[i].path, object->line);
+	}
 }
 
 void gate_find_images(struct json *object, const struct custom_paths *custom, struct arena *arena, struct image_use **uses,

@@ -7,7 +7,8 @@
  *     which one of the three is a list of objects;
  *   - volumes[].image.reference of such an object, and of any object that has a
  *     `volumes` list with image volumes;
- *   - paths that an ImagePolicy names for a custom resource (gate/jsonpath.h).
+ *   - paths that an ImagePolicy names for a custom resource (base/jsonpath.h);
+ *     one that cannot be understood is told as a problem of each such object.
  * A container without an image, an image that is no string or empty is found
  * too and told as a problem: it is denied, not passed over. Strings inside of
  * ConfigMaps and annotations are not images.
@@ -23,7 +24,7 @@
 struct image_use {
 	const char *image;         /* as written; "" when there is none */
 	const char *pointer;       /* JSON pointer of the string */
-	const char *container;     /* name of the container or volume; "" for custom paths */
+	const char *container;     /* name of the container or volume; "" for custom paths, or the path that cannot be understood */
 	const char *position;      /* "container", "init container", "ephemeral container", "image volume", "custom path" */
 	uint32_t line;             /* of the string; else of what should hold it */
 	const char *problem;       /* NULL, or why it cannot be an image */

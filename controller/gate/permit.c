@@ -122,9 +122,10 @@ static int check_token(const struct permit_request *request, struct error *err)
 		      request->project->name);
 }
 
-/* Hooks are not built: an object that asks to be one would be applied at the wrong time. */
-static int check_hooks(const struct permit_request *request, struct error *err)
+/* What is not to be declared: hooks are not built, and one that asks to be one would be applied at the wrong time. */
+static int check_built(const struct permit_request *request, struct error *err)
 {
+	bool application = !strcmp(request->group, API_GROUP) && !strcmp(request->kind, "Application");
 	const struct json *annotations = json_path(request->object, "metadata", "annotations", NULL);
 	const struct json *metadata = json_get(request->object, "metadata");
 
@@ -132,6 +133,10 @@ static int check_hooks(const struct permit_request *request, struct error *err)
 		return error_set(err, ERROR_INVALID, "NotSupported", "%s %s%s%s (%s:%u) is a hook, which is not built yet; it is refused "
 				 "rather than applied at the wrong time", request->kind, request->namespace, *request->namespace ? "/" : "",
 				 request->name, request->file, request->line);
+	/* it would be asked for anew with each look, in whatever name the repository gives */
+	if (application && json_get(request->object, "operation"))
+		return error_set(err, ERROR_INVALID, "NotSupported", "Application %s (%s:%u) brings an operation, which is asked of the cluster by "
+				 "whom it says and never declared: take operation out of Git", request->name, request->file, request->line);
 	if (json_get(metadata, "generateName") && !json_get_text(metadata, "name"))
 		return error_set(err, ERROR_INVALID, "NotSupported", "%s with generateName (%s:%u): every sync would make a new one; give it a "
 				 "name", request->kind, request->file, request->line);
@@ -140,7 +145,7 @@ static int check_hooks(const struct permit_request *request, struct error *err)
 
 int gate_permit(const struct permit_request *request, struct error *err)
 {
-	if (request->verb == PERMIT_WRITE && check_hooks(request, err))
+	if (request->verb == PERMIT_WRITE && check_built(request, err))
 		return -1;
 	if (check_own_kinds(request, err) || check_installation(request, err) || check_token(request, err) || check_kind(request, err))
 		return -1;

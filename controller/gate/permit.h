@@ -34,7 +34,7 @@ struct permit_request {
 
 /*
  * 0, or ERROR_DENIED: "KindNotPermitted", "NamespaceNotPermitted", "ApplicationNotPermitted", "PolicyNotPermitted",
- * "InstallationNotPermitted", "TokenNotPermitted"; ERROR_INVALID "NotSupported" for hooks and generateName.
+ * "InstallationNotPermitted", "TokenNotPermitted"; ERROR_INVALID "NotSupported" for hooks, generateName and operations.
  */
 int gate_permit(const struct permit_request *request, struct error *err);
 

@@ -1,6 +1,8 @@
 /* Judging images; see verdict.h. */
 #include "gate/verdict.h"
 
+#include <ctype.h>
+
 #include "base/glob.h"
 
 const char *ruling_name(enum ruling ruling)
@@ -38,43 +40,76 @@ const char *verdict_key_id(const struct image_policy *policy, size_t authority, 
 	return arena_printf(arena, "%s/%zu", policy->name, authority);
 }
 
-/* A glob may name Docker Hub in any of its forms; the reference has it as docker.io. */
+/* Without the port that https implies, which names no other registry; also of a glob. */
+static void add_name(struct span name, struct str *out)
+{
+	struct span rest = name, registry = span_cut(&rest, '/');
+
+	if (rest.data && span_ends(registry, ":443"))
+		registry.length -= strlen(":443");
+	str_add(out, registry);
+	if (rest.data)
+		str_addf(out, "/%.*s", SPAN_ARG(rest));
+}
+
+/* Whether the first part of a glob can be of a registry's name; what cannot is a name at Docker Hub, as in a manifest. */
+static bool is_of_registry(struct span first, bool alone)
+{
+	if (alone)
+		return first.length && memmem(first.data, first.length, "**", 2);
+	for (size_t i = 0; i < first.length; i++)
+		if (strchr(".:*?{", first.data[i]))
+			return true;
+	return span_is(first, "localhost");
+}
+
+/* A glob may name Docker Hub in any of its forms, or not at all; the reference has it as docker.io. Registries are in lower case. */
 static void normalise_glob(const char *glob, struct str *out)
 {
 	static const char *const aliases[] = { "index.docker.io/", "registry-1.docker.io/" };
-	struct span text = span_of(glob);
+	CLEANUP(str_release) struct str lower = STR_INIT;
+	struct span text = span_of(glob), rest = text, first = span_cut(&rest, '/');
 
+	for (size_t i = 0; i < text.length; i++)
+		str_addc(&lower, rest.data && i < first.length ? (char)tolower((unsigned char)text.data[i]) : text.data[i]);
+	text = str_span(&lower);
+	if (!is_of_registry(first, !rest.data))
+		str_adds(out, rest.data ? "docker.io/" : "docker.io/library/");
 	for (size_t i = 0; i < COUNT_OF(aliases); i++)
 		if (span_starts(text, aliases[i])) {
 			str_adds(out, "docker.io/");
 			text = span_from(text, strlen(aliases[i]));
 		}
-	str_add(out, text);
+	add_name(text, out);
 }
 
-/* "matched against the normalised name alone, with its tag, with its digest; any match means the policy applies" */
-static bool glob_hits(const char *glob, const struct reference *reference, const struct digest *digest)
+/*
+ * "matched against the normalised name alone, with its tag, with its digest; any match means the policy applies".
+ * Nobody resolves a tag that a digest is written beside: whoever writes it may write any, so it binds and `grants` nothing.
+ */
+static bool glob_hits(const char *glob, const struct reference *reference, const struct digest *digest, bool grants)
 {
-	CLEANUP(str_release) struct str pattern = STR_INIT, text = STR_INIT;
+	CLEANUP(str_release) struct str pattern = STR_INIT, name = STR_INIT, text = STR_INIT;
 	char hex[DIGEST_TEXT];
 
 	normalise_glob(glob, &pattern);
-	if (glob_match(str_span(&pattern), span_of(reference->name), GLOB_PATH))
+	add_name(span_of(reference->name), &name);
+	if (glob_match(str_span(&pattern), str_span(&name), GLOB_PATH))
 		return true;
-	if (reference->tag) {
-		str_addf(&text, "%s:%s", reference->name, reference->tag);
+	if (reference->tag && !(grants && reference->has_digest)) {
+		str_addf(&text, "%s:%s", str_c(&name), reference->tag);
 		if (glob_match(str_span(&pattern), str_span(&text), GLOB_PATH))
 			return true;
 	}
 	digest_text(digest, hex);
 	str_reset(&text);
-	str_addf(&text, "%s@%s", reference->name, hex);
+	str_addf(&text, "%s@%s", str_c(&name), hex);
 	if (glob_match(str_span(&pattern), str_span(&text), GLOB_PATH))
 		return true;
-	if (!reference->tag)
+	if (!reference->tag || (grants && reference->has_digest && !strchr(glob, '@')))
 		return false;
 	str_reset(&text);
-	str_addf(&text, "%s:%s@%s", reference->name, reference->tag, hex);
+	str_addf(&text, "%s:%s@%s", str_c(&name), reference->tag, hex);
 	return glob_match(str_span(&pattern), str_span(&text), GLOB_PATH);
 }
 
@@ -83,7 +118,7 @@ bool verdict_governs(const struct image_policy *policy, const struct reference *
 	if (policy->governs_all || !policy->globs)
 		return true;
 	for (const char **glob = policy->globs; *glob; glob++)
-		if (glob_hits(*glob, reference, digest))
+		if (glob_hits(*glob, reference, digest, policy->warn && !policy->problem.reason[0]))
 			return true;
 	return false;
 }
@@ -91,12 +126,13 @@ bool verdict_governs(const struct image_policy *policy, const struct reference *
 /* By what stands before the first wildcard: every text that a glob is tried on begins with the name. */
 static bool may_hit(const char *glob, const struct reference *reference)
 {
-	CLEANUP(str_release) struct str pattern = STR_INIT;
-	size_t literal, length = strlen(reference->name);
+	CLEANUP(str_release) struct str pattern = STR_INIT, name = STR_INIT;
+	size_t literal;
 
 	normalise_glob(glob, &pattern);
+	add_name(span_of(reference->name), &name);
 	literal = strcspn(str_c(&pattern), "*?[]{}\\!");
-	return !strncmp(str_c(&pattern), reference->name, literal < length ? literal : length);
+	return !strncmp(str_c(&pattern), str_c(&name), literal < name.length ? literal : name.length);
 }
 
 bool verdict_may_govern(const struct policy_set *policies, const struct reference *reference)
@@ -118,7 +154,7 @@ static const struct exemption *find_exemption(const struct image_policy *policy,
 	for (size_t i = 0; i < policy->exemption_count; i++) {
 		const struct exemption *exemption = &policy->exemptions[i];
 
-		if (now_ns >= exemption->expires_ns || !glob_hits(exemption->glob, facts->reference, &facts->digest))
+		if (now_ns >= exemption->expires_ns || !glob_hits(exemption->glob, facts->reference, &facts->digest, true))
 			continue;
 		for (const char **namespace = exemption->namespaces; *namespace; namespace++)
 			if (glob_match(span_of(*namespace), span_of(facts->namespace), GLOB_ANY))

@@ -7,7 +7,8 @@
  *   - at least one policy governs it (none: deny);
  *   - every policy that governs it passes: valid, and one of its authorities
  *     has a claim that its key verified a signature of this very digest;
- *   - or an exemption of that policy holds: not expired, for this namespace.
+ *   - or an exemption of that policy holds: not expired, for this namespace, and
+ *     not by a tag that stands beside a digest, which anybody may write there.
  * A policy in warn mode that does not pass lets the image through and says so
  * in every record; resolving and pinning bind all the same. What could not be
  * found out (registry down, image missing) is unknown, which denies too.
@@ -58,7 +59,11 @@ struct custom_paths verdict_custom_paths(const struct policy_set *policies, stru
 /* The id under which an authority's key is known to verify/: "POLICY/INDEX". In the arena. */
 const char *verdict_key_id(const struct image_policy *policy, size_t authority, struct arena *arena);
 
-/* Whether a policy governs a reference: its globs against the name alone, with its tag, with its digest. */
+/*
+ * Whether a policy governs a reference: its globs against the name alone, with its tag, with its digest. A glob is read as a
+ * reference is: one without a registry is of Docker Hub, and :443 is no other registry. A policy in warn mode does not govern
+ * by a tag that stands beside a digest.
+ */
 bool verdict_governs(const struct image_policy *policy, const struct reference *reference, const struct digest *digest);
 
 /*

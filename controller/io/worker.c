@@ -12,8 +12,19 @@
 #include "io/channel.h"
 #include "io/processes.h"
 
+/* Jobs of one owner that wait, in order. It goes with the last job that waits or is under way. */
+struct line {
+	struct line *next;     /* of those with jobs that wait: whose turn comes first stands first */
+	struct worker_pool *pool;
+	char *owner;
+	struct job *first, **last;
+	size_t jobs, under_way;
+};
+
 struct job {
 	struct job *next;
+	struct line *line;
+	bool begun;            /* given to a worker */
 	uint64_t id;
 	struct str request;
 	int fd;
@@ -41,7 +52,8 @@ struct worker_pool {
 	unsigned jobs_max;
 	bool replace_on_error;
 	struct worker **slots;
-	struct job *first, **last;
+	struct map lines;      /* owner -> line */
+	struct line *first, **last;
 };
 
 /* The process that asks; see worker_asker. */
@@ -76,10 +88,21 @@ static struct span key_of(const uint64_t *id)
 	return span_make(id, sizeof(*id));
 }
 
+static void line_leave(struct line *line, const struct job *job)
+{
+	line->under_way -= job->begun;
+	if (--line->jobs)
+		return;
+	map_remove(&line->pool->lines, span_of(line->owner));
+	free(line->owner);
+	free(line);
+}
+
 static void job_free(struct job *job)
 {
 	if (!job)
 		return;
+	line_leave(job->line, job);
 	fd_cleanup(&job->fd);
 	str_release(&job->request);
 	free(job);
@@ -396,34 +419,91 @@ static struct worker *free_worker(struct worker_pool *pool)
 	return empty < 0 ? NULL : start(pool, (size_t)empty);
 }
 
+/* --- whose turn it is ----------------------------------------------------------------------------------------------- */
+
+static struct line *line_get(struct worker_pool *pool, const char *owner)
+{
+	struct line *line = map_get(&pool->lines, span_of(owner));
+
+	if (line)
+		return line;
+	line = mem_alloc(sizeof(*line));
+	line->pool = pool;
+	line->owner = mem_strdup(owner);
+	line->last = &line->first;
+	map_set(&pool->lines, span_of(owner), line);
+	return line;
+}
+
+/* To the end of those that wait for a turn. */
+static void stand(struct worker_pool *pool, struct line *line)
+{
+	line->next = NULL;
+	*pool->last = line;
+	pool->last = &line->next;
+}
+
+/* Of three workers or more no owner has the last one. */
+static bool has_its_share(const struct worker_pool *pool, const struct line *line)
+{
+	return *line->owner && pool->size > 2 && line->under_way + 1 >= pool->size;
+}
+
+/* Where the line stands whose turn it is; NULL: nobody's. */
+static struct line **find_turn(struct worker_pool *pool)
+{
+	struct line **at = &pool->first;
+
+	while (*at && has_its_share(pool, *at))
+		at = &(*at)->next;
+	return *at ? at : NULL;
+}
+
+/* Takes the line's first job; its next one has its turn behind those of all others. */
+static struct job *take_turn(struct worker_pool *pool, struct line **at)
+{
+	struct line *line = *at;
+	struct job *job = line->first;
+
+	*at = line->next;
+	if (!*at)
+		pool->last = at;
+	line->first = job->next;
+	if (line->first)
+		stand(pool, line);
+	else
+		line->last = &line->first;
+	return job;
+}
+
 static void dispatch(struct worker_pool *pool)
 {
-	while (pool->first) {
-		struct worker *worker;
-		struct job *job = pool->first;
+	struct line **at;
 
-		if (!job->on_done) {
-			pool->first = job->next;
-			if (!pool->first)
-				pool->last = &pool->first;
+	while ((at = find_turn(pool)) != NULL) {
+		bool wanted = (*at)->first->on_done;
+		struct worker *worker = wanted ? free_worker(pool) : NULL;
+		struct job *job;
+
+		if (wanted && !worker)
+			return;
+		job = take_turn(pool, at);
+		if (!wanted) {
 			job_free(job);
 			continue;
 		}
-		worker = free_worker(pool);
-		if (!worker)
-			return;
-		pool->first = job->next;
-		if (!pool->first)
-			pool->last = &pool->first;
+		job->begun = true;
+		job->line->under_way++;
 		worker->job = job;
 		give(worker);
 	}
 }
 
-uint64_t worker_submit(struct worker_pool *pool, struct span request, int fd, int64_t timeout_ms, worker_done *on_done,
-		       void *data)
+uint64_t worker_submit_for(struct worker_pool *pool, const char *owner, struct span request, int fd, int64_t timeout_ms,
+			   worker_done *on_done, void *data)
 {
 	struct job *job = mem_alloc(sizeof(*job));
+	struct line *line = line_get(pool, owner);
 
 	job->id = ++pool->workers->next_id;
 	job->request.limit = LIMIT_FRAME_BYTES;
@@ -433,20 +513,43 @@ uint64_t worker_submit(struct worker_pool *pool, struct span request, int fd, in
 	job->timeout_ms = timeout_ms ? timeout_ms : LIMIT_JOB_MS;
 	job->on_done = on_done;
 	job->data = data;
-	*pool->last = job;
-	pool->last = &job->next;
+	job->line = line;
+	line->jobs++;
+	if (!line->first)
+		stand(pool, line);
+	*line->last = job;
+	line->last = &job->next;
 	dispatch(pool);
 	return job->id;
 }
 
+uint64_t worker_submit(struct worker_pool *pool, struct span request, int fd, int64_t timeout_ms, worker_done *on_done,
+		       void *data)
+{
+	return worker_submit_for(pool, "", request, fd, timeout_ms, on_done, data);
+}
+
 void worker_forget(struct worker_pool *pool, uint64_t id)
 {
-	for (struct job *job = pool->first; job; job = job->next)
-		if (job->id == id)
-			job->on_done = NULL;
+	for (struct line *line = pool->first; line; line = line->next)
+		for (struct job *job = line->first; job; job = job->next)
+			if (job->id == id)
+				job->on_done = NULL;
 	for (size_t i = 0; i < pool->size; i++)
 		if (pool->slots[i] && pool->slots[i]->job && pool->slots[i]->job->id == id)
 			pool->slots[i]->job->on_done = NULL;
+}
+
+static void drop_waiting(struct worker_pool *pool)
+{
+	for (struct line *line = pool->first, *next_line; line; line = next_line) {
+		next_line = line->next;
+		for (struct job *job = line->first, *next; job; job = next) {
+			next = job->next;
+			job_free(job);
+		}
+	}
+	pool->first = NULL;
 }
 
 void worker_pool_free(struct worker_pool *pool)
@@ -458,16 +561,13 @@ void worker_pool_free(struct worker_pool *pool)
 	for (link = &pool->workers->pools; *link != pool; link = &(*link)->next)
 		;
 	*link = pool->next;
-	for (struct job *job = pool->first, *next; job; job = next) {
-		next = job->next;
-		job_free(job);
-	}
-	pool->first = NULL;
+	drop_waiting(pool);
 	for (size_t i = 0; i < pool->size; i++)
 		if (pool->slots[i]) {
 			job_free(pool->slots[i]->job);
 			worker_free(pool->slots[i]);
 		}
+	map_release(&pool->lines);
 	free(pool->slots);
 	free(pool);
 }
@@ -477,8 +577,9 @@ void workers_measure(struct workers *workers)
 	size_t waiting[ROLE_COUNT] = { 0 };
 
 	for (const struct worker_pool *pool = workers->pools; pool; pool = pool->next)
-		for (const struct job *job = pool->first; job; job = job->next)
-			waiting[pool->role] += job->on_done != NULL;
+		for (const struct line *line = pool->first; line; line = line->next)
+			for (const struct job *job = line->first; job; job = job->next)
+				waiting[pool->role] += job->on_done != NULL;
 	for (enum role role = ROLE_SOURCE; role <= ROLE_VERIFY; role++)
 		metric_set(METRIC_WORKER_QUEUE_DEPTH, (double)waiting[role], role_name(role), NULL);
 	processes_measure(workers->processes);

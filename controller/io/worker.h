@@ -36,6 +36,12 @@ typedef void worker_done(void *data, struct span answer, int fd, const struct er
 /* Queues a job; the bytes are copied, `fd` (-1: none) duplicated. timeout_ms 0: LIMIT_JOB_MS. Returns an id. */
 uint64_t worker_submit(struct worker_pool *pool, struct span request, int fd, int64_t timeout_ms, worker_done *on_done,
 		       void *data);
+/*
+ * As worker_submit, for an owner: owners take turns, and of three workers or more none has the last one, so that whoever has
+ * many jobs that take their time holds up his own. "" is nobody, who may have all of them.
+ */
+uint64_t worker_submit_for(struct worker_pool *pool, const char *owner, struct span request, int fd, int64_t timeout_ms,
+			   worker_done *on_done, void *data);
 /* Forgets a job: its completion does not come. The process may still work on it. */
 void worker_forget(struct worker_pool *pool, uint64_t id);
 size_t worker_crashes(const struct workers *workers);

@@ -1,6 +1,8 @@
 /* Which entry of a Docker configuration is for which image; see dockerconfig.h. */
 #include "oci/dockerconfig.h"
 
+#include <stdlib.h>
+
 #include "base/encode.h"
 #include "base/glob.h"
 #include "base/json.h"
@@ -146,6 +148,33 @@ static bool names_helper(const struct json *document, const struct reference *re
 	return false;
 }
 
+static int read_document(struct span json, struct arena *arena, struct json **out, struct error *err)
+{
+	if (json.length > DOCKERCONFIG_MAX)
+		return error_set(err, ERROR_INVALID, REASON, "a Docker configuration of %zu bytes is over the limit of %u", json.length,
+				 DOCKERCONFIG_MAX);
+	if (json_parse(json, arena, 16, out, NULL) || !json_is(*out, JSON_OBJECT))
+		return error_set(err, ERROR_INVALID, REASON, "the Docker configuration is no JSON object");
+	return 0;
+}
+
+static int check_auths(const struct json *auths, struct error *err)
+{
+	if (auths && !json_is(auths, JSON_OBJECT) && !json_is(auths, JSON_NULL))
+		return error_set(err, ERROR_INVALID, REASON, "auths is %s, must be an object", json_type_name(auths));
+	if (json_count(auths) > ENTRIES_MAX)
+		return error_set(err, ERROR_INVALID, REASON, "auths has more than %u entries", ENTRIES_MAX);
+	return 0;
+}
+
+static int take_entry_of(const struct reference *reference, const struct json *entry, struct arena *arena, struct credential *out,
+			 struct error *err)
+{
+	if (take_entry(entry, arena, out, err))
+		return error_wrap(err, "Docker configuration, entry for %s", reference->registry);
+	return 0;
+}
+
 int dockerconfig_find(struct span json, const struct reference *reference, struct arena *arena, struct credential *out, bool *found,
 		      bool *helper, struct error *err)
 {
@@ -154,21 +183,60 @@ int dockerconfig_find(struct span json, const struct reference *reference, struc
 	const struct json *auths;
 	struct json *document;
 
-	if (json.length > DOCKERCONFIG_MAX)
-		return error_set(err, ERROR_INVALID, REASON, "a Docker configuration of %zu bytes is over the limit of %u", json.length,
-				 DOCKERCONFIG_MAX);
-	if (json_parse(json, arena, 16, &document, NULL) || !json_is(document, JSON_OBJECT))
-		return error_set(err, ERROR_INVALID, REASON, "the Docker configuration is no JSON object");
+	if (read_document(json, arena, &document, err))
+		return -1;
 	auths = json_get(document, "auths");
-	if (auths && !json_is(auths, JSON_OBJECT) && !json_is(auths, JSON_NULL))
-		return error_set(err, ERROR_INVALID, REASON, "auths is %s, must be an object", json_type_name(auths));
-	if (json_count(auths) > ENTRIES_MAX)
-		return error_set(err, ERROR_INVALID, REASON, "auths has more than %u entries", ENTRIES_MAX);
+	if (check_auths(auths, err))
+		return -1;
 	entry = find_entry(auths, reference);
-	if (entry && take_entry(entry->value, arena, &credential, err))
-		return error_wrap(err, "Docker configuration, entry for %s", reference->registry);
+	if (entry && take_entry_of(reference, entry->value, arena, &credential, err))
+		return -1;
 	*out = credential;
 	*found = entry && !credential_is_anonymous(&credential);
 	*helper = !*found && names_helper(document, reference);
+	return 0;
+}
+
+struct match {
+	size_t length;                    /* of its key */
+	struct credential credential;
+};
+
+static int by_length(const void *a, const void *b)
+{
+	size_t one = ((const struct match *)a)->length, two = ((const struct match *)b)->length;
+
+	return one < two ? 1 : one > two ? -1 : 0;
+}
+
+int dockerconfig_find_all(struct span json, enum dockerconfig_form form, const struct reference *reference, struct arena *arena,
+			  struct credential **out, size_t *count, struct error *err)
+{
+	struct match *matches = NULL;
+	size_t found = 0, capacity = 0;
+	const struct json *auths;
+	struct json *document;
+
+	if (read_document(json, arena, &document, err))
+		return -1;
+	auths = form == DOCKERCONFIG_CFG ? document : json_get(document, "auths");
+	if (check_auths(auths, err))
+		return -1;
+	JSON_EACH(member, auths) {
+		struct match one = { member->key.length, CREDENTIAL_ANONYMOUS };
+
+		if (!key_matches(member->key, reference))
+			continue;
+		if (take_entry_of(reference, member->value, arena, &one.credential, err))
+			return -1;
+		if (!credential_is_anonymous(&one.credential))
+			*(struct match *)arena_push(arena, &matches, &found, &capacity, sizeof(one)) = one;
+	}
+	if (found)
+		qsort(matches, found, sizeof(*matches), by_length);
+	*out = arena_calloc(arena, found, sizeof(**out));
+	for (size_t i = 0; i < found; i++)
+		(*out)[i] = matches[i].credential;
+	*count = found;
 	return 0;
 }

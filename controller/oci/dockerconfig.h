@@ -39,4 +39,14 @@ bool credential_is_anonymous(const struct credential *credential);
 int dockerconfig_find(struct span json, const struct reference *reference, struct arena *arena, struct credential *out, bool *found,
 		      bool *helper, struct error *err);
 
+/* The two forms of pull secrets: kubernetes.io/dockerconfigjson, and the older kubernetes.io/dockercfg, which is `auths` alone. */
+enum dockerconfig_form { DOCKERCONFIG_JSON, DOCKERCONFIG_CFG };
+
+/*
+ * All credentials for an image, the longest key first: a kubelet tries one after the other. *count 0: no entry matches.
+ * Errors as above.
+ */
+int dockerconfig_find_all(struct span json, enum dockerconfig_form form, const struct reference *reference, struct arena *arena,
+			  struct credential **out, size_t *count, struct error *err);
+
 #endif

@@ -29,7 +29,10 @@ struct judged_image {
 	struct error problem;        /* reason "" while there is none */
 	const char **pull_secrets;   /* names, NULL at the end: of the pods or their account */
 	const char *account;         /* who may read them: "namespace:name" */
-	struct credential login;
+	struct credential *logins;   /* of the pull secrets, in their order: tried one after the other, as a kubelet does */
+	size_t login_count, login_capacity;
+	bool logins_known;           /* all secrets were read */
+	size_t login;                /* the one that is tried; anonymous where there are none */
 	struct judged_use *uses;
 	size_t use_count, use_capacity;
 	struct ruling_detail detail;
@@ -54,5 +57,10 @@ struct judging {
  * when more came (judging->waiting counts). What may not be read becomes the image's problem.
  */
 bool logins_find(struct judging *judging);
+
+/* The login to ask with. */
+const struct credential *login_of(const struct judged_image *image);
+/* Whether another login may help where this one failed by `err`; it is then the one to ask with. */
+bool login_next(struct judged_image *image, const struct error *err);
 
 #endif

@@ -1,12 +1,15 @@
 /*
  * Pull secrets, as a kubelet would use them: those of the pod, else those of
- * its service account. Secrets are read as the project's account; what the
- * revision itself brings counts before what the cluster has.
+ * its service account, all that match one after the other. Secrets are read as
+ * the project's account; what the revision itself brings counts before what the
+ * cluster has.
  */
 #include "base/encode.h"
 #include "oci/dockerconfig.h"
 #include "reconcile/judging.h"
 #include "reconcile/live.h"
+
+#define LOGINS_MAX 10u              /* tried for one image; each may take as long as one image may */
 
 struct reading {
 	struct judging *judging;
@@ -97,6 +100,9 @@ static bool find_secrets(struct judging *judging, struct judged_image *image)
 	const struct json *spec = pod_spec(use), *account;
 	const char *name = json_get_text(spec, "serviceAccountName");
 
+	/* the API server's older name of the field */
+	if (!name || !*name)
+		name = json_get_text(spec, "serviceAccount");
 	image->account = use->desired->account;
 	if (json_count(json_get(spec, "imagePullSecrets"))) {
 		image->pull_secrets = names_of(json_get(spec, "imagePullSecrets"), judging->run->arena);
@@ -111,41 +117,77 @@ static bool find_secrets(struct judging *judging, struct judged_image *image)
 	return true;
 }
 
-static void use_secret(struct judging *judging, struct judged_image *image, const struct json *secret, const char *name)
+/* What a secret holds, in either form that a kubelet reads; NULL: one of another type, or absent, which it passes over. */
+static const char *content(const struct json *secret, enum dockerconfig_form *form)
 {
-	const char *encoded = json_text(json_path(secret, "data", ".dockerconfigjson", NULL));
-	CLEANUP(str_release) struct str text = STR_INIT;
-	struct credential credential;
-	struct error err = ERROR_INIT;
-	bool found, helper;
+	const char *text = json_text(json_path(secret, "data", ".dockerconfigjson", NULL));
 
-	if (json_get_text(secret, "unreadable")) {
-		error_set(&image->problem, ERROR_FORBIDDEN, "PullSecretUnreadable",
-			  "the pull secret %s/%s cannot be read as %s: %s; give that account get on secrets there", image->namespace, name,
-			  image->account, json_get_text(secret, "unreadable"));
-		return;
-	}
-	if (!encoded || base64_decode(span_of(encoded), &text, &err))
-		return; /* a secret of another type, or absent: the kubelet passes it over */
-	if (dockerconfig_find(str_span(&text), &image->reference, judging->run->arena, &credential, &found, &helper, &err)) {
-		image->problem = err;
-		error_wrap(&image->problem, "pull secret %s/%s", image->namespace, name);
-	} else if (found) {
-		image->login = credential;
-	}
+	*form = text ? DOCKERCONFIG_JSON : DOCKERCONFIG_CFG;
+	return text ? text : json_text(json_path(secret, "data", ".dockercfg", NULL));
 }
 
-/* false while a secret is being read. */
-static bool find_login(struct judging *judging, struct judged_image *image)
+static void add_login(struct judging *judging, struct judged_image *image, const struct credential *login)
 {
-	for (const char **name = image->pull_secrets; name && *name; name++) {
-		const struct json *secret = document(judging, "Secret", image->namespace, *name, image->account);
+	if (image->login_count < LOGINS_MAX)
+		*(struct credential *)arena_push(judging->run->arena, &image->logins, &image->login_count, &image->login_capacity,
+						 sizeof(*login)) = *login;
+}
 
-		if (!secret)
+static int use_secret(struct judging *judging, struct judged_image *image, const struct json *secret, const char *name, struct error *err)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct credential *found;
+	enum dockerconfig_form form;
+	const char *encoded = content(secret, &form);
+	size_t count;
+
+	if (json_get_text(secret, "unreadable"))
+		return error_set(err, ERROR_FORBIDDEN, "PullSecretUnreadable",
+				 "the pull secret %s/%s cannot be read as %s: %s; give that account get on secrets there", image->namespace, name,
+				 image->account, json_get_text(secret, "unreadable"));
+	if (!encoded || base64_decode(span_of(encoded), &text, NULL))
+		return 0;
+	if (dockerconfig_find_all(str_span(&text), form, &image->reference, judging->run->arena, &found, &count, err))
+		return error_wrap(err, "pull secret %s/%s", image->namespace, name);
+	for (size_t i = 0; i < count; i++)
+		add_login(judging, image, &found[i]);
+	return 0;
+}
+
+/* false while a secret is being read. What one of them gets wrong matters where no other has a login. */
+static bool find_logins(struct judging *judging, struct judged_image *image)
+{
+	struct error first = ERROR_INIT;
+
+	for (const char **name = image->pull_secrets; name && *name; name++)
+		if (!document(judging, "Secret", image->namespace, *name, image->account))
 			return false;
-		if (credential_is_anonymous(&image->login))
-			use_secret(judging, image, secret, *name);
+	for (const char **name = image->pull_secrets; name && *name; name++) {
+		struct error one = ERROR_INIT;
+
+		if (use_secret(judging, image, document(judging, "Secret", image->namespace, *name, image->account), *name, &one) &&
+		    !first.reason[0])
+			first = one;
 	}
+	if (!image->login_count && first.reason[0])
+		image->problem = first;
+	image->logins_known = true;
+	return true;
+}
+
+const struct credential *login_of(const struct judged_image *image)
+{
+	static const struct credential anonymous = { "", "", "", "" };
+
+	return image->login < image->login_count ? &image->logins[image->login] : &anonymous;
+}
+
+/* Registries say 404 of what they do not want to show, too. */
+bool login_next(struct judged_image *image, const struct error *err)
+{
+	if ((err->kind != ERROR_FORBIDDEN && err->kind != ERROR_NOT_FOUND) || image->login + 1 >= image->login_count)
+		return false;
+	image->login++;
 	return true;
 }
 
@@ -156,9 +198,9 @@ bool logins_find(struct judging *judging)
 	for (size_t i = 0; i < judging->count; i++) {
 		struct judged_image *image = &judging->images[i];
 
-		if (!image->readable || image->known || image->problem.reason[0])
+		if (!image->readable || image->known || image->logins_known || image->problem.reason[0])
 			continue;
-		if (!find_secrets(judging, image) || !find_login(judging, image))
+		if (!find_secrets(judging, image) || !find_logins(judging, image))
 			complete = false;
 	}
 	return complete;

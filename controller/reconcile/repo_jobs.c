@@ -23,9 +23,10 @@ struct repo_jobs {
 	char *directory;
 	struct worker_pool *first, *reader;    /* reader: NULL while nobody needs it */
 	bool first_configured, reader_configured;
+	bool first_living;                     /* or may be: it was given a job */
 	struct job *oldest, *newest;           /* all: those of the first process in the order in which it does them */
 	size_t reading;                        /* jobs that the reader has */
-	struct timer *patience, *idle;
+	struct timer *patience, *idle, *rest;
 };
 
 /* --- the list ------------------------------------------------------------------------------------------------------- */
@@ -56,9 +57,14 @@ static void job_free(struct job *job)
 
 static void job_end(struct job *job, struct span answer, int fd, const struct error *err)
 {
+	struct repo_jobs *jobs = job->jobs;
+
 	leave(job);
 	job->on_done(job->data, answer, fd, err);
 	job_free(job);
+	/* not from inside of its own answer */
+	if (!jobs->oldest && *jobs->of.living > LIMIT_GIT_IDLE_PROCESSES)
+		timer_start(jobs->rest, 0);
 }
 
 /* --- the first process ------------------------------------------------------------------------------------------------ */
@@ -71,6 +77,24 @@ static void on_configured(void *data, struct span answer, int fd, const struct e
 	fd_cleanup(&fd);
 	if (err)
 		jobs->first_configured = false;
+}
+
+void repo_jobs_rest(struct repo_jobs *jobs)
+{
+	if (jobs->oldest || !jobs->first_living)
+		return;
+	worker_pool_free(jobs->first);
+	jobs->first = worker_pool_new(jobs->of.workers, ROLE_SOURCE, 1, 0, false);
+	jobs->first_configured = jobs->first_living = false;
+	--*jobs->of.living;
+}
+
+static void on_rest(void *data)
+{
+	struct repo_jobs *jobs = data;
+
+	if (*jobs->of.living > LIMIT_GIT_IDLE_PROCESSES)
+		repo_jobs_rest(jobs);
 }
 
 static void submit(struct job *job);
@@ -106,6 +130,8 @@ static void submit(struct job *job)
 
 	if (job->kind == JOB_READS && !job->refused && is_asking(jobs) && !timer_running(jobs->patience))
 		timer_start(jobs->patience, LIMIT_GIT_PATIENCE_MS);
+	*jobs->of.living += !jobs->first_living;
+	jobs->first_living = true;
 	if (!jobs->first_configured) {
 		CLEANUP(str_release) struct str request = STR_INIT;
 
@@ -210,6 +236,7 @@ struct repo_jobs *repo_jobs_new(const struct repo_jobs_of *of)
 	jobs->first = worker_pool_new(of->workers, ROLE_SOURCE, 1, 0, false);
 	jobs->patience = timer_new(of->loop, on_patience, jobs);
 	jobs->idle = timer_new(of->loop, on_idle, jobs);
+	jobs->rest = timer_new(of->loop, on_rest, jobs);
 	return jobs;
 }
 
@@ -221,6 +248,8 @@ void repo_jobs_free(struct repo_jobs *jobs)
 	worker_pool_free(jobs->reader);
 	timer_free(jobs->patience);
 	timer_free(jobs->idle);
+	timer_free(jobs->rest);
+	*jobs->of.living -= jobs->first_living;
 	for (struct job *job = jobs->oldest, *next; job; job = next) {
 		next = job->next;
 		job_free(job);

@@ -6,7 +6,8 @@
  * only reads and has waited behind one that asks for LIMIT_GIT_PATIENCE_MS is
  * given to a second process, the reader (source/source.h), which is there for
  * no longer than it is needed. What the reader cannot answer goes back to the
- * first process, and waits.
+ * first process, and waits. Past LIMIT_GIT_IDLE_PROCESSES a process without a
+ * job ends, and the next job starts another.
  */
 #ifndef RECONCILE_REPO_JOBS_H
 #define RECONCILE_REPO_JOBS_H
@@ -23,6 +24,7 @@ struct repo_jobs_of {
 	/* Appends the job that configures the first process. */
 	void (*configure)(void *data, struct str *request);
 	void *data;
+	size_t *living;              /* first processes of all repositories */
 };
 
 enum repo_job { JOB_ASKS, JOB_READS };
@@ -32,6 +34,8 @@ struct repo_jobs *repo_jobs_new(const struct repo_jobs_of *of);
 void repo_jobs_free(struct repo_jobs *jobs);
 /* The first process is configured anew before its next job. */
 void repo_jobs_reconfigure(struct repo_jobs *jobs);
+/* Nobody wants the repository for now: its process ends, unless it has a job. */
+void repo_jobs_rest(struct repo_jobs *jobs);
 /* Queues a job and takes the content of *request; configures its process first where it is a new one. on_done: as of worker.h. */
 void repo_jobs_send(struct repo_jobs *jobs, enum repo_job kind, struct str *request, worker_done *on_done, void *data);
 

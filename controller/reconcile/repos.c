@@ -6,6 +6,7 @@
 #include "api/repository_secret.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/rand.h"
 #include "io/file.h"
@@ -18,6 +19,7 @@
 #include "source/source_job.h"
 
 #define POLL_BACKOFF_MOST_MS 60000
+#define TURN_MS 200                 /* and up to twice as long, until it is looked again whether fewer are asked */
 
 struct want {                       /* one target revision of a repository */
 	struct repo *repo;
@@ -41,6 +43,7 @@ struct repo {
 	struct map wants;
 	struct timer *timer;
 	bool polling, again;
+	bool proven;                /* its server answered the last time */
 	int64_t asked_ms;
 	unsigned failures;
 	char **asked;               /* the revisions of the refs job under way */
@@ -50,6 +53,7 @@ struct repo {
 struct repos {
 	struct core *core;
 	struct map repos;           /* url -> struct repo */
+	size_t polling, living;     /* how many are asked now; processes of them */
 };
 
 static struct span host_of(const char *url)
@@ -267,6 +271,7 @@ static void on_refs(void *data, struct span answer, int fd, const struct error *
 		err = &bad;
 	}
 	repo->failures = err ? repo->failures + 1 : 0;
+	repo->proven = !err;
 	for (size_t i = 0; i < repo->asked_count; i++) {
 		struct want *want = map_get(&repo->wants, span_of(repo->asked[i]));
 
@@ -288,6 +293,7 @@ static void start_poll(struct repo *repo)
 	struct source_refs_request refs = { NULL, 0 };
 
 	repo->polling = true;
+	repo->repos->polling++;
 	repo->asked_ms = clock_mono_ms();
 	repo->asked = mem_calloc(repo->wants.count, sizeof(char *));
 	MAP_EACH(entry, &repo->wants)
@@ -323,6 +329,12 @@ static void drop_unwanted(struct repo *repo)
 	}
 }
 
+/* Anybody may name any number of repositories, and servers that say nothing: those that answer do not wait for them. */
+static bool is_turn_of(const struct repo *repo)
+{
+	return repo->repos->polling < (repo->proven ? LIMIT_GIT_POLLS : LIMIT_GIT_POLLS / 2);
+}
+
 static void on_timer(void *data)
 {
 	struct repo *repo = data;
@@ -332,7 +344,11 @@ static void on_timer(void *data)
 		return;
 	}
 	drop_unwanted(repo);
-	if (repo->wants.count && !repo->repos->core->stopping)
+	if (!repo->wants.count)
+		repo_jobs_rest(repo->jobs);
+	else if (!is_turn_of(repo))
+		timer_start(repo->timer, TURN_MS + (int64_t)rand_below(TURN_MS));
+	else if (!repo->repos->core->stopping)
 		start_poll(repo);
 }
 
@@ -351,6 +367,7 @@ static void poll_done(struct repo *repo)
 	if (repo->asked || repo->fetching)
 		return;
 	repo->polling = false;
+	repo->repos->polling--;
 	if (repo->again)
 		timer_start(repo->timer, 0);
 	else
@@ -428,7 +445,8 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	repo->url = mem_strdup(url);
 	repo->shown = mem_strdup(git_url_redact(url, arena));
 	repo->directory = str_take(&directory);
-	repo->jobs = repo_jobs_new(&(struct repo_jobs_of){ repos->core->workers, repos->core->loop, repo->directory, configure, repo });
+	repo->jobs = repo_jobs_new(&(struct repo_jobs_of){ repos->core->workers, repos->core->loop, repo->directory, configure, repo,
+						       &repos->living });
 	repo->timer = timer_new(repos->core->loop, on_timer, repo);
 	map_set(&repos->repos, span_of(url), repo);
 	return repo;

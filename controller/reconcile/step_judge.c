@@ -77,7 +77,6 @@ static struct judged_image *image_get(struct judging *judging, const char *text,
 	image->text = text;
 	image->namespace = namespace;
 	image->loose = loose;
-	image->login = CREDENTIAL_ANONYMOUS;
 	image->readable = !reference_parse(span_of(text), run->arena, &image->reference, &image->problem);
 	if (image->readable && image->reference.has_digest)
 		image->digest = image->reference.digest;
@@ -206,18 +205,6 @@ static void answered(struct asking *asking)
 	run_release(run);
 }
 
-static void on_resolved(void *data, const struct digest *digest, const struct error *err)
-{
-	struct asking *asking = data;
-	struct judged_image *image = &asking->judging->images[asking->index];
-
-	if (err)
-		image->problem = *err;
-	else
-		image->digest = *digest;
-	answered(asking);
-}
-
 /* From when on an answer about a tag counts for this run: a commit judged for the first time is as new as its discovery. */
 static int64_t tags_since(const struct run *run)
 {
@@ -227,19 +214,54 @@ static int64_t tags_since(const struct run *run)
 	return run->found_ms && !again ? run->found_ms : run->began_ms;
 }
 
+static void on_resolved(void *data, const struct digest *digest, const struct error *err);
+
+static void resolve(struct asking *asking)
+{
+	const struct judging *judging = asking->judging;
+	const struct judged_image *image = &judging->images[asking->index];
+
+	vetting_resolve(judging->run->core->vetting, judging->run->spec.project, &image->reference, login_of(image), tags_since(judging->run),
+			on_resolved, asking);
+}
+
+static void on_resolved(void *data, const struct digest *digest, const struct error *err)
+{
+	struct asking *asking = data;
+	struct judged_image *image = &asking->judging->images[asking->index];
+
+	if (err && login_next(image, err)) {
+		resolve(asking);
+		return;
+	}
+	if (err)
+		image->problem = *err;
+	else
+		image->digest = *digest;
+	answered(asking);
+}
+
 static void resolve_all(struct judging *judging)
 {
-	int64_t since_ms = tags_since(judging->run);
-
 	for (size_t i = 0; i < judging->count; i++) {
 		struct judged_image *image = &judging->images[i];
 
 		/* a registry that no policy speaks of is not asked: a repository could name any host */
 		if (image->readable && !image->problem.reason[0] && digest_is_zero(&image->digest) &&
 		    verdict_may_govern(&judging->policies, &image->reference))
-			vetting_resolve(judging->run->core->vetting, &image->reference, &image->login, since_ms, on_resolved,
-					ask(judging, i));
+			resolve(ask(judging, i));
 	}
+}
+
+static void on_claims(void *data, const struct claims *claims, const struct error *err);
+
+static void claim(struct asking *asking)
+{
+	const struct judging *judging = asking->judging;
+	const struct judged_image *image = &judging->images[asking->index];
+
+	vetting_claims(judging->run->core->vetting, judging->run->spec.project, &image->reference, &image->digest, login_of(image),
+		       &judging->trust, on_claims, asking);
 }
 
 static void on_claims(void *data, const struct claims *claims, const struct error *err)
@@ -248,6 +270,10 @@ static void on_claims(void *data, const struct claims *claims, const struct erro
 	struct judged_image *image = &asking->judging->images[asking->index];
 	CLEANUP(str_release) struct str frame = STR_INIT;
 
+	if (err && login_next(image, err)) {
+		claim(asking);
+		return;
+	}
 	if (err) {
 		image->problem = *err;
 	} else {
@@ -267,8 +293,7 @@ static void claim_all(struct judging *judging)
 
 		if (image->readable && !image->problem.reason[0] && judging->trust.key_count && !digest_is_zero(&image->digest) &&
 		    verdict_may_govern(&judging->policies, &image->reference))
-			vetting_claims(judging->run->core->vetting, judging->run->spec.project, &image->reference, &image->digest, &image->login,
-				       &judging->trust, on_claims, ask(judging, i));
+			claim(ask(judging, i));
 	}
 }
 
@@ -441,7 +466,7 @@ static enum step_result refuse_revision(struct judging *judging, enum ruling rul
 	/* a signature that came since is to be seen at the next look */
 	for (size_t i = 0; i < judging->count; i++)
 		if (judging->images[i].known && !ruling_permits(judging->images[i].detail.ruling))
-			vetting_forget(run->core->vetting, &judging->images[i].reference, &judging->images[i].digest, &judging->trust);
+			vetting_forget(run->core->vetting, run->spec.project, &judging->images[i].reference, &judging->images[i].digest, &judging->trust);
 	error_set(&err, ruling == RULING_DENY ? ERROR_DENIED : ERROR_TRANSIENT, reason, "%s", str_c(&text));
 	run->judge_failed = true;
 	if (run->goal == GOAL_SYNC)

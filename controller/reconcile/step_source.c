@@ -233,7 +233,7 @@ enum step_result step_render(struct run *run)
 	if (!run->render_asked) {
 		run->render_asked = true;
 		run_hold(run);
-		worker_submit(run->core->render, SPAN0, run->tree_fd, 0, on_rendered, run);
+		worker_submit_for(run->core->render, run->spec.project, SPAN0, run->tree_fd, 0, on_rendered, run);
 		return STEP_WAIT;
 	}
 	if (!run->render_done)

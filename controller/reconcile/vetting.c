@@ -8,7 +8,7 @@
 #include "oci/fetch.h"
 #include "reconcile/objects.h"
 
-#define FETCH_WORKERS 4
+#define FETCH_WORKERS 5            /* of which a project has four */
 #define VERIFY_JOBS_MAX 100
 #define FETCH_JOB_MS ((LIMIT_EVIDENCE_SECONDS + 5) * 1000)
 #define REMEMBERED_MAX 20000
@@ -21,7 +21,7 @@ struct waiter {
 	void *data;
 };
 
-/* One question under way: a resolution, or evidence and claims of one digest. */
+/* One question under way, of one project: a resolution, or evidence and claims of one digest. */
 struct question {
 	struct vetting *vetting;
 	char *key;
@@ -29,6 +29,7 @@ struct question {
 	struct arena *arena;          /* of the trust, the project's name and the digest */
 	struct trust trust;
 	const char *project;
+	const char *known_as;         /* of claims: their key in `remembered`, which is without the login */
 	struct digest digest;
 	int64_t asked_ms;
 };
@@ -124,7 +125,7 @@ static struct waiter *wait_for(struct question *question, void *data)
 	return waiter;
 }
 
-static struct question *question_get(struct vetting *vetting, const char *key, bool *is_new)
+static struct question *question_get(struct vetting *vetting, const char *key, const char *project, bool *is_new)
 {
 	struct question *question = map_get(&vetting->questions, span_of(key));
 
@@ -135,6 +136,7 @@ static struct question *question_get(struct vetting *vetting, const char *key, b
 	question->vetting = vetting;
 	question->key = mem_strdup(key);
 	question->arena = arena_new(0);
+	question->project = arena_strdup(question->arena, project);
 	map_set(&vetting->questions, span_of(key), question);
 	return question;
 }
@@ -178,9 +180,10 @@ static void login_key(const struct credential *login, struct str *key)
 	str_addf(key, "|%s", hex);
 }
 
-static void submit_fetch(struct vetting *vetting, const struct reference *reference, const struct digest *digest,
-			 const struct credential *login, worker_done *on_done, void *data)
+static void submit_fetch(struct question *question, const struct reference *reference, const struct digest *digest,
+			 const struct credential *login, worker_done *on_done)
 {
+	struct vetting *vetting = question->vetting;
 	CLEANUP(str_release) struct str request = STR_INIT;
 	struct fetch_request fetch = {
 		.reference = *reference,
@@ -195,22 +198,28 @@ static void submit_fetch(struct vetting *vetting, const struct reference *refere
 		fetch.reference.digest = *digest;
 	}
 	fetch_request_encode(&fetch, &request);
-	worker_submit(vetting->fetch, str_span(&request), -1, FETCH_JOB_MS, on_done, data);
+	worker_submit_for(vetting->fetch, question->project, str_span(&request), -1, FETCH_JOB_MS, on_done, question);
 }
 
 /* --- tags ---------------------------------------------------------------------------------------------------------- */
 
+/* What was asked, without by whom: what a tag stands for is known to the login, not to the project. */
+static struct span tag_key(const struct question *question)
+{
+	return span_from(span_of(question->key), strlen(question->project) + 1);
+}
+
 static void remember_tag(struct question *question, const struct digest *digest)
 {
 	struct vetting *vetting = question->vetting;
-	struct tag *tag = map_get(&vetting->tags, span_of(question->key));
+	struct tag *tag = map_get(&vetting->tags, tag_key(question));
 
 	if (!tag) {
 		/* an answer is of use for moments: to begin anew costs little */
 		if (vetting->tags.count >= TAGS_MAX)
 			forget_tags(vetting);
 		tag = mem_alloc(sizeof(*tag));
-		map_set(&vetting->tags, span_of(question->key), tag);
+		map_set(&vetting->tags, tag_key(question), tag);
 	}
 	*tag = (struct tag){ question->asked_ms, *digest };
 }
@@ -244,7 +253,8 @@ static void tell_tag(void *data)
 	free(told);
 }
 
-void vetting_resolve(struct vetting *vetting, const struct reference *reference, const struct credential *login, int64_t since_ms,
+void vetting_resolve(struct vetting *vetting, const char *project, const struct reference *reference,
+		     const struct credential *login, int64_t since_ms,
 		     void (*on_done)(void *data, const struct digest *digest, const struct error *err), void *data)
 {
 	CLEANUP(str_release) struct str key = STR_INIT;
@@ -252,10 +262,10 @@ void vetting_resolve(struct vetting *vetting, const struct reference *reference,
 	const struct tag *tag;
 	bool is_new;
 
-	str_adds(&key, "tag ");
+	str_addf(&key, "%s\ntag ", project);
 	reference_write(reference, &key);
 	login_key(login, &key);
-	tag = map_get(&vetting->tags, str_span(&key));
+	tag = map_get(&vetting->tags, span_from(str_span(&key), strlen(project) + 1));
 	if (tag && tag->asked_ms >= since_ms) {
 		struct told_tag *told = mem_alloc(sizeof(*told));
 
@@ -263,12 +273,12 @@ void vetting_resolve(struct vetting *vetting, const struct reference *reference,
 		loop_defer(vetting->core->loop, tell_tag, told);
 		return;
 	}
-	question = question_get(vetting, str_c(&key), &is_new);
+	question = question_get(vetting, str_c(&key), project, &is_new);
 	wait_for(question, data)->on_digest = on_done;
 	if (!is_new)
 		return;
 	question->asked_ms = clock_mono_ms();
-	submit_fetch(vetting, reference, NULL, login, on_resolved, question);
+	submit_fetch(question, reference, NULL, login, on_resolved);
 }
 
 /* --- claims ---------------------------------------------------------------------------------------------------------- */
@@ -282,13 +292,16 @@ static struct digest digest_of_trust(const struct trust *trust)
 	return digest_of(str_span(&text));
 }
 
-static void claims_key(const struct reference *reference, const struct digest *digest, const struct digest *trust, struct str *key)
+/* With the project: what one project's worker says, counts for no other. */
+static void claims_key(const char *project, const struct reference *reference, const struct digest *digest, const struct trust *trust,
+		       struct str *key)
 {
+	struct digest of_trust = digest_of_trust(trust);
 	char hex[DIGEST_HEX];
 
 	digest_hex(digest, hex);
-	str_addf(key, "claims %s %s ", reference->name, hex);
-	digest_hex(trust, hex);
+	str_addf(key, "%s\nclaims %s %s ", project, reference->name, hex);
+	digest_hex(&of_trust, hex);
 	str_adds(key, hex);
 }
 
@@ -312,7 +325,7 @@ static void remember(struct question *question, struct span frame)
 	one = pool_alloc(sizeof(*one) + frame.length);
 	one->length = frame.length;
 	memcpy(one->frame, frame.data, frame.length);
-	remembered_free(map_set(&vetting->remembered, span_of(question->key), one));
+	remembered_free(map_set(&vetting->remembered, span_of(question->known_as), one));
 }
 
 static void on_verified(void *data, struct span bytes, int fd, const struct error *err)
@@ -404,12 +417,12 @@ void vetting_claims(struct vetting *vetting, const char *project, const struct r
 		    void (*on_done)(void *data, const struct claims *claims, const struct error *err), void *data)
 {
 	CLEANUP(str_release) struct str key = STR_INIT;
-	struct digest trust_digest = digest_of_trust(trust);
 	const struct remembered *known;
 	struct question *question;
+	size_t length;
 	bool is_new;
 
-	claims_key(reference, digest, &trust_digest, &key);
+	claims_key(project, reference, digest, trust, &key);
 	known = map_get(&vetting->remembered, str_span(&key));
 	if (known) {
 		metric_add(METRIC_CACHE_REQUESTS, 1, "claims", "hit", NULL);
@@ -417,21 +430,24 @@ void vetting_claims(struct vetting *vetting, const char *project, const struct r
 		return;
 	}
 	metric_add(METRIC_CACHE_REQUESTS, 1, "claims", "miss", NULL);
-	question = question_get(vetting, str_c(&key), &is_new);
+	/* an answer to who has no login is none to who has one */
+	length = key.length;
+	login_key(login, &key);
+	question = question_get(vetting, str_c(&key), project, &is_new);
 	wait_for(question, data)->on_claims = on_done;
 	if (!is_new)
 		return;
-	question->project = arena_strdup(question->arena, project);
+	question->known_as = arena_strndup(question->arena, span_sub(str_span(&key), 0, length));
 	question->digest = *digest;
 	copy_trust(question, trust);
-	submit_fetch(vetting, reference, digest, login, on_evidence, question);
+	submit_fetch(question, reference, digest, login, on_evidence);
 }
 
-void vetting_forget(struct vetting *vetting, const struct reference *reference, const struct digest *digest, const struct trust *trust)
+void vetting_forget(struct vetting *vetting, const char *project, const struct reference *reference, const struct digest *digest,
+		    const struct trust *trust)
 {
 	CLEANUP(str_release) struct str key = STR_INIT;
-	struct digest trust_digest = digest_of_trust(trust);
 
-	claims_key(reference, digest, &trust_digest, &key);
+	claims_key(project, reference, digest, trust, &key);
 	remembered_free(map_remove(&vetting->remembered, str_span(&key)));
 }

@@ -6,6 +6,7 @@
 
 #include <git2/sys/errors.h>
 #include <git2/sys/transport.h>
+#include <sys/statvfs.h>
 
 #include "base/limits.h"
 
@@ -45,6 +46,27 @@ static int stream_write(git_smart_subtransport_stream *base, const char *bytes, 
 	return fail(stream->session, &err);
 }
 
+/* What is left to the log, without which nothing may be done: an eighth of the volume, at most a gibibyte. */
+static int check_room(struct transport_session *session, struct error *err)
+{
+	struct statvfs volume;
+	uint64_t all, left, kept;
+
+	if (session->checked_bytes && session->received_bytes - session->checked_bytes < LIMIT_GIT_ROOM_BYTES)
+		return 0;
+	session->checked_bytes = session->received_bytes;
+	if (statvfs(session->directory, &volume))
+		return 0;
+	all = (uint64_t)volume.f_blocks * volume.f_frsize;
+	left = (uint64_t)volume.f_bavail * volume.f_frsize;
+	kept = all / 8 < LIMIT_GIT_ROOM_KEPT ? all / 8 : LIMIT_GIT_ROOM_KEPT;
+	if (left >= kept + LIMIT_GIT_ROOM_BYTES)
+		return 0;
+	return error_set(err, ERROR_TRANSIENT, "VolumeFull", "%s: no room to fetch it: %llu MiB are left on the volume, of which %llu MiB are "
+			 "kept for the audit log; give the controller a larger volume, or the repository less history", git_http_url(session->http),
+			 (unsigned long long)left >> 20, (unsigned long long)kept >> 20);
+}
+
 static int read_pack(struct substream *stream, char *out, size_t size, size_t *got)
 {
 	struct transport_session *session = stream->session;
@@ -55,6 +77,8 @@ static int read_pack(struct substream *stream, char *out, size_t size, size_t *g
 	if (git_stream_read(stream->stream, out, size, got, &err))
 		return fail(session, &err);
 	session->received_bytes += *got;
+	if (check_room(session, &err))
+		return fail(session, &err);
 	if (session->received_bytes <= LIMIT_GIT_PACK_BYTES)
 		return 0;
 	error_set(&err, ERROR_LIMIT, "TooLarge", "%s: a fetch of more than %llu bytes", git_http_url(session->http), LIMIT_GIT_PACK_BYTES);

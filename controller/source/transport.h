@@ -14,7 +14,9 @@ struct transport_session {
 	struct git_http *http;
 	bool failed;
 	struct error err;               /* set when failed */
+	const char *directory;          /* of the mirror: the audit log lies on the same volume, and must find room there */
 	uint64_t received_bytes;        /* of packs */
+	uint64_t checked_bytes;         /* of them, when it was last looked whether there is room */
 };
 
 /* For git_remote_callbacks.transport, with a struct transport_session as payload. */

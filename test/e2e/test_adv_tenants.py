@@ -50,6 +50,16 @@ def test_adv_cve_2023_50726_operation_may_not_bring_manifests_or_a_source_of_its
     assert home.kube.find(RBAC, "ClusterRole", None, name) is None
 
 
+def test_operation_in_git_is_no_way_to_ask_in_the_name_of_another(home):
+    home.team.namespaces.append(home.system)
+    home.kube.apply(home.team.project)
+    child = home.team.application("asked", home.repo({"app/a.yaml": text(config_map("asked"))}), "app")
+    child["operation"] = {"initiatedBy": {"username": "security-officer"}, "sync": {}}
+    message = refused(home, "asks", {"app/a.yaml": text(child)}, "NotSupported", namespace=home.system)
+    assert "operation" in message and "app/a.yaml:1" in message
+    assert home.kube.find_application(home.system, "asked") is None
+
+
 def test_adv_cve_2024_31990_application_in_another_namespace_is_not_looked_at(home):
     app = home.team.application("elsewhere", home.repo({"app/a.yaml": text(config_map("elsewhere"))}), "app")
     app["metadata"]["namespace"] = home.namespace

@@ -250,3 +250,34 @@ def test_changed_target_revision_and_a_moved_tag_are_no_rewriting(site):
     repo.git("tag", "-f", "v1", "other")
     repo.git("push", "-q", "-f", str(repo._push_url()), "v1")
     until("the moved tag to run", lambda: data_of(site), lambda key: key == "other")
+
+
+class Nowhere:
+    """A repository that its server does not have."""
+
+    def __init__(self, site, number):
+        self.url, self.branch = f"{site.stack.git_url}/open/{site.name}/nowhere{number}.git", "main"
+
+
+def test_any_number_of_repositories_takes_a_bounded_number_of_processes(new_site):
+    site = new_site().install()
+    site.controller.start()
+    site.kube.apply(*(site.team.application(f"a{i:03}", Nowhere(site, i), "app") for i in range(150)))
+    most = []
+
+    def told():
+        most.append(len(site.controller.pids("source")))
+        return sum(any(c["reason"] == "RepositoryNotFound" for c in a.get("status", {}).get("conditions", []))
+                   for a in site.kube.list("countersign.dev/v1alpha1", "Application", site.system))
+
+    until("all to be told", told, lambda count: count == 150, seconds=30)
+    # as many as are kept for their next job, and as are asked at a time
+    assert max(most) <= 32 + 48, most
+    site.deploy({"app/c.yaml": text(config_map("c"))}, name="beside")
+
+
+def test_process_of_a_repository_that_nobody_wants_any_more_ends(site):
+    site.deploy({"app/c.yaml": text(config_map("c"))})
+    assert len(site.controller.pids("source")) == 1
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("its process to end", lambda: site.controller.pids("source"), lambda pids: not pids, seconds=10)

@@ -1,6 +1,9 @@
 """A Git server on its worst day: what runs stays, the condition says what is wrong, and the next good commit recovers."""
 
+import base64
+import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -148,3 +151,30 @@ def test_field_that_is_fought_over_while_git_is_away_is_looked_at_ever_less_ofte
         looks = site.log.records("drift", since=since)
     assert value(site) == "mine without Git"
     assert len(looks) <= 6, f"{len(looks)} looks in 6 s"
+
+
+@pytest.fixture
+def small_volume(new_site):
+    """A site whose data folder is a file system of 16 MiB."""
+    site = new_site().install()
+    data = site.controller.data
+    data.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", data], check=True)
+    site.controller.start()
+    yield site
+    site.controller.stop()
+    subprocess.run(["umount", "-l", data], check=True)
+
+
+def test_repository_that_would_fill_the_volume_leaves_the_audit_log_its_room(small_volume):
+    site = small_volume
+    big = base64.b64encode(os.urandom(18 << 20)).decode()
+    repo = site.repo()
+    repo.git("config", "http.postBuffer", str(64 << 20))
+    repo.push("big", {"app/c.yaml": text(config_map("big")), "big/history.txt": big})
+    site.kube.apply(site.team.application("big", repo, "app"))
+    seen = site.wait_condition("Synced", "False", "big", reason="VolumeFull")
+    assert "audit log" in seen["message"], seen["message"]
+    site.deploy({"app/c.yaml": text(config_map("small"))}, name="small")
+    assert site.find("v1", "ConfigMap", "small") and site.find("v1", "ConfigMap", "big") is None
+    assert shutil.disk_usage(site.controller.data).free > 2 << 20

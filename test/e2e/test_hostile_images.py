@@ -175,6 +175,28 @@ def test_image_at_a_path_that_a_policy_names_is_denied(shared_site):
     refused(site, "custom-path", json.dumps(resource, indent=1), bad)
 
 
+@pytest.mark.parametrize("entry, more", [
+    ({"imagePaths": [".spec.jobs[*].runs"]}, {"requireUnicorns": True}),
+    ({"imagePaths": [".spec.jobs[?(@.runs)].runs"]}, {}),
+    ({"paths": [".spec.jobs[*].runs"]}, {}),
+], ids=["wrong elsewhere", "path with a filter", "paths under another name"])
+def test_policy_that_is_wrong_hides_no_image_of_a_custom_resource(shared_site, entry, more):
+    site = shared_site
+    _, bad = good_and_bad(site)
+    define(site, "runners", "Runner")
+    site.kube.apply(obj(API, "ImagePolicy", "paths", site.system, spec={
+        "images": [{"glob": "nothing.example/**"}], "authorities": [{"name": "release", "key": {"data": site.key.pem}}],
+        "customResources": [{"group": "hostile.example", "kind": "Runner", **entry}], **more}))
+    name = "wrong-" + "-".join([*entry, *more]).lower() + ("-filter" if "?" in str(entry) else "")
+    resource = obj("hostile.example/v1", "Runner", name, spec={"jobs": [{"runs": bad}]})
+    try:
+        site.deploy({"app/w.json": json.dumps(resource)}, name=name, wait=False)
+        site.wait_condition("Verified", "False", name)
+        assert site.find("hostile.example/v1", "Runner", name) is None
+    finally:
+        site.kube.delete(API, "ImagePolicy", site.system, "paths")
+
+
 @pytest.mark.parametrize("image", ["nginx", "docker.io/library/nginx:1", "127.0.0.1:1/other/image:1", f"127.0.0.1:1/other/image@{DIGEST}"])
 def test_registry_that_no_policy_names_is_not_contacted(shared_site, image):
     name = "nowhere-" + "".join(c for c in image if c.isalnum())[:24].lower()

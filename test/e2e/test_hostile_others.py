@@ -176,6 +176,40 @@ def test_ignored_image_that_becomes_an_unsigned_one_is_a_violation_and_goes(site
     assert "updater" in json.dumps(drift) and "evil" in json.dumps(drift), drift
 
 
+def ignoring(**what):
+    return [{"group": "apps", "kind": "Deployment", **what}]
+
+
+@pytest.mark.parametrize("what", [
+    ignoring(jsonPointers=["/metadata/labels"]), ignoring(jsonPointers=["/metadata/labels/countersign.dev~1app"]),
+    ignoring(jsonPointers=["/metadata/labels", "/metadata/annotations", "/spec"]), ignoring(managedFieldsManagers=["kubectl"]),
+], ids=["labels", "our label", "almost all", "the other's fields"])
+def test_nothing_that_is_ignored_lets_an_unsigned_image_stay(site, what):
+    site.deploy({"app/web.yaml": text(manifest(site))}, ignoreDifferences=what)
+    good, label = site.running(), {"metadata": {"labels": {"countersign.dev/app": None}}}
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", label, manager="kubectl")
+    until("our label to be back", lambda: web(site)["metadata"].get("labels", {}), lambda labels: "countersign.dev/app" in labels, seconds=5)
+    set_image(site, site.image("evil", signed=False).pinned)
+    until("the unsigned image to go", site.running, lambda seen: seen == good, seconds=5)
+
+
+def test_our_own_fields_cannot_be_ignored(site):
+    repo = site.repo({"app/web.yaml": text(manifest(site))})
+    site.kube.apply(site.team.application("app", repo, "app", ignoreDifferences=ignoring(managedFieldsManagers=["countersign"])))
+    seen = site.wait_condition("Synced", "False", "app", reason="InvalidSpec")
+    assert "managedFieldsManagers" in seen["message"], seen
+
+
+def test_two_fields_of_one_container_can_be_ignored_from_now_on(site):
+    container = {"name": "main", "image": site.image("web").ref, "env": [{"name": "A", "value": "1"}], "args": ["x"]}
+    site.deploy({"app/web.yaml": text(deployment("web", container["image"], containers=[container]))})
+    item = "/spec/template/spec/containers/0"
+    site.kube.patch_application(site.system, "app", {"spec": {"ignoreDifferences": ignoring(jsonPointers=[f"{item}/args", f"{item}/env"])}})
+    until("the fields to be others'", lambda: [m["manager"] for m in web(site)["metadata"]["managedFields"]], lambda names: "countersign-released" in names)
+    site.settled("app")
+    assert web(site)["spec"]["template"]["spec"]["containers"][0]["args"] == ["x"]
+
+
 def test_ignored_image_set_to_gits_own_tag_runs_what_the_tag_says_now_and_goes(site):
     good = site.image("web")
     site.deploy({"app/web.yaml": text(manifest(site))}, ignoreDifferences=IMAGE)

@@ -215,6 +215,14 @@ def test_exemption_does_not_reach_further(new_site, fields):
     site.wait_condition("Verified", "False", "app", said=image.digest)
 
 
+def test_exemption_of_a_tag_is_none_of_a_digest_that_is_written_beside_it(new_site):
+    site, _ = exempting(new_site, glob="*/**/old/web:1")
+    site.wait_condition("Verified", "True", "app", reason="Exempted")
+    other = site.image("old/web", tag="dev", signed=False)
+    site.deploy({"app/web.yaml": text(deployment("other", f"{other.ref.rsplit(':', 1)[0]}:1@{other.digest}"))}, name="other", wait=False)
+    site.wait_condition("Verified", "False", "other", said=other.digest)
+
+
 def test_exemption_that_expires_while_it_is_in_use_ends(new_site):
     site, image = exempting(new_site)
     site.wait_condition("Verified", "True", "app", reason="Exempted")

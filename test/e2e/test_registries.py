@@ -58,6 +58,36 @@ def test_pull_secret_of_the_service_account_counts(new_site, stack, registry, tm
     site.wait_running(image)
 
 
+def test_service_account_by_its_older_name_counts(new_site, stack, registry, tmp_path):
+    site, door = with_door(new_site, stack, registry, tmp_path, "bearer")
+    site.kube.apply(docker_secret("pull", site.namespace, door.docker_config()))
+    site.kube.apply(obj("v1", "ServiceAccount", "runner", site.namespace, imagePullSecrets=[{"name": "pull"}]))
+    image = site.image("web", registry=door)
+    site.deploy({"app/web.yaml": text(deployment("web", image.ref, serviceAccount="runner"))})
+    site.wait_running(image)
+
+
+def test_pull_secret_of_the_older_form_counts(new_site, stack, registry, tmp_path):
+    site, door = with_door(new_site, stack, registry, tmp_path, "basic over TLS")
+    content = base64.b64encode(json.dumps(door.docker_config()["auths"]).encode()).decode()
+    site.kube.apply(obj("v1", "Secret", "pull", site.namespace, type="kubernetes.io/dockercfg", data={".dockercfg": content}))
+    image = site.image("web", registry=door)
+    site.deploy({"app/web.yaml": text(deployment("web", image.ref, imagePullSecrets=[{"name": "pull"}]))})
+    site.wait_running(image)
+
+
+@pytest.mark.parametrize("by", ["tag", "digest"])
+@pytest.mark.parametrize("name", ["bearer", "basic over TLS"])
+def test_one_pull_secret_after_the_other_is_tried(new_site, stack, registry, tmp_path, name, by):
+    site, door = with_door(new_site, stack, registry, tmp_path, name)
+    wrong = {"auths": {f"{door.address}/{site.name}": {"username": "eve", "password": "wrong"}}}
+    site.kube.apply(docker_secret("first", site.namespace, wrong), docker_secret("second", site.namespace, door.docker_config()))
+    image = site.image("web", registry=door)
+    pod = {"imagePullSecrets": [{"name": "first"}, {"name": "missing"}, {"name": "second"}]}
+    site.deploy({"app/web.yaml": text(deployment("web", image.ref if by == "tag" else image.pinned, **pod))})
+    site.wait_running(image)
+
+
 def test_adv_cve_2026_22039_service_account_that_is_a_path_reaches_no_other_namespace(new_site, stack, registry, tmp_path):
     site, door = with_door(new_site, stack, registry, tmp_path, "bearer")
     other = f"{site.namespace}-other"
@@ -141,6 +171,20 @@ def test_one_hanging_registry_does_not_hold_up_other_applications(site, stack):
     with stack.registry_fault(f"hang /{site.name}/slow/"):
         site.deploy({"app/slow.yaml": text(deployment("slow", slow.ref))}, name="slow", wait=False)
         site.deploy({"app/web.yaml": text(deployment("web", good.ref))}, name="quick")
+        site.wait_running(good)
+
+
+def test_team_whose_images_all_hang_holds_up_no_other_team(new_site, stack):
+    site = new_site().install()
+    blue = site.new_team("blue", [site.namespace])
+    good = site.image("web")
+    slow = [{"name": f"c{i}", "image": f"{site.registry.address}/{site.name}/slow/{i}:1"} for i in range(150)]
+    repo = site.repo({"app/slow.yaml": text(deployment("slow", good.ref, initContainers=slow))})
+    site.controller.start()
+    with stack.registry_fault(f"hang /{site.name}/slow/"):
+        site.kube.apply(blue.application("slow", repo, "app"))
+        until("its images to be asked for", lambda: len(site.controller.pids("fetch")), lambda count: count >= 4, seconds=10)
+        site.deploy({"app/web.yaml": text(deployment("web", good.ref))}, name="quick", wait=False)
         site.wait_running(good)
 
 

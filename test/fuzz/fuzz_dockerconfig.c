@@ -11,12 +11,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	for (size_t i = 0; i < COUNT_OF(images); i++) {
 		struct reference reference;
-		struct credential c;
+		struct credential c, *all;
 		bool found, helper;
+		size_t count;
 
 		ASSERT(!reference_parse(span_of(images[i]), arena, &reference, NULL));
 		if (!dockerconfig_find(input, &reference, arena, &c, &found, &helper, NULL))
 			ASSERT(found == !credential_is_anonymous(&c));
+		for (enum dockerconfig_form form = DOCKERCONFIG_JSON; form <= DOCKERCONFIG_CFG; form++)
+			if (!dockerconfig_find_all(input, form, &reference, arena, &all, &count, NULL))
+				for (size_t k = 0; k < count; k++)
+					ASSERT(!credential_is_anonymous(&all[k]));
 	}
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* A path, a line end, and any JSON: an invalid path finds nothing, and what is found lies where its pointer says. */
-#include "gate/jsonpath.h"
+#include "base/jsonpath.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

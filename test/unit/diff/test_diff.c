@@ -196,6 +196,39 @@ static void ignored_fields_leave_the_desired_object(void **state)
 	assert_false(ignore_concerns(&app, J(arena, "{'apiVersion':'v1','kind':'Service','metadata':{'name':'d'}}")));
 }
 
+/* Whoever may write an Application could else have us lose sight of what it made. */
+static void what_says_whose_an_object_is_is_never_ignored(void **state)
+{
+	WITH_ARENA(arena);
+	static const struct { const char *pointer, *removed; } cases[] = {
+		{ "/metadata/labels", "/metadata/labels/a\n/metadata/labels/b~1c\n" },
+		{ "/metadata/annotations", "/metadata/annotations/d\n" },
+		{ "/metadata/labels/countersign.dev~1app", "" },
+		{ "/metadata/annotations/countersign.dev~1tracking-id", "" },
+		{ "/metadata/labels/a", "/metadata/labels/a\n" },
+		{ "/metadata", "" },
+	};
+	const char *managers[] = { "kubectl", NULL }, *none[] = { NULL };
+	const struct json *live = J(arena, "{'metadata':{'managedFields':[{'manager':'kubectl','fieldsV1':{'f:metadata':{'f:labels':{'f:a':{},'f:countersign.dev/app':{}},"
+					   "'f:annotations':{}}}}]}}");
+
+	(void)state;
+	for (size_t i = 0; i <= COUNT_OF(cases); i++) {
+		const char *pointers[] = { i < COUNT_OF(cases) ? cases[i].pointer : NULL, NULL };
+		struct ignore_rule rule = { "apps", "Deployment", NULL, NULL, pointers, i < COUNT_OF(cases) ? none : managers };
+		struct application app = { .ignore = &rule, .ignore_count = 1 };
+		struct json *desired = J(arena, "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'d','labels':{'a':'1','b/c':'2','countersign.dev/app':'x'},"
+						"'annotations':{'countersign.dev/tracking-id':'y','d':'3'}}}");
+		CLEANUP(str_release) struct str removed = STR_INIT;
+
+		ignore_apply(&app, desired, live, &removed);
+		ASSERT_TEXT(*pointers ? *pointers : "by manager", str_c(&removed),
+			    i < COUNT_OF(cases) ? cases[i].removed : "/metadata/labels/a\n/metadata/annotations/d\n");
+		assert_non_null(json_path(desired, "metadata", "labels", "countersign.dev/app", NULL));
+		assert_non_null(json_path(desired, "metadata", "annotations", "countersign.dev/tracking-id", NULL));
+	}
+}
+
 static void released_object_carries_identity_and_the_live_value(void **state)
 {
 	WITH_ARENA(arena);
@@ -207,6 +240,10 @@ static void released_object_carries_identity_and_the_live_value(void **state)
 		    "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\",\"namespace\":\"n\"},\"spec\":{\"replicas\":2}}");
 	ASSERT_TEXT("in a list", T(arena, json_get(patch_released(object(arena, OURS, SPEC), "/spec/template/spec/containers/1/image\n", arena), "spec")),
 		    "{\"template\":{\"spec\":{\"containers\":[{\"image\":\"evil\",\"name\":\"s\"}]}}}");
+	/* the API server refuses a list with two items of one name */
+	ASSERT_TEXT("two of one item", T(arena, json_get(patch_released(J(arena, "{'spec':{'containers':[{'name':'a','image':'i','args':['x']},{'name':'b','image':'j'}]}}"),
+									"/spec/containers/0/image\n/spec/containers/1/image\n/spec/containers/0/args\n", arena), "spec")),
+		    "{\"containers\":[{\"args\":[\"x\"],\"image\":\"i\",\"name\":\"a\"},{\"image\":\"j\",\"name\":\"b\"}]}");
 }
 
 /* An API server always gives them; whoever stands between need not. */
@@ -313,6 +350,7 @@ int main(void)
 		cmocka_unit_test(strip_takes_out_the_foreign_container_and_nothing_else),
 		cmocka_unit_test(adoption_turns_kubectl_into_us_and_leaves_others),
 		cmocka_unit_test(ignored_fields_leave_the_desired_object),
+		cmocka_unit_test(what_says_whose_an_object_is_is_never_ignored),
 		cmocka_unit_test(released_object_carries_identity_and_the_live_value),
 		cmocka_unit_test(live_object_without_identity_or_field_sets_is_no_crash),
 		cmocka_unit_test(what_was_applied_already_is_known_from_the_live_object),

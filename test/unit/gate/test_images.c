@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "gate/images.h"
-#include "gate/jsonpath.h"
+#include "base/jsonpath.h"
 
 #define POD "'containers':[{'name':'c','image':'a'}]"
 
@@ -71,6 +71,24 @@ static void a_container_without_a_usable_image_is_told_not_passed_over(void **st
 	}
 }
 
+static void a_path_that_cannot_be_understood_is_a_problem_of_each_object_of_its_kind(void **state)
+{
+	WITH_ARENA(arena);
+	static const struct custom_path list[] = { { "x.example", "Widget", ".spec.sets[?(@.on)].img" } };
+	static const struct custom_paths paths = { list, 1 };
+	struct image_use *uses;
+	size_t count;
+
+	(void)state;
+	gate_find_images(J(arena, "{'apiVersion':'x.example/v1','kind':'Widget','spec':{'sets':[]}}"), &paths, arena, &uses, &count);
+	assert_int_equal(count, 1);
+	assert_non_null(uses[0].problem);
+	ASSERT_TEXT("the path", uses[0].container, list[0].path);
+	assert_null(uses[0].value);
+	gate_find_images(J(arena, "{'apiVersion':'x.example/v1','kind':'Gadget','spec':{'sets':[]}}"), &paths, arena, &uses, &count);
+	assert_int_equal(count, 0);
+}
+
 static void images_digest_changes_with_any_image_and_is_zero_without(void **state)
 {
 	WITH_ARENA(arena);
@@ -95,7 +113,8 @@ static void jsonpath_finds(void **state)
 		{ ".l[0].i", "1@/l/0/i;" }, { ".l[*].i", "1@/l/0/i;2@/l/1/i;" }, { ".l[9].i", "" },
 		{ "['odd.key']", "y@/odd.key;" }, { ".a[\"b\"]", "x@/a/b;" }, { ".a.*", "x@/a/b;" },
 	};
-	static const char *const invalid[] = { "", "{}", ".", ".a[", ".a[?(@.x)]", "..a", ".a[0", "{.a", ".a['x]" };
+	static const char *const invalid[] = { "", "{}", ".", ".a[", ".a[?(@.x)]", "..a", ".a[0", "{.a", ".a['x]",
+						  ".l[-1].i", ".a['b','c']", ".a[\"b\",\"c\"]", ".l[0,1].i" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -116,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_every_image_position),
 		cmocka_unit_test(a_container_without_a_usable_image_is_told_not_passed_over),
+		cmocka_unit_test(a_path_that_cannot_be_understood_is_a_problem_of_each_object_of_its_kind),
 		cmocka_unit_test(images_digest_changes_with_any_image_and_is_zero_without),
 		cmocka_unit_test(jsonpath_finds),
 	};

@@ -52,6 +52,9 @@ static struct ruling_detail judge(struct arena *arena, const struct world *world
 	return detail;
 }
 
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define OLD(glob) "{'glob':'" glob "','namespaces':['*'],'reason':'old','expires':'2027-01-01T00:00:00Z'}"
+#define OLD_TAG(rest) POLICY("p", "r.example/**", ",'exemptions':[" OLD("r.example/old:1") "]" rest)
 #define SHOP POLICY("shop", "r.example/shop/**", "")
 
 static void verdicts(void **state)
@@ -85,8 +88,36 @@ static void verdicts(void **state)
 		  { { POLICY("shop", "r.example/shop/**", ",'exemptions':[{'glob':'**','namespaces':['*'],'reason':'old','expires':'2027-01-01T00:00:00Z'}]"), POLICY("all", "**", "") },
 				"", "r.example/shop/a:1", NULL }, RULING_DENY, "NoSignature" },
 		{ "docker hub by any of its names", { { POLICY("h", "index.docker.io/library/*", "") }, "h/0", "nginx", NULL }, RULING_ALLOW, "" },
+		{ "docker hub by a short name", { { POLICY("h", "nginx", ""), POLICY("all", "**", "") }, "all/0", "docker.io/library/nginx:1", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "docker hub by a short name with a tag", { { POLICY("h", "nginx:1.*", ""), POLICY("all", "**", "") }, "all/0", "nginx:1.2", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "docker hub by an organisation", { { POLICY("h", "bitnami/**", ""), POLICY("all", "**", "") }, "all/0", "index.docker.io/bitnami/redis", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "one star is of docker hub's own images", { { POLICY("h", "*", "") }, "h/0", "nginx", NULL }, RULING_ALLOW, "" },
+		{ "a short name is of docker hub only", { { POLICY("h", "nginx", "") }, "h/0", "r.example/nginx", NULL }, RULING_DENY, "NoPolicy" },
+		{ "a registry in capitals", { { POLICY("h", "R.Example/shop/**", ""), POLICY("all", "**", "") }, "all/0", "r.example/shop/a", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "a registry that is any", { { POLICY("h", "*/shop/a", ""), POLICY("all", "**", "") }, "all/0", "r.example/shop/a", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "a registry without a dot", { { POLICY("h", "localhost/shop/a", ""), POLICY("all", "**", "") }, "all/0", "localhost/shop/a", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "two stars behind a registry", { { POLICY("h", "r.example**", "") }, "h/0", "r.example/a", NULL }, RULING_ALLOW, "" },
+		{ "a tag that looks like the port", { { POLICY("h", "nginx:443", ""), POLICY("all", "**", "") }, "all/0", "nginx:1", NULL }, RULING_ALLOW, "" },
 		{ "matched with its tag", { { POLICY("t", "r.example/a:v1", "") }, "t/0", "r.example/a:v1", NULL }, RULING_ALLOW, "" },
 		{ "matched with its digest", { { POLICY("t", "r.example/a@sha256:*", "") }, "t/0", "r.example/a:v1", NULL }, RULING_ALLOW, "" },
+		{ "an exemption by tag holds for the tag", { { OLD_TAG("") }, "", "r.example/old:1", NULL }, RULING_EXEMPT, "" },
+		{ "an exemption by tag is none for a digest beside the tag", { { OLD_TAG("") }, "", "r.example/old:1@sha256:" HEX, NULL }, RULING_DENY, "NoSignature" },
+		{ "an exemption by the beginning of a tag is none either", { { POLICY("p", "r.example/**", ",'exemptions':[" OLD("r.example/old:1*") "]") }, "", "r.example/old:1@sha256:" HEX, NULL },
+		  RULING_DENY, "NoSignature" },
+		{ "an exemption by digest holds with a tag", { { POLICY("p", "r.example/**", ",'exemptions':[" OLD("r.example/old:1@sha256:*") "]") }, "", "r.example/old:1@sha256:" HEX, NULL },
+		  RULING_EXEMPT, "" },
+		{ "an exemption by name holds for it", { { POLICY("p", "r.example/**", ",'exemptions':[" OLD("r.example/old") "]") }, "", "r.example/old:1@sha256:" HEX, NULL },
+		  RULING_EXEMPT, "" },
+		{ "warning by tag", { { POLICY("w", "r.example/a:canary-*", ",'mode':'warn'") }, "", "r.example/a:canary-1", NULL }, RULING_WARN, "NoSignature" },
+		{ "warning by tag is none for a digest beside the tag",
+		  { { POLICY("w", "r.example/a:canary-*", ",'mode':'warn'") }, "", "r.example/a:canary-1@sha256:" HEX, NULL }, RULING_DENY, "NoPolicy" },
+		{ "an enforcing policy by tag binds a digest beside the tag, too",
+		  { { POLICY("w", "r.example/**", ",'mode':'warn'"), POLICY("t", "r.example/a:v*", "") }, "", "r.example/a:v1@sha256:" HEX, NULL }, RULING_DENY, "NoSignature" },
+		{ "a port that https implies is no way around a policy", { { SHOP, POLICY("all", "**", "") }, "all/0", "r.example:443/shop/a:1", NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "nor is it with a digest", { { SHOP, POLICY("all", "**", "") }, "all/0", "r.example:443/shop/a@sha256:" HEX, NULL }, RULING_DENY, "OTHER_KEY" },
+		{ "nor one that the policy names", { { POLICY("p", "r.example:443/shop/**", ""), POLICY("all", "**", "") }, "all/0", "r.example/shop/a:1", NULL },
+		  RULING_DENY, "OTHER_KEY" },
+		{ "another port is another registry", { { SHOP, POLICY("all", "**", "") }, "all/0", "r.example:8443/shop/a:1", NULL }, RULING_ALLOW, "" },
 		{ "one star stays in its segment", { { POLICY("t", "r.example/*", "") }, "t/0", "r.example/a/b", NULL }, RULING_DENY, "NoPolicy" },
 	};
 
@@ -124,6 +155,42 @@ static void evidence_that_could_not_be_had_is_unknown_and_permits_nothing(void *
 	ASSERT_TEXT("reference", ruling_name(detail.ruling), "deny");
 }
 
+#define WIDGETS(paths) "{'group':'x.example','kind':'Widget','imagePaths':" paths "}"
+#define CUSTOM(list, rest) POLICY("p", "r.example/**", ",'customResources':" list rest)
+
+/* A policy that is wrong somewhere denies what it governs, and what it governs must still be found. */
+static void paths_of_custom_resources_hold_in_a_policy_that_is_wrong(void **state)
+{
+	static const struct { const char *name, *policy, *paths; bool valid; } cases[] = {
+		{ "valid", CUSTOM("[" WIDGETS("['.spec.a']") "]", ""), ".spec.a;", true },
+		{ "an unknown field", CUSTOM("[" WIDGETS("['.spec.a']") "]", ",'unicorns':1"), ".spec.a;", false },
+		{ "no authority", "{'metadata':{'name':'p'},'spec':{'images':[{'glob':'**'}],'customResources':[" WIDGETS("['.spec.a']") "]}}", ".spec.a;", false },
+		{ "no globs", "{'metadata':{'name':'p'},'spec':{'customResources':[" WIDGETS("['.spec.a']") "]}}", ".spec.a;", false },
+		{ "no path that is understood", CUSTOM("[" WIDGETS("['.spec.a[?(@.b)]']") "]", ""), ".spec.a[?(@.b)];", false },
+		{ "paths that are none", CUSTOM("[" WIDGETS("'.spec.a'") "]", ""), ";", false },
+		{ "paths under another name", CUSTOM("[{'group':'x.example','kind':'Widget','paths':['.spec.a']}]", ""), ";", false },
+		{ "behind a bad entry", CUSTOM("[{'kind':7}," WIDGETS("['.spec.a']") "]", ""), ".spec.a;", false },
+		{ "an entry with more to it", CUSTOM("[{'group':'x.example','kind':'Widget','imagePaths':['.spec.a'],'version':'v1'}]", ""), ".spec.a;", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		CLEANUP(str_release) struct str found = STR_INIT;
+		struct image_policy policy;
+		struct policy_set set = { &policy, 1 };
+		struct custom_paths paths;
+
+		image_policy_decode(J(arena, cases[i].policy), arena, &policy);
+		if (!*policy.problem.reason != cases[i].valid)
+			fail_msg("%s: '%s'", cases[i].name, policy.problem.text);
+		paths = verdict_custom_paths(&set, arena);
+		for (size_t k = 0; k < paths.count; k++)
+			str_addf(&found, "%s;", paths.paths[k].path);
+		ASSERT_TEXT(cases[i].name, str_c(&found), cases[i].paths);
+	}
+}
+
 static void a_zeroed_ruling_denies(void **state)
 {
 	struct ruling_detail zero = { 0 };
@@ -155,6 +222,10 @@ static void a_registry_is_asked_only_where_a_policy_may_govern_the_image(void **
 		{ "r.example/shop/a@sha256:*", "r.example/shop/a", true },
 		{ "index.docker.io/library/*", "nginx", true },
 		{ "docker.io/library/*", "r.example/library/nginx", false },
+		{ "r.example/shop/**", "r.example:443/shop/a", true },
+		{ "r.example:443/shop/**", "r.example/shop/a", true },
+		{ "nginx:1.*", "docker.io/library/nginx", true },
+		{ "bitnami/*", "r.example/bitnami/redis", false },
 		{ "r.example/sh?p/a", "r.example/shop/a", true },
 	};
 
@@ -183,6 +254,7 @@ int main(void)
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(evidence_that_could_not_be_had_is_unknown_and_permits_nothing),
 		cmocka_unit_test(a_registry_is_asked_only_where_a_policy_may_govern_the_image),
+		cmocka_unit_test(paths_of_custom_resources_hold_in_a_policy_that_is_wrong),
 		cmocka_unit_test(a_zeroed_ruling_denies),
 		cmocka_unit_test(the_message_names_image_digest_policy_and_the_fix),
 	};

@@ -13,7 +13,7 @@
 #include "io/worker.h"
 
 /* What a worker does with its n-th job. */
-enum deed { DONE, REFUSED, DONE_TWICE, OF_ANOTHER_JOB, NO_FLAG, NO_ERROR, EMPTY, LONG_ERROR, WITH_DESCRIPTOR, DIES, HANGS };
+enum deed { DONE, REFUSED, DONE_TWICE, OF_ANOTHER_JOB, NO_FLAG, NO_ERROR, EMPTY, LONG_ERROR, WITH_DESCRIPTOR, DIES, HANGS, AS_ASKED };
 
 struct site {
 	struct loop *loop;
@@ -66,6 +66,9 @@ static void *work(void *data)
 	while (!frame_receive(side->socket, &request, &fd, NULL)) {
 		enum deed deed = side->site->deeds[__atomic_fetch_add(&side->site->next, 1, __ATOMIC_SEQ_CST)];
 
+		/* behind the job's number */
+		if (deed == AS_ASKED)
+			deed = span_starts(span_from(str_span(&request), 8), "hang") ? HANGS : DONE;
 		if (deed == DIES)
 			break;
 		if (deed != HANGS)
@@ -150,6 +153,12 @@ static void submit(struct site *site, const char *text, int64_t timeout_ms)
 {
 	site->open++;
 	worker_submit(site->pool, span_of(text), -1, timeout_ms, on_done, site);
+}
+
+static void submit_for(struct site *site, const char *owner, const char *text, int64_t timeout_ms)
+{
+	site->open++;
+	worker_submit_for(site->pool, owner, span_of(text), -1, timeout_ms, on_done, site);
 }
 
 static void end(struct site *site, const char *told, size_t started)
@@ -265,6 +274,47 @@ static void forgotten_job_is_not_told(void **state)
 	end(&site, "b ", 1);
 }
 
+static void owners_of_jobs_take_turns(void **state)
+{
+	static const enum deed deeds[] = { DONE, DONE, DONE, DONE, DONE };
+	struct site site;
+
+	(void)state;
+	begin(&site, deeds, 1, 0);
+	submit_for(&site, "red", "r1", 0);
+	submit_for(&site, "red", "r2", 0);
+	submit_for(&site, "red", "r3", 0);
+	submit_for(&site, "blue", "b1", 0);
+	submit_for(&site, "blue", "b2", 0);
+	end(&site, "r1 r2 b1 r3 b2 ", 1);
+}
+
+static void owner_whose_jobs_all_hang_leaves_a_worker_to_the_others(void **state)
+{
+	static const enum deed deeds[] = { AS_ASKED, AS_ASKED, AS_ASKED, AS_ASKED, AS_ASKED };
+	struct site site;
+
+	(void)state;
+	begin(&site, deeds, 3, 0);
+	for (int i = 0; i < 3; i++)
+		submit_for(&site, "red", "hang", 500);
+	submit_for(&site, "blue", "b1", 0);
+	submit_for(&site, "blue", "b2", 0);
+	end(&site, "b1 b2 WorkerTimeout WorkerTimeout WorkerTimeout ", 3);
+}
+
+static void owner_who_is_alone_starts_no_worker_that_he_may_not_have(void **state)
+{
+	static const enum deed deeds[] = { DONE, DONE, DONE, DONE, DONE, DONE };
+	struct site site;
+
+	(void)state;
+	begin(&site, deeds, 3, 0);
+	for (int i = 0; i < 6; i++)
+		submit_for(&site, "red", "r", 0);
+	end(&site, "r r r r r r ", 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +325,9 @@ int main(void)
 		cmocka_unit_test(worker_that_hangs_is_given_up_at_the_deadline),
 		cmocka_unit_test(answer_that_nobody_asked_for_never_reaches_the_next_job),
 		cmocka_unit_test(forgotten_job_is_not_told),
+		cmocka_unit_test(owners_of_jobs_take_turns),
+		cmocka_unit_test(owner_whose_jobs_all_hang_leaves_a_worker_to_the_others),
+		cmocka_unit_test(owner_who_is_alone_starts_no_worker_that_he_may_not_have),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -106,6 +106,36 @@ static void docker_config_entry_says_its_credential_in_every_form(void **state)
 	}
 }
 
+/* Users in the order in which they are tried. */
+static const struct { enum dockerconfig_form form; const char *config, *users; } alls[] = {
+	{ DOCKERCONFIG_JSON, "{\"auths\":{\"a.b\":{\"username\":\"short\"},\"a.b/c\":{\"username\":\"long\"},\"x.y\":{\"auth\":7}}}", "long short " },
+	{ DOCKERCONFIG_JSON, "{\"auths\":{\"a.b/c\":{},\"a.b\":{\"username\":\"u\"}}}", "u " },
+	{ DOCKERCONFIG_JSON, "{\"auths\":{\"a.b/d\":{\"username\":\"u\"}}}", "" },
+	{ DOCKERCONFIG_JSON, "{\"a.b\":{\"username\":\"u\"}}", "" },
+	{ DOCKERCONFIG_CFG, "{\"a.b\":{\"username\":\"u\",\"password\":\"p\",\"email\":\"x@y\"},\"https://x.y/\":{\"username\":\"v\"}}", "u " },
+	{ DOCKERCONFIG_CFG, "{\"auths\":{\"a.b\":{\"username\":\"u\"}}}", "" },
+};
+
+static void docker_config_tells_all_that_may_be_tried(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(alls); i++) {
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		CLEANUP(str_release) struct str users = STR_INIT;
+		struct reference reference;
+		struct credential *found;
+		struct error err = ERROR_INIT;
+		size_t count;
+
+		assert_int_equal(reference_parse(SPAN("a.b/c/d"), arena, &reference, NULL), 0);
+		if (dockerconfig_find_all(span_of(alls[i].config), alls[i].form, &reference, arena, &found, &count, &err))
+			fail_msg("%s: %s", alls[i].config, err.text);
+		for (size_t k = 0; k < count; k++)
+			str_addf(&users, "%s ", found[k].username);
+		assert_string_equal(str_c(&users), alls[i].users);
+	}
+}
+
 static const char *const bad[] = {
 	"", "[]", "x", "{", "{\"auths\":[]}", "{\"auths\":{\"a.b\":{\"auth\":\"c2VjcmV0\"}}}", "{\"auths\":{\"a.b\":{\"auth\":\"!secret!\"}}}",
 	"{\"auths\":{\"a.b\":{\"auth\":\"OnNlY3JldA==\"}}}", "{\"auths\":{\"a.b\":{\"username\":7,\"password\":\"secret\"}}}",
@@ -175,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(docker_config_entry_is_matched_as_a_kubelet_does),
 		cmocka_unit_test(docker_config_entry_says_its_credential_in_every_form),
+		cmocka_unit_test(docker_config_tells_all_that_may_be_tried),
 		cmocka_unit_test(docker_config_that_cannot_be_read_is_an_error_without_its_secret),
 		cmocka_unit_test(docker_config_with_a_broken_entry_of_another_registry_is_fine),
 		cmocka_unit_test(docker_config_tells_of_helpers_and_runs_none),

@@ -76,7 +76,7 @@ static void fake_forget(struct worker_pool *pool, uint64_t id)
 #undef worker_submit
 #undef worker_forget
 
-static struct { struct loop *loop; struct repo_jobs *jobs; char told[256]; } world;
+static struct { struct loop *loop; struct repo_jobs *jobs; char told[256]; size_t living; } world;
 
 static void write_configure(void *data, struct str *request)
 {
@@ -90,7 +90,7 @@ static int begin(void **state)
 	memset(pools, 0, sizeof(pools));
 	memset(&world, 0, sizeof(world));
 	world.loop = loop_new();
-	world.jobs = repo_jobs_new(&(struct repo_jobs_of){ NULL, world.loop, "/mirrors/x", write_configure, NULL });
+	world.jobs = repo_jobs_new(&(struct repo_jobs_of){ NULL, world.loop, "/mirrors/x", write_configure, NULL, &world.living });
 	return 0;
 }
 
@@ -99,6 +99,7 @@ static int end(void **state)
 	(void)state;
 	repo_jobs_free(world.jobs);
 	assert_false(pools[0].living || pools[1].living);
+	assert_int_equal(world.living, 0);
 	loop_free(world.loop);
 	return 0;
 }
@@ -260,6 +261,33 @@ static void jobs_that_are_under_way_are_forgotten_at_the_end(void **state)
 	send(JOB_READS, "late");
 }
 
+static void process_without_a_job_ends_when_there_are_many_or_nobody_wants_it(void **state)
+{
+	(void)state;
+	send(JOB_ASKS, "refs");
+	assert_int_equal(world.living, 1);
+	/* as if there were others */
+	world.living += LIMIT_GIT_IDLE_PROCESSES;
+	repo_jobs_rest(world.jobs);
+	ASSERT_TEXT("it has a job", has(0), "configure;refs;");
+	answer(0, NULL);
+	answer(0, NULL);
+	assert_true(timer_running(world.jobs->rest));
+	on_rest(world.jobs);
+	assert_int_equal(world.living, LIMIT_GIT_IDLE_PROCESSES);
+	send(JOB_ASKS, "anew");
+	ASSERT_TEXT("a new one", has(0), "configure;anew;");
+	world.living -= LIMIT_GIT_IDLE_PROCESSES;
+	answer(0, NULL);
+	answer(0, NULL);
+	on_rest(world.jobs);
+	send(JOB_ASKS, "kept");
+	ASSERT_TEXT("the same", has(0), "kept;");
+	answer(0, NULL);
+	repo_jobs_rest(world.jobs);
+	assert_int_equal(world.living, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -269,6 +297,7 @@ int main(void)
 		TEST(job_that_is_under_way_stays_where_it_is),
 		TEST(what_cannot_be_read_beside_comes_back_and_stays),
 		TEST(first_process_that_is_new_is_configured_and_asked_once_more),
+		TEST(process_without_a_job_ends_when_there_are_many_or_nobody_wants_it),
 		TEST(jobs_that_are_under_way_are_forgotten_at_the_end),
 	};
 

@@ -1,5 +1,5 @@
 /* JSONPath; see jsonpath.h. */
-#include "gate/jsonpath.h"
+#include "base/jsonpath.h"
 
 #define STEPS_MAX 64
 
@@ -44,7 +44,15 @@ static struct span parse_name(struct span text, struct path *path)
 	return span_from(text, length);
 }
 
-/* [0], [*], ['name'] or ["name"] */
+/* 'name' or "name"; a list of names is none, and must not be taken for one odd name. */
+static bool is_quoted(struct span text)
+{
+	char quote = text.length > 2 ? text.data[0] : '\0';
+
+	return (quote == '\'' || quote == '"') && span_index(span_from(text, 1), quote) == (ptrdiff_t)text.length - 2;
+}
+
+/* [0], [*], ['name'] or ["name"]; kubectl counts from the end where an index is negative */
 static struct span parse_bracket(struct span text, struct path *path)
 {
 	ptrdiff_t end = span_index(text, ']');
@@ -55,10 +63,9 @@ static struct span parse_bracket(struct span text, struct path *path)
 		return SPAN0;
 	if (span_is(inside, "*"))
 		step->kind = STEP_ALL;
-	else if (span_to_int64(inside, &step->index))
+	else if (span_to_int64(inside, &step->index) && step->index >= 0)
 		step->kind = STEP_INDEX;
-	else if (inside.length > 2 && (inside.data[0] == '\'' || inside.data[0] == '"') &&
-		 inside.data[inside.length - 1] == inside.data[0])
+	else if (is_quoted(inside))
 		*step = (struct path_step){ STEP_NAME, span_sub(inside, 1, inside.length - 2), 0 };
 	else
 		return SPAN0;

@@ -4,10 +4,10 @@
  *
  *	{.spec.image}   .spec.template.image   spec.sets[*].image   .spec['odd.name'][0]
  *
- * The braces and the first dot are optional. "*" stands for every member or item.
+ * The braces and the first dot are optional. "*" stands for every member or item. Unions, ranges and indices from the end are none.
  */
-#ifndef GATE_JSONPATH_H
-#define GATE_JSONPATH_H
+#ifndef BASE_JSONPATH_H
+#define BASE_JSONPATH_H
 
 #include <stdbool.h>
 
