@@ -381,6 +381,14 @@ static enum step_result record_quietly(struct run *run)
 	return STEP_NEXT;
 }
 
+/* Another revision, a changed spec or a person's wish has retries of its own: the older ones say nothing of it. */
+static bool is_new_attempt(const struct run *run)
+{
+	const char *tried = run->app->tried_revision;
+
+	return run->refreshed || (run->revision && (!tried || strcmp(tried, run->revision)));
+}
+
 static enum step_result record_sync(struct run *run)
 {
 	struct app *app = run->app;
@@ -389,6 +397,8 @@ static enum step_result record_sync(struct run *run)
 		return STEP_NEXT;
 	if (run->tip)
 		name_set(&app->seen_tip, run->tip);
+	if (is_new_attempt(run))
+		app_setback(app)->retry_count = 0;
 	if (run->revision) {
 		name_set(&app->tried_revision, run->revision);
 		report_text(&report_of(app)->compared_revision, run->revision);

@@ -169,6 +169,21 @@ def test_failed_sync_is_retried_with_backoff_and_then_rests(site):
     assert len(tried) <= 2, f"expected a backoff, saw {len(tried)} attempts in 3 s"
 
 
+def test_newer_revision_has_retries_of_its_own(site):
+    """A webhook or a quota that refuses the mended revision once must not leave it untried for ever."""
+    retry = {"limit": 1, "backoff": {"duration": "200ms", "factor": 1}}
+    repo = site.repo({"app/a.yaml": text(obj("v1", "Service", "web", spec={"ports": [{"port": 70000}]}))})
+    app = site.team.application("app", repo, "app")
+    app["spec"]["syncPolicy"]["retry"] = retry
+    site.kube.apply(obj("v1", "ResourceQuota", "none", site.namespace, spec={"hard": {"services": "0"}}), app)
+    until("the retries to be used up", lambda: site.app("app")["status"].get("operationState") or {}, lambda s: s.get("retryCount") == 1)
+    time.sleep(1)
+    site.requests.mark()
+    commit = repo.push("mended", {"app/a.yaml": text(obj("v1", "Service", "web", spec={"ports": [{"port": 80}]}))})
+    site.compared_at(commit, "app")
+    until("it to be tried again", lambda: [e for e in site.requests.governed() if e["responseStatus"]["code"] == 403], lambda seen: len(seen) >= 2)
+
+
 def test_application_deleted_without_finalizer_leaves_its_objects(site):
     site.deploy(ONE)
     site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
