@@ -320,13 +320,14 @@ static void plan_update(struct run *run, struct desired *desired, const struct l
 
 static void plan_missing(struct run *run, struct desired *desired, const struct inventory_item *item)
 {
-	struct action *action = plan_add(run, item ? ACT_HEAL : ACT_CREATE, desired,
-				    item ? "was deleted by somebody" : "does not exist yet");
+	/* what we only tried to make, and got no uid for, was never there as far as anybody knows */
+	bool made = item && *item->uid;
+	struct action *action = plan_add(run, made ? ACT_HEAL : ACT_CREATE, desired, made ? "was deleted by somebody" : "does not exist yet");
 	struct extra nobody = { "", "", "" };
 
 	action->stage = *desired->released ? STAGE_FULL : STAGE_APPLY;
 	plan_differs(run, action, "OutOfSync", action->why);
-	if (!item || !*item->uid)
+	if (!made)
 		return;
 	action->force = true;
 	records_drift(run, action, &nobody);

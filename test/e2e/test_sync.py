@@ -184,6 +184,13 @@ def test_newer_revision_has_retries_of_its_own(site):
     until("it to be tried again", lambda: [e for e in site.requests.governed() if e["responseStatus"]["code"] == 403], lambda seen: len(seen) >= 2)
 
 
+def test_object_that_was_refused_is_not_said_to_have_been_deleted(site):
+    site.deploy({"app/a.yaml": text(obj("v1", "Service", "web", spec={"ports": [{"port": 70000}]}))}, wait=False)
+    until("a second try", lambda: (site.app("app").get("status", {}).get("operationState") or {}).get("retryCount", 0), lambda n: n >= 2, seconds=25)
+    assert [r["message"] for r in site.app("app")["status"]["resources"]] == ["does not exist yet"]
+    assert not site.records("drift", 0, "app")
+
+
 def test_application_deleted_without_finalizer_leaves_its_objects(site):
     site.deploy(ONE)
     site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
