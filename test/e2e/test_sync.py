@@ -5,7 +5,7 @@ import time
 import pytest
 
 from harness.manifests import config_map, deployment, text, wave
-from harness.tenant import obj
+from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj
 from harness.wait import stays, until
 
 ONE = {"app/config.yaml": text(config_map("config", key="one"))}
@@ -189,6 +189,25 @@ def test_object_that_was_refused_is_not_said_to_have_been_deleted(site):
     until("a second try", lambda: (site.app("app").get("status", {}).get("operationState") or {}).get("retryCount", 0), lambda n: n >= 2, seconds=25)
     assert [r["message"] for r in site.app("app")["status"]["resources"]] == ["does not exist yet"]
     assert not site.records("drift", 0, "app")
+
+
+def test_crd_that_is_never_served_is_told_and_gives_way_to_a_newer_commit(new_site):
+    site = new_site().install(rules=WORKLOAD_RULES + CRD_RULES, project={"clusterResourceWhitelist": [{"group": "*", "kind": "CustomResourceDefinition"}]})
+    group, definitions = f"{site.name}.example", []
+    for plural in ("taken", "second"):
+        definitions.append(obj("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural}.{group}", spec={
+            "group": group, "scope": "Namespaced", "names": {"plural": plural, "singular": plural, "kind": "Same"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}]}))
+    try:
+        site.kube.apply(definitions[0])
+        site.controller.start()
+        service = obj("v1", "Service", "web", spec={"ports": [{"port": 80}]})
+        repo = site.deploy({"app/a.yaml": text(definitions[1], service)}, wait=False)
+        site.wait_condition("Synced", "False", "app", said=f"second.{group}", reason="Degraded")
+        site.synced_at(repo.push("without it", {"app/a.yaml": text(service, config_map("more"))}), "app")
+    finally:
+        for definition in definitions:
+            site.kube.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, definition["metadata"]["name"], missing_ok=True)
 
 
 def test_application_deleted_without_finalizer_leaves_its_objects(site):
