@@ -5,7 +5,10 @@
 
 #include "api/tracking.h"
 #include "base/glob.h"
+#include "diff/compare.h"
 #include "diff/fields.h"
+#include "diff/place.h"
+#include "diff/posture.h"
 
 static bool hit(const char *pattern, struct span text)
 {
@@ -59,20 +62,90 @@ static bool remove_pointer(struct json *object, struct span pointer)
 	return false;
 }
 
-static void drop(struct json *desired, struct span pointer, struct str *removed)
+struct leaving {
+	struct json *desired;
+	const struct json *live;
+	const struct custom_paths *custom;
+	struct arena *arena;
+	struct str removed, taken;
+};
+
+/* Where the pointer's last token begins. */
+static struct span parent_of(struct span pointer)
+{
+	return span_sub(pointer, 0, (size_t)span_rindex(pointer, '/'));
+}
+
+static struct json *at(const struct json *object, struct span pointer)
+{
+	return pointer.length ? json_pointer(object, pointer) : (struct json *)(uintptr_t)object;
+}
+
+/* The value of the live object in the place of Git's. */
+static void put(const struct leaving *to, struct span pointer, const struct json *theirs)
+{
+	struct json *ours = json_pointer(to->desired, pointer), *parent = at(to->desired, parent_of(pointer));
+	const struct json *from = at(to->live, parent_of(pointer));
+
+	if (ours) {
+		*ours = *json_copy(to->arena, theirs);
+		return;
+	}
+	JSON_EACH(member, from)
+		if (member->value == theirs && json_is(parent, JSON_OBJECT))
+			json_set_span(to->arena, parent, arena_span(to->arena, member->key), json_copy(to->arena, theirs));
+}
+
+/* Whether it says of images and of security what it said before. */
+static bool is_harmless(const struct leaving *to, const struct json *before)
+{
+	struct digest now = gate_images_digest(to->desired, to->custom, to->arena), then = gate_images_digest(before, to->custom, to->arena);
+	const char **weaker;
+	size_t count;
+
+	posture_find(to->desired, before, to->arena, &weaker, &count);
+	return digest_equal(&now, &then) && !count;
+}
+
+static void add_line(struct str *lines, struct span pointer)
+{
+	str_add(lines, pointer);
+	str_addc(lines, '\n');
+}
+
+/* Others' share of a whole is sent as it is: what is left out of it would be lost. */
+static void take_live(struct leaving *to, struct span pointer)
+{
+	const struct json *theirs = json_pointer(to->live, pointer);
+	struct json *before = json_copy(to->arena, to->desired);
+
+	/* what Git adds only now */
+	if (!theirs && !at(to->live, parent_of(pointer)))
+		return;
+	if (theirs)
+		put(to, pointer, theirs);
+	else
+		remove_pointer(to->desired, pointer);
+	if (is_harmless(to, before))
+		add_line(&to->taken, pointer);
+	else
+		*to->desired = *before;
+}
+
+static void drop(struct leaving *to, struct span pointer)
 {
 	/* what names an object is never ignored */
 	if (span_is(pointer, "/metadata/name") || span_is(pointer, "/metadata/namespace") || span_is(pointer, "/kind") ||
 	    span_is(pointer, "/apiVersion") || span_is(pointer, "/metadata"))
 		return;
-	if (remove_pointer(desired, pointer)) {
-		str_add(removed, pointer);
-		str_addc(removed, '\n');
-	}
+	if (place_whole(to->live, pointer).length)
+		take_live(to, pointer);
+	else if (remove_pointer(to->desired, pointer))
+		add_line(&to->removed, pointer);
 }
 
 /* Removes from `desired` every leaf that `set` holds. */
-static void drop_set(struct json *desired, const struct json *set, const struct json *at, struct str *pointer, struct str *removed)
+static void drop_set(struct leaving *to, const struct json *set, const struct json *at, struct str *pointer)
 {
 	size_t length = pointer->length;
 
@@ -89,16 +162,16 @@ static void drop_set(struct json *desired, const struct json *set, const struct 
 		snprintf(number, sizeof(number), "%td", index);
 		json_pointer_add(pointer, index < 0 ? span_from(member->key, 2) : span_of(number));
 		if (!json_count(member->value))
-			drop(desired, str_span(pointer), removed);
+			drop(to, str_span(pointer));
 		else
-			drop_set(desired, member->value, child, pointer, removed);
+			drop_set(to, member->value, child, pointer);
 		str_drop_to(pointer, length);
 	}
 }
 
-static void drop_managers(const struct ignore_rule *rule, struct json *desired, const struct json *live, struct str *removed)
+static void drop_managers(struct leaving *to, const struct ignore_rule *rule)
 {
-	const struct json *entries = json_path(live, "metadata", "managedFields", NULL);
+	const struct json *entries = json_path(to->live, "metadata", "managedFields", NULL);
 
 	for (size_t i = 0; i < json_count(entries); i++) {
 		const struct json *entry = json_at(entries, i);
@@ -107,21 +180,74 @@ static void drop_managers(const struct ignore_rule *rule, struct json *desired, 
 			CLEANUP(str_release) struct str pointer = STR_INIT;
 
 			if (span_is(json_text_span(json_get(entry, "manager")), *manager))
-				drop_set(desired, json_get(entry, "fieldsV1"), desired, &pointer, removed);
+				drop_set(to, json_get(entry, "fieldsV1"), to->desired, &pointer);
 		}
 	}
 }
 
-void ignore_apply(const struct application *app, struct json *desired, const struct json *live,
-		  struct str *removed)
+static struct ignored end(struct leaving *to)
 {
+	struct ignored ignored = { arena_strndup(to->arena, str_span(&to->removed)), arena_strndup(to->arena, str_span(&to->taken)) };
+
+	str_release(&to->removed);
+	str_release(&to->taken);
+	return ignored;
+}
+
+struct ignored ignore_apply(const struct application *app, struct json *desired, const struct json *live, const struct custom_paths *custom,
+			    struct arena *arena)
+{
+	struct leaving to = { desired, live, custom, arena, STR_INIT, STR_INIT };
+
 	for (size_t i = 0; i < app->ignore_count; i++) {
 		const struct ignore_rule *rule = &app->ignore[i];
 
 		if (!concerns(rule, desired))
 			continue;
 		for (const char **pointer = rule->pointers; *pointer; pointer++)
-			drop(desired, span_of(*pointer), removed);
-		drop_managers(rule, desired, live, removed);
+			drop(&to, span_of(*pointer));
+		drop_managers(&to, rule);
 	}
+	return end(&to);
+}
+
+struct ignored ignore_again(const char *removed, struct json *desired, const struct json *live, const struct custom_paths *custom,
+			    struct arena *arena)
+{
+	struct leaving to = { desired, live, custom, arena, STR_INIT, STR_INIT };
+	struct span rest = span_of(removed);
+
+	while (rest.length) {
+		struct span pointer = span_cut(&rest, '\n');
+
+		if (pointer.length)
+			drop(&to, pointer);
+	}
+	return end(&to);
+}
+
+struct digest ignore_digest(const struct json *desired, const char *taken, struct arena *arena)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct json *declared = *taken ? json_copy(arena, desired) : NULL;
+	struct span rest = span_of(taken);
+
+	while (rest.length)
+		remove_pointer(declared, span_cut(&rest, '\n'));
+	json_write(declared ? declared : desired, JSON_SORTED, &text);
+	return digest_of(str_span(&text));
+}
+
+bool ignore_is_so(const struct json *desired, const char *taken, const struct json *live)
+{
+	CLEANUP(str_release) struct str pointer = STR_INIT;
+	struct span rest = span_of(taken);
+
+	while (rest.length) {
+		struct span whole = place_whole(live, span_cut(&rest, '\n'));
+
+		if (whole.length && !json_equal(json_pointer(desired, whole), json_pointer(live, whole)))
+			return false;
+	}
+	return !compare_declared(desired, live, &pointer);
 }

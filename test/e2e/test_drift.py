@@ -3,6 +3,7 @@
 import time
 
 from harness.manifests import config_map, deployment, text
+from harness.tenant import WORKLOAD_RULES, obj
 from harness.wait import stays, until
 
 
@@ -39,6 +40,49 @@ def test_field_ignored_later_keeps_its_live_value(site):
           lambda c: c.get("observedGeneration", 0) > app["metadata"]["generation"])
     patch_web(site, {"spec": {"replicas": 4}})
     stays("4 replicas", lambda: web(site)["spec"]["replicas"], lambda n: n == 4, seconds=2)
+
+
+def service(port, **more):
+    return obj("v1", "Service", "web", spec={"type": "NodePort", "ports": [{"name": "http", "port": 80, "targetPort": 8080, "nodePort": port}], **more})
+
+
+def test_ignored_port_of_a_service_keeps_its_live_value(site):
+    """Its ports are told apart by port and protocol, not by name."""
+    port = 30000 + int(time.time()) % 2000
+    ports = lambda: site.find("v1", "Service", "web")["spec"]["ports"][0]
+    repo = site.deploy({"app/a.yaml": text(service(port))}, ignoreDifferences=[{"kind": "Service", "jsonPointers": ["/spec/ports/0/nodePort", "/spec/ports/0/targetPort"]}])
+    assert ports()["nodePort"] == port
+    site.kube.patch("v1", "Service", site.namespace, "web", [{"op": "replace", "path": "/spec/ports/0/nodePort", "value": port + 1}])
+    site.synced_at(repo.push("affinity", {"app/a.yaml": text(service(port, sessionAffinity="ClientIP"))}), "app")
+    assert (ports()["nodePort"], ports()["targetPort"]) == (port + 1, 8080)
+
+
+INGRESS_RULES = WORKLOAD_RULES + [{"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["*"]}]
+
+
+def ingress(path):
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    return obj("networking.k8s.io/v1", "Ingress", "web", spec={"rules": [{"host": "git.example", "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}]})
+
+
+def test_ignored_field_of_a_list_that_is_replaced_as_a_whole_keeps_its_live_value(new_site):
+    site = new_site().install(rules=INGRESS_RULES)
+    site.controller.start()
+    rules = lambda: [(r.get("host"), r.get("http", {}).get("paths", [{}])[0].get("path")) for r in site.find("networking.k8s.io/v1", "Ingress", "web")["spec"]["rules"]]
+    patch = lambda *patch: site.kube.patch("networking.k8s.io/v1", "Ingress", site.namespace, "web", list(patch), manager="somebody")
+    repo = site.deploy({"app/a.yaml": text(ingress("/"))}, ignoreDifferences=[{"group": "networking.k8s.io", "kind": "Ingress", "jsonPointers": ["/spec/rules/0/host"]}])
+    assert rules() == [("git.example", "/")]
+    site.requests.mark()
+    patch({"op": "replace", "path": "/spec/rules/0/host", "value": "live.example"})
+    site.nothing_sent(site.requests, seconds=2)
+    site.settled("app")
+    site.synced_at(repo.push("another path", {"app/a.yaml": text(ingress("/new"))}), "app")
+    assert rules() == [("live.example", "/new")]
+    patch({"op": "add", "path": "/spec/rules/-", "value": {"host": "more.example"}})
+    until("the rule to be taken out", rules, lambda seen: seen == [("live.example", "/new")], seconds=10)
+    site.requests.mark()
+    site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {"countersign.dev/refresh": "hard"}}})
+    site.nothing_sent(site.requests, seconds=2)
 
 
 def test_foreign_addition_is_an_extra_and_no_difference(site):
