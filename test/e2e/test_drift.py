@@ -119,6 +119,35 @@ def test_privileged_container_added_by_hand_is_reverted(site):
           lambda c: not c.get("securityContext", {}).get("privileged"), seconds=5)
 
 
+def autoscaler(name, version, most=3):
+    cpu = {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}]} \
+        if version == "v2" else {"targetCPUUtilizationPercentage": 70}
+    return obj(f"autoscaling/{version}", "HorizontalPodAutoscaler", name, spec={
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}, "maxReplicas": most, **cpu})
+
+
+def test_object_that_is_watched_in_another_version_than_it_was_applied_in_has_not_drifted(new_site):
+    """A kind is watched in one version; the paths of what we applied are those of its own."""
+    site = new_site().install(rules=WORKLOAD_RULES + [{"apiGroups": ["autoscaling"], "resources": ["*"], "verbs": ["*"]}])
+    site.controller.start()
+    most = lambda name: site.find("autoscaling/v2", "HorizontalPodAutoscaler", name)["spec"]["maxReplicas"]
+    repo = site.deploy({"app/a.yaml": text(autoscaler("a", "v1"), autoscaler("b", "v1"))}, wait=False)
+    site.wait_condition("Synced", "True", "app")
+    repo.push("a moves on", {"app/a.yaml": text(autoscaler("a", "v2", 4), autoscaler("b", "v1"))})
+    until("the change", lambda: most("a"), lambda n: n == 4)
+    site.controller.stop()
+    site.requests.mark()
+    site.controller.start()
+    site.nothing_sent(site.requests, seconds=4)
+    for name in "ab":
+        site.kube.patch("autoscaling/v2", "HorizontalPodAutoscaler", site.namespace, name, {"spec": {"maxReplicas": 9}}, manager="somebody")
+    until("the drift to be healed", lambda: [most(name) for name in "ab"], lambda seen: seen == [4, 3], seconds=10)
+    site.requests.mark()
+    site.nothing_sent(site.requests, seconds=2)
+    site.wait_condition("Synced", "True", "app")
+    assert len(site.records("drift", 0, "app")) == 2
+
+
 def test_drift_is_healed_after_a_restart_during_which_it_happened(site):
     deployed(site)
     site.controller.stop()
