@@ -74,7 +74,13 @@ void app_enqueue(struct app *app, int64_t delay_ms)
 	timer_start(app->timer, delay_ms);
 }
 
-/* What else than our own status writes changed: spec, deletion, an operation, a refresh. */
+/* The generation counts operations too: those that come, and those that we have taken up. */
+static bool is_same_spec(const struct application *before, const struct application *now)
+{
+	return before->generation == now->generation || json_equal(json_get(before->object, "spec"), json_get(now->object, "spec"));
+}
+
+/* What else than our own writes changed: spec, deletion, an operation, a refresh. */
 static bool is_news(const struct app *app, const struct application *now)
 {
 	const struct application *before;
@@ -82,7 +88,7 @@ static bool is_news(const struct app *app, const struct application *now)
 	if (!app->present)
 		return true;
 	before = app_spec(app);
-	return before->generation != now->generation || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
+	return !is_same_spec(before, now) || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
 	       now->operation || before->skip != now->skip || !!before->finalizer != !!now->finalizer;
 }
 
@@ -138,7 +144,7 @@ void app_update(struct app *app, const struct json *object)
 	struct arena *arena;
 	struct application spec;
 	struct error err = ERROR_INIT;
-	bool news;
+	bool news, generation;
 
 	if (!object) {
 		app->present = false;
@@ -153,11 +159,15 @@ void app_update(struct app *app, const struct json *object)
 	/* a run tells what is wrong in it */
 	application_decode(keep(arena, object, !open->report), arena, &spec, &err);
 	news = is_news(app, &spec);
+	generation = app->present && open->spec.generation != spec.generation;
 	arena_free(open->arena);
 	open->arena = arena;
 	open->spec = spec;
 	take_brief(app, &spec);
 	app->present = true;
+	/* the status tells the generation; and what was synced may be another revision than the Application's own */
+	if (!news && generation)
+		app_enqueue(app, 0);
 	if (!news)
 		return;
 	app->from_start = !app->core->objects || !objects_ready(app->core->objects);

@@ -87,6 +87,15 @@ def test_sync_of_an_unsigned_image_fails_and_says_what_to_do(home):
     assert "hint: Sign the image" in done.stderr
 
 
+def test_sync_that_the_api_server_refuses_fails_at_once_with_the_reason(home):
+    """An attempt by itself right behind it would stand in the status, and the person wait for an outcome that was there."""
+    home.deploy({"app/a.yaml": text(obj("v1", "Service", "refused", spec={"ports": [{"port": 70000}]}))}, name="refused", wait=False)
+    home.wait_condition("Synced", "False", "refused", said="70000")
+    for _ in range(3):
+        done = ask(home, "sync", "refused", "--timeout", "15s")
+        assert done.returncode == 1 and "70000" in done.stderr, done.stderr
+
+
 # --- describe ------------------------------------------------------------------------------------------------------------------
 
 def test_describe_tells_a_refusal_once_in_full_and_what_to_do(home):
