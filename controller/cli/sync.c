@@ -125,7 +125,7 @@ static int tell_timeout(const struct sync *sync, const char *name, enum sync_sta
 	};
 	char hint[400];
 
-	snprintf(hint, sizeof(hint), stage == SYNC_ASKED ? "is the controller running? kubectl get deploy,lease in the namespace of %s; "
+	snprintf(hint, sizeof(hint), stage == SYNC_ASKED ? "is the controller running? kubectl get statefulset,lease in the namespace of %s; "
 							    "the request stays until it is"
 							  : "countersign describe %s tells how far it is", name);
 	return cli_fail(EXIT_TIMED_OUT, hint, "%s: %s after %lld s", name, what[stage], (long long)(sync->timeout_ms / 1000));
