@@ -62,16 +62,25 @@ struct app *app_get(struct core *core, struct span key)
 	return app;
 }
 
+/* Whoever has asked for a sync looks every second for what came of it; only the next who asks need not wait for that. */
+static int64_t earliest(const struct app *app)
+{
+	int64_t until = app_setbacks(app)->outcome_until_ms;
+
+	return until > clock_mono_ms() && !(app->present && app_spec(app)->operation) ? until : 0;
+}
+
 void app_enqueue(struct app *app, int64_t delay_ms)
 {
-	int64_t at = clock_mono_ms() + (delay_ms > 0 ? delay_ms : 0);
+	int64_t now = clock_mono_ms(), at = now + (delay_ms > 0 ? delay_ms : 0), from = earliest(app);
 
+	at = at < from ? from : at;
 	if (app->timer && app->wake_at_ms <= at)
 		return;
 	if (!app->timer)
 		app->timer = timer_new(app->core->loop, on_timer, app);
 	app->wake_at_ms = at;
-	timer_start(app->timer, delay_ms);
+	timer_start(app->timer, at - now);
 }
 
 /* The generation counts operations too: those that come, and those that we have taken up. */
@@ -242,7 +251,7 @@ void app_trim(struct app *app)
 	const struct dealings *dealings = app_dealings(app);
 
 	if (!setbacks->denied_wait_ms && !setbacks->denied_until_ms && digest_is_zero(&setbacks->denied_told) && !setbacks->error_wait_ms &&
-	    !setbacks->retry_count && !setbacks->retry_until_ms && !setbacks->event_told)
+	    !setbacks->retry_count && !setbacks->retry_until_ms && setbacks->outcome_until_ms < clock_mono_ms() && !setbacks->event_told)
 		drop_setbacks(app);
 	if (!dealings->wanted.count && !dealings->offers.count && !dealings->claiming.count && !dealings->heals.count)
 		drop_dealings(app);

@@ -20,6 +20,8 @@
 #define RETRY_MOST_MS 60000
 #define KIND_RETRY_MS 15000
 #define GONE_POLL_MS 1000
+/* somewhat longer than countersign sync waits between two looks */
+#define OUTCOME_STAYS_MS 1500
 
 /* --- when to look again ------------------------------------------------------------------------------------------- */
 
@@ -230,6 +232,8 @@ static void tell_operation(struct run *run)
 
 	if (!run->intent_durable && !run->manual)
 		return;
+	if (run->manual)
+		app_setback(run->app)->outcome_until_ms = clock_mono_ms() + OUTCOME_STAYS_MS;
 	time_format_s(run->started_ns, started);
 	time_format_s(clock_wall_ns(), finished);
 	if (run->operation)

@@ -96,6 +96,21 @@ def test_sync_that_the_api_server_refuses_fails_at_once_with_the_reason(home):
         assert done.returncode == 1 and "70000" in done.stderr, done.stderr
 
 
+def test_sync_of_another_revision_tells_its_outcome_though_the_application_goes_on_by_itself(home):
+    """An automated Application turns back to its own revision at once; what came of the other one must be seen first."""
+    repo = home.deploy({"app/a.yaml": text(config_map("goes-on", key="one"))}, name="goes-on")
+    first = home.app("goes-on")["status"]["sync"]["revision"]
+    second = repo.push("two", {"app/a.yaml": text(config_map("goes-on", key="two"))})
+    home.synced_at(second, "goes-on")
+    done = ask(home, "sync", "goes-on", "--revision", first, "--timeout", "15s")
+    assert done.returncode == 0 and first[:10] in done.stdout, (done.stdout, done.stderr)
+    home.synced_at(second, "goes-on")
+    home.compared_at(repo.push("bad", {"app/b.yaml": text(obj("v1", "Service", "goes-on", spec={"ports": [{"port": 70000}]}))}), "goes-on")
+    for wanted, said in (("no-such-branch", "no-such-branch"), ("main", "70000")):
+        done = ask(home, "sync", "goes-on", "--revision", wanted, "--timeout", "15s")
+        assert done.returncode == 1 and said in done.stderr, done.stderr
+
+
 # --- describe ------------------------------------------------------------------------------------------------------------------
 
 def test_describe_tells_a_refusal_once_in_full_and_what_to_do(home):
