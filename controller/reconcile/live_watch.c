@@ -301,6 +301,9 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 	/* the version by which it was watched is served no longer */
 	if (watch->err.kind == ERROR_NOT_FOUND && look_by(watch, kind))
 		return LIVE_WAITING;
+	/* nor is the kind itself, though it may come again: with this very revision, if that defines it */
+	if (watch->err.kind == ERROR_NOT_FOUND)
+		discovery_doubt(live->core->discovery);
 	/* a right may have been given meanwhile: ask at once when somebody wants to know */
 	watch_again(watch->watch);
 	if (watch->err.kind == ERROR_FORBIDDEN) {

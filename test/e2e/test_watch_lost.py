@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.manifests import text
-from harness.tenant import obj, reads
+from harness.manifests import config_map, text
+from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj, reads
 from harness.wait import until
 
 EXTENSIONS = "apiextensions.k8s.io/v1"
@@ -77,3 +77,28 @@ def test_right_to_read_that_is_taken_away_is_told_and_what_was_missed_is_healed_
     site.kube.apply(kind.right)
     until("the drift to be healed", kind.teeth, lambda seen: seen == 1, seconds=40)
     site.settled("app")
+
+
+def test_kind_that_went_and_comes_again_with_its_crd_in_one_commit_is_made_anew(new_site):
+    """What discovery told of the kind is of the time before; that it cannot be watched must not keep its CRD from being made."""
+    site = new_site()
+    group = f"{site.name}.example"
+    site.install(rules=WORKLOAD_RULES + CRD_RULES + [{"apiGroups": [group], "resources": ["gears"], "verbs": ["*"]}],
+                 project={"clusterResourceWhitelist": [{"group": "*", "kind": "CustomResourceDefinition"}]})
+    reads(site.kube, site.system, group, ["gears"])
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    name = f"gears.{group}"
+    both = text(obj(EXTENSIONS, "CustomResourceDefinition", name, spec={
+        "group": group, "scope": "Namespaced", "names": {"plural": "gears", "singular": "gear", "kind": "Gear"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]}), obj(f"{group}/v1", "Gear", "g", spec={"teeth": 1}))
+    teeth = lambda: (site.find(f"{group}/v1", "Gear", "g") or {}).get("spec", {}).get("teeth")
+    more = {"app/more.yaml": text(config_map("more"))}
+    try:
+        site.controller.start()
+        repo = site.deploy({"app/gear.yaml": both, **more}, automated={"prune": True, "selfHeal": True, "allowEmpty": True})
+        site.synced_at(repo.push("without", {"app/gear.yaml": None}), "app")
+        until("the watch to be lost", lambda: site.controller.tail(50), lambda log: "cannot watch a kind" in log, seconds=30)
+        site.synced_at(repo.push("again", {"app/gear.yaml": both}), "app", seconds=30)
+        assert teeth() == 1
+    finally:
+        site.kube.delete(EXTENSIONS, "CustomResourceDefinition", None, name, missing_ok=True)
