@@ -10,6 +10,7 @@
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/owed.h"
+#include "reconcile/report.h"
 #include "reconcile/rest.h"
 #include "reconcile/run.h"
 #include "reconcile/turns.h"
@@ -175,8 +176,11 @@ void app_update(struct app *app, const struct json *object)
 	take_brief(app, &spec);
 	app->present = true;
 	/* the status tells the generation; and what was synced may be another revision than the Application's own */
-	if (!news && generation)
+	if (!news && generation) {
+		if (open->report)
+			report_write(app);
 		app_enqueue(app, 0);
+	}
 	if (!news)
 		return;
 	app->from_start = !app->core->objects || !objects_ready(app->core->objects);

@@ -108,7 +108,8 @@ def test_sync_of_another_revision_tells_its_outcome_though_the_application_goes_
     home.compared_at(repo.push("bad", {"app/b.yaml": text(obj("v1", "Service", "goes-on", spec={"ports": [{"port": 70000}]}))}), "goes-on")
     for wanted, said in (("no-such-branch", "no-such-branch"), ("main", "70000")):
         done = ask(home, "sync", "goes-on", "--revision", wanted, "--timeout", "15s")
-        assert done.returncode == 1 and said in done.stderr, done.stderr
+        assert done.returncode == 1 and said in done.stderr and "earlier version" not in done.stderr, done.stderr
+    until("the status to be of this generation", lambda: home.app("goes-on"), lambda a: a["status"]["observedGeneration"] == a["metadata"]["generation"], 1)
 
 
 # --- describe ------------------------------------------------------------------------------------------------------------------
