@@ -144,6 +144,41 @@ static void drop(struct leaving *to, struct span pointer)
 		add_line(&to->removed, pointer);
 }
 
+/* Whether the item says nothing else than those keys: some of them are left to defaults (the protocol of a port). */
+static bool fits(const struct json *item, const struct json *keys)
+{
+	size_t said = 0;
+
+	JSON_EACH(member, keys) {
+		const struct json *value = json_get_span(item, member->key);
+
+		if (value && !json_equal(value, member->value))
+			return false;
+		said += value != NULL;
+	}
+	return said;
+}
+
+/* As fields_step, but in what Git declares, where defaults are not written out. */
+static const struct json *declared_step(const struct json *value, struct span element, struct arena *arena, ptrdiff_t *index)
+{
+	const struct json *child = fields_step(value, element, index), *found = NULL;
+	struct json *keys;
+
+	if (child || !json_is(value, JSON_ARRAY) || !span_starts(element, "k:") || json_parse(span_from(element, 2), arena, 4, &keys, NULL))
+		return child;
+	for (size_t i = 0; i < json_count(value); i++) {
+		if (!fits(json_at(value, i), keys))
+			continue;
+		/* which of them is meant? */
+		if (found)
+			return NULL;
+		found = json_at(value, i);
+		*index = (ptrdiff_t)i;
+	}
+	return found;
+}
+
 /* Removes from `desired` every leaf that `set` holds. */
 static void drop_set(struct leaving *to, const struct json *set, const struct json *at, struct str *pointer)
 {
@@ -156,7 +191,7 @@ static void drop_set(struct leaving *to, const struct json *set, const struct js
 
 		if (span_is(member->key, "."))
 			continue;
-		child = fields_step(at, member->key, &index);
+		child = declared_step(at, member->key, to->arena, &index);
 		if (!child)
 			continue;
 		snprintf(number, sizeof(number), "%td", index);

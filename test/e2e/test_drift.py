@@ -57,6 +57,17 @@ def test_ignored_port_of_a_service_keeps_its_live_value(site):
     assert (ports()["nodePort"], ports()["targetPort"]) == (port + 1, 8080)
 
 
+def test_field_of_another_manager_keeps_its_live_value_though_git_leaves_defaults_out(site):
+    """Ports are told apart by port and protocol, and nobody writes the protocol."""
+    port = 30000 + int(time.time()) % 2000
+    target = lambda: site.find("v1", "Service", "web")["spec"]["ports"][0]["targetPort"]
+    repo = site.deploy({"app/a.yaml": text(service(port))}, ignoreDifferences=[{"kind": "Service", "managedFieldsManagers": ["mesh"]}])
+    site.kube.patch("v1", "Service", site.namespace, "web", [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 9090}], manager="mesh")
+    stays("the manager's port", target, lambda seen: seen == 9090, seconds=3)
+    site.synced_at(repo.push("affinity", {"app/a.yaml": text(service(port, sessionAffinity="ClientIP"))}), "app")
+    assert target() == 9090
+
+
 INGRESS_RULES = WORKLOAD_RULES + [{"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["*"]}]
 
 
