@@ -185,7 +185,8 @@ static bool is_expected(const struct diff *diff, const struct inventory_item *it
 
 static void compare_gone(struct diff *diff, const struct inventory_item *item)
 {
-	const struct kube_kind *kind = discovery_find(diff->person.discovery, span_of(item->group), item->version, span_of(item->kind));
+	/* as the controller looks for it: the version in which it was applied may be served no longer */
+	const struct kube_kind *kind = discovery_find(diff->person.discovery, span_of(item->group), NULL, span_of(item->kind));
 	const char *what = title(diff, item->kind, item->namespace, item->name);
 	struct error err = ERROR_INIT;
 	struct json *live;

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.controller import cli
 from harness.manifests import config_map, text
 from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj, reads
 from harness.wait import until
@@ -63,6 +64,18 @@ def test_version_that_is_served_no_longer_gives_way_to_the_one_that_git_names(ge
     kind.change(99)
     until("the drift to be healed", kind.teeth, lambda seen: seen == 2, seconds=20)
     site.synced_at(repo.push("more", kind.manifest("v1", 3)), "app")
+
+
+def test_diff_shows_what_would_be_pruned_though_its_version_is_served_no_longer(gears, tmp_path):
+    kind = gears(("v1beta1", True, True))
+    kind.site.deploy(kind.manifest("v1beta1", 1))
+    kind.serve(("v1beta1", True, False), ("v1", True, True))
+    kind.serve(("v1beta1", False, False), ("v1", True, True))
+    until("the version to go", lambda: kind.site.kube.find(f"{kind.group}/v1beta1", "Gear", kind.site.namespace, "g"), lambda found: found is None, seconds=20)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = cli("diff", "app", "--local", empty, "-n", kind.site.system, kubeconfig=kind.site.stack.kubeconfig)
+    assert done.returncode == 1 and "-kind: Gear" in done.stdout, (done.stdout, done.stderr)
 
 
 def test_right_to_read_that_is_taken_away_is_told_and_what_was_missed_is_healed_when_it_is_back(gears):
