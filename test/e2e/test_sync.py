@@ -54,6 +54,18 @@ def test_operation_that_finds_nothing_to_do_writes_nothing(site):
     site.nothing_sent(site.requests, seconds=1)
 
 
+@pytest.mark.parametrize("how", ["apply", "hook"])
+def test_operation_that_asks_for_force_is_refused_and_not_ignored(shared_site, how):
+    site, name = shared_site, f"forced-{how}"
+    repo = site.repo({"app/c.yaml": text(config_map(name))})
+    site.kube.apply(site.team.application(name, repo, "app", automated=None))
+    site.wait_condition("Synced", "False", name)
+    site.kube.patch_application(site.system, name, {"operation": {"sync": {"syncStrategy": {how: {"force": True}}}}})
+    state = until("the operation to end", lambda: site.app(name)["status"].get("operationState") or {}, lambda s: s.get("phase"))
+    assert state["phase"] == "Error" and "syncStrategy" in state["message"], state
+    assert site.find("v1", "ConfigMap", name) is None
+
+
 def test_dry_run_operation_sends_no_real_write(site):
     site.deploy(ONE, automated=None, wait=False)
     until("OutOfSync", lambda: site.app("app")["status"]["sync"], lambda s: s["status"] == "OutOfSync")
