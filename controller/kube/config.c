@@ -198,6 +198,20 @@ static int read_user(struct loader *loader, struct span name, struct kube_config
 	return 0;
 }
 
+/* As kubectl: nobody is asked for the way to this machine. */
+static bool is_this_machine(const char *server)
+{
+	struct span rest = span_of(server), host;
+
+	span_cut(&rest, ':');
+	rest = span_from(rest, 2);
+	host = span_cut(&rest, '/');
+	if (span_starts(host, "["))
+		return span_starts(host, "[::1]");
+	host = span_cut(&host, ':');
+	return span_is(host, "localhost") || span_starts(host, "127.");
+}
+
 static struct span current_context(const struct loader *loader, const char *context)
 {
 	if (context && *context)
@@ -238,6 +252,7 @@ int kube_config_load(const char *files, const char *context, enum kube_config_fl
 	if (read_cluster(&loader, json_text_span(json_get(chosen, "cluster")), &config, err) ||
 	    read_user(&loader, json_text_span(json_get(chosen, "user")), &config, err))
 		return -1;
+	config.environment_proxy = flags == KUBE_CONFIG_PERSON && !is_this_machine(config.server);
 	*err = (struct error)ERROR_INIT;
 	*out = config;
 	return 0;

@@ -2,11 +2,14 @@
 
 import json
 import re
+import socket
+import threading
 
 import pytest
 
-from harness.controller import cli
+from harness.controller import binary, cli
 from harness.manifests import config_map, deployment, text
+from harness.stack import run
 from harness.tenant import obj
 from harness.wait import until
 
@@ -250,11 +253,44 @@ def test_the_persons_own_rights_decide(home, tmp_path):
         assert done.returncode == code and "forbidden" in done.stderr and "hint:" in done.stderr, (command, done.stderr)
 
 
-def test_a_server_that_is_not_there_is_named(home, tmp_path):
+def kubeconfig_of(tmp_path, server):
     config = tmp_path / "kubeconfig"
     config.write_text(json.dumps({
         "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {"token": "t"}}],
-        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}], "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}))
-    done = ask(home, "get", kubeconfig=str(config))
+        "clusters": [{"name": "c", "cluster": {"server": server}}], "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}))
+    return str(config)
+
+
+@pytest.mark.parametrize("server, more, asked", [
+    ("https://cluster.invalid:6443", {}, b"CONNECT cluster.invalid:6443 "), ("https://cluster.invalid:6443", {"NO_PROXY": "cluster.invalid"}, b""),
+    ("https://127.0.0.1:1", {}, b""), ("https://localhost:1", {}, b"")], ids=["proxy", "no-proxy", "loopback", "localhost"])
+def test_the_proxy_that_kubectl_would_ask_is_asked(tmp_path, server, more, asked):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        seen = []
+
+        def answer():
+            try:
+                connection = door.accept()[0]
+            except OSError:
+                return
+            with connection:
+                seen.append(connection.recv(4096))
+                connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+        door.settimeout(10)
+        thread = threading.Thread(target=answer)
+        thread.start()
+        env = {"KUBECONFIG": kubeconfig_of(tmp_path, server), "HTTPS_PROXY": f"http://127.0.0.1:{door.getsockname()[1]}", **more}
+        done = run(binary(), "get", env=env, check=False)
+        if asked:
+            thread.join(10)
+        else:
+            socket.create_connection(door.getsockname()).close()
+            thread.join(10)
+    assert done.returncode == 1 and b"".join(seen).startswith(asked) and bool(asked) == bool(b"".join(seen)), (done.stderr, seen)
+
+
+def test_a_server_that_is_not_there_is_named(home, tmp_path):
+    done = ask(home, "get", kubeconfig=kubeconfig_of(tmp_path, "https://127.0.0.1:1"))
     assert done.returncode == 1 and "127.0.0.1:1" in done.stderr and "hint:" in done.stderr, done.stderr
     until("the installation to be there still", lambda: home.app("rights") is not None)
