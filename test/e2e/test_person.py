@@ -115,6 +115,16 @@ def test_sync_of_another_revision_tells_its_outcome_though_the_application_goes_
     until("the status to be of this generation", lambda: home.app("goes-on"), lambda a: a["status"]["observedGeneration"] == a["metadata"]["generation"], 1)
 
 
+def test_sync_that_fails_while_drift_waits_is_told_and_the_drift_healed(home):
+    """What heals instead of a revision that is not to be had tells nothing of an operation."""
+    home.deploy({"app/a.yaml": text(config_map("drift-waits", key="one"))}, name="drift-waits")
+    assert ask(home, "sync", "drift-waits").returncode == 0
+    home.kube.patch("v1", "ConfigMap", home.namespace, "drift-waits", {"data": {"key": "other"}})
+    done = ask(home, "sync", "drift-waits", "--revision", "no-such-branch", "--timeout", "15s")
+    assert done.returncode == 1 and "no-such-branch" in done.stderr, done.stderr
+    until("the drift to be healed", lambda: home.find("v1", "ConfigMap", "drift-waits")["data"]["key"], lambda seen: seen == "one", seconds=10)
+
+
 # --- describe ------------------------------------------------------------------------------------------------------------------
 
 def test_describe_tells_a_refusal_once_in_full_and_what_to_do(home):
