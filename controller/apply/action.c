@@ -3,6 +3,7 @@
 
 #include "base/rand.h"
 #include "diff/fields.h"
+#include "diff/ignore.h"
 #include "diff/patch.h"
 #include "kube/status.h"
 
@@ -142,7 +143,7 @@ static enum stage next_stage(const struct action *action)
 	switch (action->stage) {
 	case STAGE_CHECK: return STAGE_OWN;
 	case STAGE_OWN: return *action->released ? STAGE_RELEASE : STAGE_APPLY;
-	case STAGE_FULL: return STAGE_RELEASE;
+	case STAGE_FULL: return *action->released ? STAGE_RELEASE : STAGE_STRIP;
 	case STAGE_RELEASE: return STAGE_APPLY;
 	case STAGE_APPLY: return STAGE_STRIP;
 	case STAGE_LOOK: return STAGE_DELETE;
@@ -325,6 +326,17 @@ static void on_refused(struct action *action, const struct kube_answer *answer)
 	again(action, wait);
 }
 
+/* Only what was made tells which of the ignored fields lie in something that is replaced as a whole: these are not handed over. */
+static void look_at_ignored(struct action *action)
+{
+	struct json *object = json_copy(action->arena, action->full);
+	struct ignored ignored = ignore_again(action->released, object, action->after, action->custom, action->arena);
+
+	action->object = object;
+	action->released = ignored.removed;
+	action->taken = ignored.taken;
+}
+
 static void on_answer(void *data, const struct kube_answer *answer)
 {
 	struct action *action = data;
@@ -343,6 +355,8 @@ static void on_answer(void *data, const struct kube_answer *answer)
 		action->after = json_copy(action->arena, answer->object);
 		action->live = action->after;
 	}
+	if (action->stage == STAGE_FULL)
+		look_at_ignored(action);
 	advance(action);
 }
 

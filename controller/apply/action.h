@@ -62,9 +62,10 @@ struct action {
 	const char *file;            /* NULL for deletes */
 	uint32_t line;
 	bool destination;            /* the Namespace that CreateNamespace makes */
-	const struct json *object;   /* what is applied; NULL for deletes */
+	const struct json *object;   /* what is applied; NULL for deletes. STAGE_FULL makes it anew */
 	const struct json *full;     /* with ignored fields; NULL when there are none */
 	const char *released;        /* pointers of ignored fields, one a line */
+	const char *taken;           /* those of which the live value is applied (diff/ignore.h) */
 	const struct json *allowed;  /* array of image texts that were judged and may stay though Git does not declare them */
 	const struct custom_paths *custom;   /* where else than in pods it may hold images, or NULL */
 	const struct json *live;     /* the object as it was read, or NULL */

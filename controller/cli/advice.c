@@ -142,7 +142,7 @@ void advice_of(const struct json *application, struct arena *arena, const char *
 	int64_t generation = json_get_int(json_get(application, "metadata"), "generation", 0);
 
 	if (!json_count(json_get(status, "conditions")))
-		add(&steps, filled("The controller has not looked at it yet. Is it running, and for namespace {ns}? kubectl -n {ns} get deploy,lease",
+		add(&steps, filled("The controller has not looked at it yet. Is it running, and for namespace {ns}? kubectl -n {ns} get statefulset,lease",
 				   application, arena));
 	else if (json_get_int(status, "observedGeneration", 0) < generation && json_path(application, "operation", NULL) == NULL)
 		add(&steps, "The status is about an earlier version of this Application. If that does not change within seconds, see whether "

@@ -42,6 +42,16 @@ const struct command cli_commands[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
+bool cli_asks_cluster(const struct command *command)
+{
+	int (*const those[])(int, char **) = { cli_get, cli_describe, cli_diff, cli_sync, cli_check, cli_status, cli_install, cli_project };
+
+	for (size_t i = 0; i < sizeof(those) / sizeof(*those); i++)
+		if (command->run == those[i])
+			return true;
+	return false;
+}
+
 int cli_fail(int status, const char *hint, const char *format, ...)
 {
 	va_list args;
@@ -77,6 +87,14 @@ static int wants_help(int argc, char **argv)
 	return 0;
 }
 
+static void help(const struct command *command)
+{
+	printf("%s\n\nusage: countersign %s%s%s\n", command->summary, command->name, *command->usage ? " " : "", command->usage);
+	if (cli_asks_cluster(command))
+		puts("\n  --kubeconfig FILE, --context NAME   which cluster, as for kubectl\n"
+		     "  -n, --namespace NAME                where Countersign is installed (countersign-system)");
+}
+
 static int run(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -92,7 +110,7 @@ static int run(int argc, char **argv)
 			continue;
 		/* it has commands of its own to tell of */
 		if (command->run != cli_audit && wants_help(argc - 1, argv + 1)) {
-			printf("%s\n\nusage: countersign %s %s\n", command->summary, command->name, command->usage);
+			help(command);
 			return EXIT_DONE;
 		}
 		return command->run(argc - 1, argv + 1);

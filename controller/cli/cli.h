@@ -1,9 +1,11 @@
 /*
  * The commands a person runs, as one table: name, what it is for, what runs
- * it. Results go to stdout, prose to stderr; exit codes as in README.md here.
+ * it. Results go to stdout, prose to stderr; exit codes are below.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
+
+#include <stdbool.h>
 
 /* Exit codes that mean the same in every command. */
 enum {
@@ -28,6 +30,9 @@ struct command {
 
 /* NULL name at the end. */
 extern const struct command cli_commands[];
+
+/* Whether it takes the options of person_kube.h: which cluster, and which namespace of it. */
+bool cli_asks_cluster(const struct command *command);
 
 /* Runs the command that argv[1] names. Output that could not be written makes it fail. */
 int cli_main(int argc, char **argv);

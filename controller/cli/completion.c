@@ -5,17 +5,13 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/completion.h"
-#include "cli/operate.h"
 #include "cli/person.h"
 #include "cli/person_kube.h"
 
 /* Options that stand in no usage line: those that every command takes, and those that every command of person.h takes. */
 static const char *common_options(const struct command *command)
 {
-	if (command->run == cli_get || command->run == cli_describe || command->run == cli_diff || command->run == cli_sync ||
-	    command->run == cli_check || command->run == cli_status || command->run == cli_install || command->run == cli_project)
-		return "--kubeconfig --context --namespace --help";
-	return "--help";
+	return cli_asks_cluster(command) ? "--kubeconfig --context --namespace --help" : "--help";
 }
 
 /* The next "--option" of a usage line, or SPAN0. */
@@ -92,7 +88,9 @@ static void zsh_script(const struct command *commands, struct str *out)
 		add_options(command, out);
 		str_adds(out, ") ;;\n");
 	}
-	str_adds(out, "\tesac\n\tcompadd -- $options\n\t_files\n}\ncompdef _countersign countersign\n");
+	str_adds(out, "\tesac\n\tcompadd -- $options\n\t_files\n}\n"
+		      /* out of $fpath the file is itself the function at its first call; sourced, it only says whose it is */
+		      "if [[ ${funcstack[1]} == _countersign ]]; then\n\t_countersign \"$@\"\nelse\n\tcompdef _countersign countersign\nfi\n");
 }
 
 static void add_fish_text(const char *text, struct str *out)

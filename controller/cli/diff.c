@@ -128,19 +128,17 @@ static int try_apply(struct diff *diff, const char *path, const struct json *obj
 /* What the Application leaves to others shows on neither side. `live` may be NULL. */
 static void leave_ignored(struct diff *diff, struct json *live, struct json *merged)
 {
-	CLEANUP(str_release) struct str removed = STR_INIT;
 	const struct json *as_was = live ? json_copy(diff->person.arena, live) : NULL;
 
 	if (live)
-		ignore_apply(&diff->app, live, as_was, &removed);
-	ignore_apply(&diff->app, merged, as_was, &removed);
+		ignore_apply(&diff->app, live, as_was, &diff->expectation.custom, diff->person.arena);
+	ignore_apply(&diff->app, merged, as_was, &diff->expectation.custom, diff->person.arena);
 }
 
 static void compare(struct diff *diff, const struct expected *expected)
 {
 	struct arena *arena = diff->person.arena;
 	const char *what = title(diff, expected->kind_name, expected->namespace, expected->name), *path, *foreign;
-	CLEANUP(str_release) struct str removed = STR_INIT;
 	struct error err = ERROR_INIT;
 	struct json *live, *sent = json_copy(arena, expected->object), *merged;
 
@@ -154,7 +152,7 @@ static void compare(struct diff *diff, const struct expected *expected)
 		fail(diff, expected, &err);
 		return;
 	}
-	ignore_apply(&diff->app, sent, live, &removed);
+	ignore_apply(&diff->app, sent, live, &diff->expectation.custom, arena);
 	if (try_apply(diff, path, sent, &merged, &err)) {
 		fail(diff, expected, &err);
 		return;
@@ -187,7 +185,8 @@ static bool is_expected(const struct diff *diff, const struct inventory_item *it
 
 static void compare_gone(struct diff *diff, const struct inventory_item *item)
 {
-	const struct kube_kind *kind = discovery_find(diff->person.discovery, span_of(item->group), item->version, span_of(item->kind));
+	/* as the controller looks for it: the version in which it was applied may be served no longer */
+	const struct kube_kind *kind = discovery_find(diff->person.discovery, span_of(item->group), NULL, span_of(item->kind));
 	const char *what = title(diff, item->kind, item->namespace, item->name);
 	struct error err = ERROR_INIT;
 	struct json *live;

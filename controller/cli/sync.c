@@ -103,13 +103,15 @@ static int tell_done(struct person *person, const struct sync *sync, const struc
 	return person_print(&out);
 }
 
-static int tell_failed(struct person *person, const struct json *app)
+static int tell_failed(struct person *person, struct json *app)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
 	const char *message = json_text(json_path(app, "status", "operationState", "message", NULL)), **steps = NULL;
 	size_t count = 0;
 
 	text_clean(span_of(message ? message : "the sync failed and left no message"), &text);
+	/* our own operation made another generation of it: of what came of that the status tells */
+	json_set_int(person->arena, json_get(app, "status"), "observedGeneration", json_get_int(json_get(app, "metadata"), "generation", 0));
 	advice_of(app, person->arena, &steps, &count);
 	return cli_fail(EXIT_FAILED, count ? steps[0] : NULL, "%s", str_c(&text));
 }
@@ -125,7 +127,7 @@ static int tell_timeout(const struct sync *sync, const char *name, enum sync_sta
 	};
 	char hint[400];
 
-	snprintf(hint, sizeof(hint), stage == SYNC_ASKED ? "is the controller running? kubectl get deploy,lease in the namespace of %s; "
+	snprintf(hint, sizeof(hint), stage == SYNC_ASKED ? "is the controller running? kubectl get statefulset,lease in the namespace of %s; "
 							    "the request stays until it is"
 							  : "countersign describe %s tells how far it is", name);
 	return cli_fail(EXIT_TIMED_OUT, hint, "%s: %s after %lld s", name, what[stage], (long long)(sync->timeout_ms / 1000));

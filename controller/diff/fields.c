@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-const struct json *fields_of(const struct json *object, const char *manager, const char *operation)
+static const struct json *entry_of(const struct json *object, const char *manager, const char *operation)
 {
 	const struct json *entries = json_path(object, "metadata", "managedFields", NULL);
 
@@ -13,9 +13,19 @@ const struct json *fields_of(const struct json *object, const char *manager, con
 
 		if (!subresource.length && span_is(json_text_span(json_get(entry, "manager")), manager) &&
 		    span_is(json_text_span(json_get(entry, "operation")), operation))
-			return json_get(entry, "fieldsV1");
+			return entry;
 	}
 	return NULL;
+}
+
+const struct json *fields_of(const struct json *object, const char *manager, const char *operation)
+{
+	return json_get(entry_of(object, manager, operation), "fieldsV1");
+}
+
+struct span fields_version(const struct json *object)
+{
+	return json_text_span(json_get(entry_of(object, FIELD_MANAGER, "Apply"), "apiVersion"));
 }
 
 /* The item of a list whose key fields have the values that `keys` gives. */

@@ -21,6 +21,9 @@
 /* The set that `manager` holds by `operation` ("Apply" or "Update") outside subresources; NULL if none. */
 const struct json *fields_of(const struct json *object, const char *manager, const char *operation);
 
+/* In which version ("apps/v1") our Apply entry names its paths, which in another form of the object may not be there; SPAN0: no entry. */
+struct span fields_version(const struct json *object);
+
 /*
  * D1: digest over the paths and values of what our Apply entry owns. Zero when
  * there is no such entry. Equal digests mean: every declared field still has

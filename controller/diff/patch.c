@@ -6,6 +6,7 @@
 #include "diff/compare.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
+#include "diff/place.h"
 #include "diff/posture.h"
 
 static const struct image_use *find_use(const struct image_use *uses, size_t count, const struct image_use *like)
@@ -232,24 +233,14 @@ struct json *patch_strip(const struct json *live, const struct json *desired, co
 /* Whether a set holds the pointer's field (as a leaf, or below one). */
 static bool set_holds(const struct json *set, const struct json *value, struct span pointer)
 {
-	struct span rest = span_from(pointer, 1), token = span_cut(&rest, '/');
-	int64_t place;
+	struct span element;
 
-	if (!json_count(set))
-		return true;
-	JSON_EACH(member, set) {
-		ptrdiff_t index;
-		const struct json *child = span_is(member->key, ".") ? NULL : fields_step(value, member->key, &index);
-		CLEANUP(str_release) struct str name = STR_INIT;
+	while (set && json_count(set) && pointer.length) {
+		struct span token = place_cut(&pointer);
 
-		if (!child)
-			continue;
-		json_pointer_add(&name, span_from(member->key, 2));
-		if (index >= 0 ? !span_to_int64(token, &place) || place != index : !span_equal(span_from(str_span(&name), 1), token))
-			continue;
-		return !rest.data || set_holds(member->value, child, span_make(rest.data - 1, rest.length + 1));
+		set = place_step(set, value, token, &value, &element);
 	}
-	return false;
+	return set;
 }
 
 bool patch_holds(const struct json *live, const char *pointers)
@@ -266,65 +257,72 @@ bool patch_holds(const struct json *live, const char *pointers)
 	return false;
 }
 
-/* The item of a list that is there already for one of that name: another field of it was copied before. */
-static struct json *item_named(const struct json *list, struct span name)
+/* What tells the list item at the pointer apart: the keys by which somebody holds it, else its name. */
+static struct json *item_identity(const struct json *live, struct span pointer, const struct json *item, struct arena *arena)
 {
-	for (size_t i = 0; name.length && i < json_count(list); i++)
-		if (span_equal(json_text_span(json_get(json_at(list, i), "name")), name))
-			return json_at(list, i);
-	return NULL;
+	struct span keys = place_keys(live, pointer);
+	struct json *identity;
+
+	if (span_starts(keys, "k:") && !json_parse(span_from(keys, 2), arena, 4, &identity, NULL) && json_is(identity, JSON_OBJECT))
+		return identity;
+	identity = json_object(arena);
+	if (json_get(item, "name"))
+		json_set(arena, identity, "name", json_copy(arena, json_get(item, "name")));
+	return identity;
 }
 
-/* The item that stands for `child` in `to`: the whole of it, or what names it. */
-static struct json *copy_item(struct json *to, const struct json *child, bool whole, struct arena *arena)
+/* The item of `list` that has those keys already, or a new one. */
+static struct json *item_in(struct json *list, struct json *identity, struct arena *arena)
 {
-	struct json *item = item_named(to, json_text_span(json_get(child, "name")));
+	for (size_t i = 0; i < json_count(list); i++) {
+		bool same = json_count(identity);
 
-	if (item && whole)
-		JSON_EACH(member, child)
-			json_set_span(arena, item, member->key, json_copy(arena, member->value));
-	if (item)
-		return item;
-	item = json_is(child, JSON_OBJECT) && !whole ? json_object(arena) : json_copy(arena, child);
-	if (json_get(child, "name") && !whole)
-		json_set(arena, item, "name", json_copy(arena, json_get(child, "name")));
-	json_append(arena, to, item);
-	return item;
+		JSON_EACH(member, identity)
+			same = same && json_equal(json_get_span(json_at(list, i), member->key), member->value);
+		if (same)
+			return json_at(list, i);
+	}
+	return json_append(arena, list, identity);
+}
+
+static struct json *member_in(struct json *object, struct span key, const struct json *child, bool last, struct arena *arena)
+{
+	struct json *there = json_get_span(object, key);
+
+	if (there && !last)
+		return there;
+	return json_set_span(arena, object, key, last ? json_copy(arena, child) : json_is(child, JSON_ARRAY) ? json_array(arena) : json_object(arena));
+}
+
+/* The key, as it is, of the member of `object` that is `child`. */
+static struct span key_of(const struct json *object, const struct json *child)
+{
+	JSON_EACH(member, object)
+		if (member->value == child)
+			return member->key;
+	return SPAN0;
 }
 
 /* Copies the value at the pointer from `live` into `to`, making what leads there; list items are named by their keys. */
 static void copy_at(struct json *to, const struct json *live, struct span pointer, struct arena *arena)
 {
-	while (pointer.length) {
-		struct span rest = span_from(pointer, 1), token = span_cut(&rest, '/');
-		CLEANUP(str_release) struct str one = STR_INIT;
-		const struct json *child;
-		struct json *next;
-		bool last = !rest.data;
+	const struct json *from = live;
+	struct span rest = pointer;
 
-		str_addc(&one, '/');
-		str_add(&one, token);
-		child = json_pointer(live, str_span(&one));
+	while (rest.length) {
+		struct span before = rest, token = place_cut(&rest);
+		const struct json *child = json_pointer(from, span_sub(before, 0, token.length + 1));
+		bool last = !rest.length;
+
 		if (!child)
 			return;
-		if (json_is(live, JSON_ARRAY)) {
-			next = copy_item(to, child, last, arena);
-		} else {
-			JSON_EACH(member, live) {
-				if (member->value != child)
-					continue;
-				next = json_get_span(to, member->key);
-				if (!next || last)
-					next = json_set_span(arena, to, member->key,
-							     last ? json_copy(arena, child)
-								  : json_is(child, JSON_ARRAY) ? json_array(arena) : json_object(arena));
-				break;
-			}
-			next = json_pointer(to, str_span(&one));
-		}
-		to = next;
-		live = child;
-		pointer = rest.data ? span_make(rest.data - 1, rest.length + 1) : SPAN0;
+		if (!json_is(from, JSON_ARRAY))
+			to = member_in(to, key_of(from, child), child, last, arena);
+		else if (last || !json_is(child, JSON_OBJECT))
+			to = json_append(arena, to, json_copy(arena, child));
+		else
+			to = item_in(to, item_identity(live, span_sub(pointer, 0, pointer.length - rest.length), child, arena), arena);
+		from = child;
 	}
 }
 

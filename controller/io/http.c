@@ -54,6 +54,7 @@ struct http {
 	struct map transfers; /* id bytes -> transfer */
 	uint64_t next_id;
 	char *base_url, *ca_pem, *cert_pem, *key_pem, *proxy_url, *user_agent;
+	bool environment_proxy;
 	struct curl_slist *connect_to;
 	char *request_base; /* base_url, or the same with tls_server_name in place of the host */
 	bool insecure, draining, inside;
@@ -297,6 +298,7 @@ struct http *http_new(struct loop *loop, const struct http_config *config)
 	http->cert_pem = copy(config->client_cert_pem);
 	http->key_pem = copy(config->client_key_pem);
 	http->proxy_url = copy(config->proxy_url);
+	http->environment_proxy = config->environment_proxy;
 	http->user_agent = copy(config->user_agent);
 	http->insecure = config->insecure;
 	if (config->tls_server_name && *config->tls_server_name)
@@ -484,7 +486,8 @@ static CURL *take_handle(struct http *http)
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
 	/* a request is a few kB: libcurl's own 64 kB would be taken for each */
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy_url ? http->proxy_url : "");
+	if (http->proxy_url || !http->environment_proxy)
+		curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy_url ? http->proxy_url : "");
 	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

@@ -25,6 +25,7 @@ struct http_config {
 	const char *tls_server_name; /* the name that the certificate must carry, where it is not the URL's host */
 	bool insecure;               /* kubeconfig insecure-skip-tls-verify: the CLI only */
 	const char *proxy_url;
+	bool environment_proxy;      /* without a proxy_url HTTPS_PROXY and NO_PROXY decide: the CLI only */
 	const char *user_agent;
 	unsigned shared_most;        /* requests at once on one connection, where HTTP/2 allows more; 0: libcurl's own bound */
 };

@@ -137,6 +137,7 @@ struct kube *kube_new(struct loop *loop, const struct kube_config *config, const
 		.tls_server_name = config->tls_server_name,
 		.insecure = config->insecure,
 		.proxy_url = config->proxy_url,
+		.environment_proxy = config->environment_proxy,
 		.user_agent = user_agent,
 		.shared_most = SHARED_MOST,
 	};

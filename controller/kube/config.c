@@ -139,7 +139,7 @@ static int run_plugin(const struct json *exec, const char *const argv[], struct 
 }
 
 /* client.authentication.k8s.io/v1 ExecCredential. */
-static int exec_credential(struct loader *loader, const struct json *exec, struct kube_config *out, struct error *err)
+static int exec_credential(struct loader *loader, const struct json *exec, const char *folder, struct kube_config *out, struct error *err)
 {
 	CLEANUP(str_release) struct str text = STR_LIMIT(EXEC_OUTPUT_MAX);
 	const struct json *args = json_get(exec, "args"), *status;
@@ -150,6 +150,9 @@ static int exec_credential(struct loader *loader, const struct json *exec, struc
 	argv[0] = json_get_text(exec, "command");
 	if (!argv[0])
 		return error_set(err, ERROR_INVALID, "BadKubeconfig", "exec has no command");
+	/* a bare name is looked for in PATH, a path stands beside the kubeconfig: as kubectl has it */
+	if (strchr(argv[0], '/'))
+		argv[0] = resolve(loader, folder, argv[0]);
 	for (size_t i = 0; i < json_count(args); i++)
 		argv[i + 1] = json_text(json_at(args, i));
 	setenv("KUBERNETES_EXEC_INFO", arena_printf(loader->arena,
@@ -191,8 +194,22 @@ static int read_user(struct loader *loader, struct span name, struct kube_config
 	    read_blob(loader, user, "client-key", folder, &out->client_key_pem, err))
 		return -1;
 	if (!out->token && !out->token_file && !out->client_cert_pem && json_is(json_get(user, "exec"), JSON_OBJECT))
-		return exec_credential(loader, json_get(user, "exec"), out, err);
+		return exec_credential(loader, json_get(user, "exec"), folder, out, err);
 	return 0;
+}
+
+/* As kubectl: nobody is asked for the way to this machine. */
+static bool is_this_machine(const char *server)
+{
+	struct span rest = span_of(server), host;
+
+	span_cut(&rest, ':');
+	rest = span_from(rest, 2);
+	host = span_cut(&rest, '/');
+	if (span_starts(host, "["))
+		return span_starts(host, "[::1]");
+	host = span_cut(&host, ':');
+	return span_is(host, "localhost") || span_starts(host, "127.");
 }
 
 static struct span current_context(const struct loader *loader, const char *context)
@@ -235,6 +252,7 @@ int kube_config_load(const char *files, const char *context, enum kube_config_fl
 	if (read_cluster(&loader, json_text_span(json_get(chosen, "cluster")), &config, err) ||
 	    read_user(&loader, json_text_span(json_get(chosen, "user")), &config, err))
 		return -1;
+	config.environment_proxy = flags == KUBE_CONFIG_PERSON && !is_this_machine(config.server);
 	*err = (struct error)ERROR_INIT;
 	*out = config;
 	return 0;

@@ -21,6 +21,7 @@ struct kube_config {
 	const char *namespace;           /* of the context, or NULL */
 	const char *impersonate;         /* kubeconfig `as`, or NULL */
 	bool insecure;
+	bool environment_proxy;          /* without a proxy_url HTTPS_PROXY and NO_PROXY decide, as for kubectl: a person's only */
 };
 
 enum kube_config_flags {

@@ -203,6 +203,11 @@ bool discovery_known(const struct discovery *discovery)
 	return discovery->known;
 }
 
+void discovery_doubt(struct discovery *discovery)
+{
+	discovery->known = false;
+}
+
 const struct kube_kind *discovery_find(const struct discovery *discovery, struct span group, const char *version,
 				       struct span kind)
 {

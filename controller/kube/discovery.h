@@ -22,7 +22,10 @@ void discovery_free(struct discovery *discovery);
 
 /* Asks the server now; on_done(data, err) comes once, err NULL when the answer was whole. */
 void discovery_refresh(struct discovery *discovery, void (*on_done)(void *, const struct error *), void *data);
+/* It was asked, and nobody has doubted since what it said. */
 bool discovery_known(const struct discovery *discovery);
+/* A kind that it told of is not there (any more): whoever needs to know asks anew. What it said serves until then. */
+void discovery_doubt(struct discovery *discovery);
 
 /* The kind by group, version and kind; version NULL: the preferred one. NULL when unknown. */
 const struct kube_kind *discovery_find(const struct discovery *discovery, struct span group, const char *version,

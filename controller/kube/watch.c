@@ -19,6 +19,8 @@
 #define LIST_AGE_MOST_MS 3600000
 /* a stream that is sent away so often in a row is listed anew */
 #define SENT_AWAY_MOST 5u
+/* likewise one that ends in an error: what it cannot tell of the next change it cannot tell of at the same version again */
+#define ERRORS_MOST 1u
 
 struct watch {
 	struct kube *kube;
@@ -36,6 +38,8 @@ struct watch {
 	size_t events;
 	unsigned token;            /* that the stream was asked for with */
 	unsigned sent_away;        /* how often in a row the server asked to come back later */
+	unsigned errors;           /* how often in a row it ended the stream by an error, with nothing before it */
+	bool failed;               /* it has done so with this one */
 	bool expired;              /* 410 was told: the next list is without a version */
 	bool broken;               /* an event could not be read: the stream is ended and listed anew */
 	bool counted;              /* in the metrics: once a stream, with its first byte or at its end */
@@ -114,12 +118,15 @@ static int on_line(struct watch *watch, struct span line)
 		/* HTTP 200, and yet: 410 comes this way too */
 		watch->expired = json_get_int(object, "code", 0) == 410;
 		if (!watch->expired) {
+			watch->failed = true;
+			watch->errors++;
 			kube_status_error((int)json_get_int(object, "code", 500), object, &err);
 			if (watch->handler.on_error)
 				watch->handler.on_error(watch->data, &err);
 		}
 		return -1;
 	}
+	watch->errors = 0;
 	set_version(watch, json_get(object, "metadata"));
 	if (span_is(type, "ADDED"))
 		watch->handler.on_event(watch->data, WATCH_ADDED, object);
@@ -187,6 +194,13 @@ static void on_stream_end(void *data, const struct http_answer *answer)
 		timer_start(watch->timer, watch->broken ? BACKOFF_FIRST_MS : 0);
 		return;
 	}
+	if (watch->failed) {
+		/* a conversion webhook that is down answers so at once, however often it is asked */
+		if (watch->errors > ERRORS_MOST)
+			relist(watch);
+		later(watch);
+		return;
+	}
 	if (answer->status && answer->status != 200) {
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 		struct json *body = NULL;
@@ -204,12 +218,12 @@ static void on_stream_end(void *data, const struct http_answer *answer)
 	}
 	if (answer->status && clock_mono_ms() - watch->listed_ms > LIST_AGE_MOST_MS)
 		relist(watch);
-	if (watch->events)
-		watch->backoff_ms = BACKOFF_FIRST_MS;
-	if (short_lived)
+	if (short_lived) {
 		later(watch);
-	else
-		timer_start(watch->timer, answer->status ? 0 : BACKOFF_FIRST_MS / 4);
+		return;
+	}
+	watch->backoff_ms = BACKOFF_FIRST_MS;
+	timer_start(watch->timer, answer->status ? 0 : BACKOFF_FIRST_MS / 4);
 }
 
 static void start_stream(struct watch *watch)
@@ -221,7 +235,7 @@ static void start_stream(struct watch *watch)
 		 (int)(300 + rand_below(300)));
 	url_escape(str_span(&watch->version), &path);
 	watch->events = 0;
-	watch->expired = watch->broken = watch->counted = false;
+	watch->expired = watch->broken = watch->failed = watch->counted = false;
 	watch->started_ms = clock_mono_ms();
 	/* rbac: named where the watch is asked for */
 	watch->request = kube_stream(watch->kube, str_c(&path), watch->metadata ? KUBE_METADATA : KUBE_JSON, watch->as, IDLE_MS, on_piece, on_stream_end,
@@ -260,7 +274,6 @@ static void on_page(void *data, const struct kube_answer *answer)
 		set_version(watch, metadata);
 		watch->listed = true;
 		watch->listed_ms = clock_mono_ms();
-		watch->backoff_ms = BACKOFF_FIRST_MS;
 		watch->handler.on_listed(watch->data);
 	}
 	timer_start(watch->timer, 0);

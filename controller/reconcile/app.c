@@ -10,6 +10,7 @@
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/owed.h"
+#include "reconcile/report.h"
 #include "reconcile/rest.h"
 #include "reconcile/run.h"
 #include "reconcile/turns.h"
@@ -62,19 +63,34 @@ struct app *app_get(struct core *core, struct span key)
 	return app;
 }
 
+/* Whoever has asked for a sync looks every second for what came of it; only the next who asks need not wait for that. */
+static int64_t earliest(const struct app *app)
+{
+	int64_t until = app_setbacks(app)->outcome_until_ms;
+
+	return until > clock_mono_ms() && !(app->present && app_spec(app)->operation) ? until : 0;
+}
+
 void app_enqueue(struct app *app, int64_t delay_ms)
 {
-	int64_t at = clock_mono_ms() + (delay_ms > 0 ? delay_ms : 0);
+	int64_t now = clock_mono_ms(), at = now + (delay_ms > 0 ? delay_ms : 0), from = earliest(app);
 
+	at = at < from ? from : at;
 	if (app->timer && app->wake_at_ms <= at)
 		return;
 	if (!app->timer)
 		app->timer = timer_new(app->core->loop, on_timer, app);
 	app->wake_at_ms = at;
-	timer_start(app->timer, delay_ms);
+	timer_start(app->timer, at - now);
 }
 
-/* What else than our own status writes changed: spec, deletion, an operation, a refresh. */
+/* The generation counts operations too: those that come, and those that we have taken up. */
+static bool is_same_spec(const struct application *before, const struct application *now)
+{
+	return before->generation == now->generation || json_equal(json_get(before->object, "spec"), json_get(now->object, "spec"));
+}
+
+/* What else than our own writes changed: spec, deletion, an operation, a refresh. */
 static bool is_news(const struct app *app, const struct application *now)
 {
 	const struct application *before;
@@ -82,7 +98,7 @@ static bool is_news(const struct app *app, const struct application *now)
 	if (!app->present)
 		return true;
 	before = app_spec(app);
-	return before->generation != now->generation || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
+	return !is_same_spec(before, now) || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
 	       now->operation || before->skip != now->skip || !!before->finalizer != !!now->finalizer;
 }
 
@@ -138,7 +154,7 @@ void app_update(struct app *app, const struct json *object)
 	struct arena *arena;
 	struct application spec;
 	struct error err = ERROR_INIT;
-	bool news;
+	bool news, generation;
 
 	if (!object) {
 		app->present = false;
@@ -153,11 +169,18 @@ void app_update(struct app *app, const struct json *object)
 	/* a run tells what is wrong in it */
 	application_decode(keep(arena, object, !open->report), arena, &spec, &err);
 	news = is_news(app, &spec);
+	generation = app->present && open->spec.generation != spec.generation;
 	arena_free(open->arena);
 	open->arena = arena;
 	open->spec = spec;
 	take_brief(app, &spec);
 	app->present = true;
+	/* the status tells the generation; and what was synced may be another revision than the Application's own */
+	if (!news && generation) {
+		if (open->report)
+			report_write(app);
+		app_enqueue(app, 0);
+	}
 	if (!news)
 		return;
 	app->from_start = !app->core->objects || !objects_ready(app->core->objects);
@@ -232,7 +255,7 @@ void app_trim(struct app *app)
 	const struct dealings *dealings = app_dealings(app);
 
 	if (!setbacks->denied_wait_ms && !setbacks->denied_until_ms && digest_is_zero(&setbacks->denied_told) && !setbacks->error_wait_ms &&
-	    !setbacks->retry_count && !setbacks->retry_until_ms && !setbacks->event_told)
+	    !setbacks->retry_count && !setbacks->retry_until_ms && setbacks->outcome_until_ms < clock_mono_ms() && !setbacks->event_told)
 		drop_setbacks(app);
 	if (!dealings->wanted.count && !dealings->offers.count && !dealings->claiming.count && !dealings->heals.count)
 		drop_dealings(app);

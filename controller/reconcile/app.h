@@ -51,6 +51,7 @@ struct setbacks {
 	int64_t error_wait_ms;              /* backoff of other errors, 0 after success */
 	int64_t retry_count;                /* failed syncs of the tried revision */
 	int64_t retry_until_ms;
+	int64_t outcome_until_ms;           /* monotonic: so long the status tells what came of a person's operation, and no run writes over it */
 	char *event_told;                   /* text of the last warning event, so that each cause is told once */
 };
 

@@ -1,7 +1,9 @@
 /* The kinds that are watched; see live_watch.h. */
 #include "reconcile/live_watch.h"
 
+#include "api/tracking.h"
 #include "base/log.h"
+#include "diff/fields.h"
 #include "kube/watch.h"
 #include "reconcile/live_record.h"
 #include "reconcile/run.h"
@@ -9,7 +11,7 @@
 struct kind_watch {
 	struct live *live;
 	char *group, *kind;
-	char *path;                 /* that is listed: of the version in which the kind was first asked for */
+	char *path, *version;       /* that is listed: of the version in which the kind was first asked for */
 	struct watch *watch;
 	bool metadata;
 	char *account;              /* "system:serviceaccount:..." for Secrets, else NULL */
@@ -22,6 +24,7 @@ void kind_watch_free(struct kind_watch *watch)
 {
 	watch_free(watch->watch);
 	free(watch->path);
+	free(watch->version);
 	free(watch->group);
 	free(watch->kind);
 	free(watch->account);
@@ -31,12 +34,12 @@ void kind_watch_free(struct kind_watch *watch)
 
 /* --- what the watches tell ------------------------------------------------------------------------------------- */
 
-/* Reads one object in full: a Secret of which only metadata is watched, or one that left the selection. */
-static void fetch(struct kind_watch *watch, const char *namespace, const char *name, const char *key)
+/* Reads one object in full: a Secret of which only metadata is watched, one that left the selection, or one in that version (NULL: any). */
+static void fetch(struct kind_watch *watch, const char *version, const char *namespace, const char *name, const char *key)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct live *live = watch->live;
-	const struct kube_kind *kind = discovery_find(live->core->discovery, span_of(watch->group), NULL, span_of(watch->kind));
+	const struct kube_kind *kind = discovery_find(live->core->discovery, span_of(watch->group), version, span_of(watch->kind));
 
 	if (kind)
 		fetches_ask(live->fetches, &(struct fetch_of){ key, kube_path(arena, kind, namespace, name), watch->group, watch->kind, watch->account });
@@ -51,7 +54,31 @@ static void fetch_by_key(struct kind_watch *watch, const char *key)
 	span_cut(&rest, '/');
 	namespace = span_cut(&rest, '/');
 	ns = mem_strndup(namespace.data, namespace.length);
-	fetch(watch, ns, rest.data, key);
+	fetch(watch, NULL, ns, rest.data, key);
+}
+
+/*
+ * The version to read it in, where it was applied in another one than the watch tells it in (HorizontalPodAutoscalers of v1 beside
+ * some of v2): what our fields are is said in that one's paths. NULL: as it is told will do.
+ */
+static const char *other_form(const struct kind_watch *watch, const struct json *from, const char *key, struct arena *arena)
+{
+	struct span version = api_version_version(fields_version(from));
+	const struct json *metadata = json_get(from, "metadata");
+	const char *namespace = json_get_text(metadata, "namespace"), *text;
+	const struct app *app = live_holder(watch->live, key);
+	const struct inventory_item *item;
+	struct digest owned;
+
+	if (!version.length || span_is(version, watch->version))
+		return NULL;
+	item = app ? inventory_find(app_inventory(app), watch->group, watch->kind, namespace ? namespace : "", json_get_text(metadata, "name")) : NULL;
+	owned = fields_digest(from);
+	text = arena_strndup(arena, version);
+	if ((item && digest_equal(&owned, &item->owned)) ||
+	    !discovery_find(watch->live->core->discovery, span_of(watch->group), text, span_of(watch->kind)))
+		return NULL;
+	return text;
 }
 
 static void on_event(void *data, enum watch_event event, const struct json *from)
@@ -60,7 +87,7 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	struct kind_watch *watch = data;
 	struct live *live = watch->live;
 	const struct json *metadata = json_get(from, "metadata");
-	const char *name = json_get_text(metadata, "name"), *namespace = json_get_text(metadata, "namespace");
+	const char *name = json_get_text(metadata, "name"), *namespace = json_get_text(metadata, "namespace"), *version;
 	struct live_object *object;
 	char *key;
 
@@ -73,7 +100,7 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 			object->watch = NULL;
 		/* our label may have been taken off, which looks the same */
 		if (object && object->holder)
-			fetch(watch, namespace, name, key);
+			fetch(watch, NULL, namespace, name, key);
 		else
 			live_gone(live, key);
 		return;
@@ -81,7 +108,8 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 	object = live_exists(live, key);
 	object->watch = watch;
 	object->list = watch->list;
-	if (!watch->metadata) {
+	version = watch->metadata ? NULL : other_form(watch, from, key, arena);
+	if (!watch->metadata && !version) {
 		/* items of a list carry neither */
 		if (!json_get_text(from, "kind"))
 			from = record_with_kind(from, watch->group, watch->kind, arena);
@@ -94,7 +122,7 @@ static void on_event(void *data, enum watch_event event, const struct json *from
 		object->metadata_only = true;
 		record_set_uid(object, json_get_text(metadata, "uid"));
 	}
-	fetch(watch, namespace, name, key);
+	fetch(watch, version, namespace, name, key);
 }
 
 static void on_listing(void *data)
@@ -206,6 +234,8 @@ static bool look_by(struct kind_watch *watch, const struct kube_kind *kind)
 		return false;
 	free(watch->path);
 	watch->path = mem_strdup(path);
+	free(watch->version);
+	watch->version = mem_strdup(kind->version);
 	watch->err = (struct error)ERROR_INIT;
 	watch_free(watch->watch);
 	/* rbac: reader list watch (Secrets: as the project's account) */
@@ -271,6 +301,9 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 	/* the version by which it was watched is served no longer */
 	if (watch->err.kind == ERROR_NOT_FOUND && look_by(watch, kind))
 		return LIVE_WAITING;
+	/* nor is the kind itself, though it may come again: with this very revision, if that defines it */
+	if (watch->err.kind == ERROR_NOT_FOUND)
+		discovery_doubt(live->core->discovery);
 	/* a right may have been given meanwhile: ask at once when somebody wants to know */
 	watch_again(watch->watch);
 	if (watch->err.kind == ERROR_FORBIDDEN) {

@@ -43,6 +43,7 @@ struct desired {                     /* one object of the revision */
 	struct digest digest;        /* canonical, after pinning and ignoring */
 	struct sync_options options; /* the Application's, and what its own annotation says */
 	const char *released;        /* pointers of ignored fields, one a line; "" none */
+	const char *taken;           /* those of which the live value is applied (diff/ignore.h); "" none */
 	struct json *full;           /* with the ignored fields, for its creation; NULL when there are none */
 	const struct json *found;    /* it was there already just as declared, but in no inventory; NULL otherwise */
 	bool unmanaged;              /* made by CreateNamespace: not in the inventory, never pruned */

@@ -165,16 +165,22 @@ static bool are_healthy_before(struct run *run, int wave, const struct desired *
 	return true;
 }
 
-/* A CRD serves its kind a moment after it was applied. */
-static bool are_definitions_ready(struct run *run, const struct action *next)
+/* A CRD serves its kind a moment after it was applied, or never: its names may be another's. *waited and the rest as above. */
+static bool are_definitions_ready(struct run *run, const struct action *next, const struct desired **waited, bool *degraded,
+				  const char **message)
 {
 	for (size_t i = 0; i < run->desired_count; i++) {
 		const struct desired *desired = &run->desired[i];
-		const char *message;
+		enum health health;
 
-		if (!strcmp(desired->kind, "CustomResourceDefinition") && desired->wave <= next->wave && desired->rank < next->rank &&
-		    health_in(run, desired, &message) != HEALTH_HEALTHY)
-			return false;
+		if (strcmp(desired->kind, "CustomResourceDefinition") || desired->wave > next->wave || desired->rank >= next->rank)
+			continue;
+		health = health_in(run, desired, message);
+		if (health == HEALTH_HEALTHY)
+			continue;
+		*waited = desired;
+		*degraded = health == HEALTH_DEGRADED;
+		return false;
 	}
 	return true;
 }
@@ -231,7 +237,7 @@ static enum step_result wait_for_health(struct run *run, const struct desired *d
 		run->app->dirty = run->app->again = true;
 	} else if (degraded || clock_mono_ms() > run->deadline_ms) {
 		error_set(&err, ERROR_TRANSIENT, degraded ? "Degraded" : "HealthTimeout",
-			  "%s %s/%s (%s:%u) did not become healthy, so the later waves were not applied: %s", desired->kind,
+			  "%s %s/%s (%s:%u) did not become healthy, so what comes after it was not applied: %s", desired->kind,
 			  desired->namespace, desired->name, desired->file, desired->line, message);
 	} else {
 		/* told while it lasts, since it may last long */
@@ -300,8 +306,8 @@ enum step_result step_apply(struct run *run)
 	for (; next; next = first_open(run)) {
 		if (busy && (!same_turn(busy, next) || run->in_flight >= IN_FLIGHT_MAX))
 			return STEP_WAIT;
-		if (!busy && next->act != ACT_DELETE && !are_definitions_ready(run, next))
-			return wait_a_little(run);
+		if (!busy && next->act != ACT_DELETE && !are_definitions_ready(run, next, &waited, &degraded, &message))
+			return wait_for_health(run, waited, degraded, message);
 		if (!busy && !watch_new_kinds(run))
 			return STEP_WAIT;
 		if (!busy && run->goal == GOAL_SYNC && next->act != ACT_DELETE &&

@@ -3,6 +3,7 @@
  * record of how it went.
  */
 #include "base/log.h"
+#include "diff/ignore.h"
 #include "gate/images.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
@@ -77,6 +78,12 @@ static const struct action *action_of(const struct run *run, const char *key)
 	return NULL;
 }
 
+/* What was sent of it last: its creation may have told better what is left to others. */
+static const struct json *sent_of(const struct desired *desired, const struct action *action)
+{
+	return action && action->object ? action->object : desired->object;
+}
+
 /* What is remembered of one desired object: as before, or as the last answer gave it. */
 static void keep_item(struct run *run, const struct desired *desired, struct inventory *out, size_t *capacity)
 {
@@ -103,10 +110,10 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 	if (!uid)
 		return;
 	item->uid = uid;
-	item->desired = desired->digest;
+	item->desired = sent_of(desired, action) == desired->object ? desired->digest : ignore_digest(action->object, action->taken, run->arena);
 	item->owned = live_owned(run->core->live, desired->key, after);
 	/* what was sent, not what came back: an image that a webhook put in is foreign, and is judged as such */
-	item->images = gate_images_digest(desired->object, &run->custom, run->arena);
+	item->images = gate_images_digest(sent_of(desired, action), &run->custom, run->arena);
 }
 
 /* Objects that Git no longer declares stay remembered until they are deleted for sure. */

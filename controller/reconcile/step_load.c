@@ -23,6 +23,10 @@ static int read_operation(struct run *run, struct error *err)
 	if (json_count(json_get(sync, "resources")) || json_get(sync, "manifests") || json_get(sync, "source") || json_get(sync, "sources"))
 		return error_set(err, ERROR_INVALID, "NotSupported",
 				 "operation.sync.resources, manifests and source(s) are not built yet: sync the whole Application");
+	if (json_get_bool(json_path(sync, "syncStrategy", "apply", NULL), "force", false) ||
+	    json_get_bool(json_path(sync, "syncStrategy", "hook", NULL), "force", false))
+		return error_set(err, ERROR_INVALID, "NotSupported",
+				 "operation.sync.syncStrategy with force is not built: delete the object that shall be made anew, then sync");
 	run->operation_revision = json_get_text(sync, "revision");
 	run->operation_prune = json_get_bool(sync, "prune", false);
 	run->operation_dry_run = json_get_bool(sync, "dryRun", false);

@@ -27,7 +27,7 @@ struct action *plan_add(struct run *run, enum act act, struct desired *desired, 
 	struct action *action =
 		arena_push(run->arena, &run->actions, &run->action_count, &run->action_capacity, sizeof(*action));
 
-	*action = (struct action){ .act = act, .why = why, .released = "" };
+	*action = (struct action){ .act = act, .why = why, .released = "", .taken = "" };
 	if (!desired)
 		return action;
 	action->resource = desired->kind_known;
@@ -35,6 +35,7 @@ struct action *plan_add(struct run *run, enum act act, struct desired *desired, 
 	action->object = desired->object;
 	action->full = desired->full;
 	action->released = desired->released;
+	action->taken = desired->taken;
 	action->allowed = desired->allowed;
 	action->custom = &run->custom;
 	action->adopt_any = desired->options.adopt == ADOPT_ANY;
@@ -266,13 +267,16 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	struct json *object = NULL;
 	const char *why = "a declared field was changed";
 	struct action *action;
+	bool same;
 
 	if (live_more(live)->drifted && !json_parse(span_of(live_more(live)->drifted), run->arena, 0, &object, NULL))
 		why = drift_text(run, desired, object, !digest_equal(&live_more(live)->images, &item->images), &who);
 	if (object)
 		live_declared(run->core->live, desired->key, object, desired->object);
+	/* somebody else holds it by now, and yet it is all as it would be applied, with what is left to others as they have it */
+	same = digest_equal(&live->owned, &item->owned) || (object && *desired->taken && ignore_is_so(desired->object, desired->taken, object));
 	/* images that came in from elsewhere and were judged as any other: they may stay */
-	if (object && digest_equal(&live->owned, &item->owned) &&
+	if (object && same &&
 	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, desired->options.exact, run->arena))
 		return;
 	action = plan_add(run, ACT_HEAL, desired, why);
@@ -280,7 +284,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	action->uid = live_uid(live, run->arena);
 	action->force = true;
 	action->strip_all = desired->options.exact;
-	action->stage = digest_equal(&live->owned, &item->owned) ? STAGE_STRIP : STAGE_APPLY;
+	action->stage = same ? STAGE_STRIP : STAGE_APPLY;
 	heal_or_tell(run, action, desired, &who);
 }
 
@@ -320,13 +324,14 @@ static void plan_update(struct run *run, struct desired *desired, const struct l
 
 static void plan_missing(struct run *run, struct desired *desired, const struct inventory_item *item)
 {
-	struct action *action = plan_add(run, item ? ACT_HEAL : ACT_CREATE, desired,
-				    item ? "was deleted by somebody" : "does not exist yet");
+	/* what we only tried to make, and got no uid for, was never there as far as anybody knows */
+	bool made = item && *item->uid;
+	struct action *action = plan_add(run, made ? ACT_HEAL : ACT_CREATE, desired, made ? "was deleted by somebody" : "does not exist yet");
 	struct extra nobody = { "", "", "" };
 
 	action->stage = *desired->released ? STAGE_FULL : STAGE_APPLY;
 	plan_differs(run, action, "OutOfSync", action->why);
-	if (!item || !*item->uid)
+	if (!made)
 		return;
 	action->force = true;
 	records_drift(run, action, &nobody);
@@ -340,16 +345,18 @@ static int plan_one(struct run *run, struct desired *desired, struct error *err)
 	const struct json *read = read_of(run, desired->key);
 	const struct inventory_item *item =
 		inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
-	CLEANUP(str_release) struct str removed = STR_INIT, text = STR_INIT;
+	CLEANUP(str_release) struct str text = STR_INIT;
 	bool same_uid = item && live && *item->uid && live_has_uid(live, item->uid);
+	struct ignored ignored;
 
 	if (ignore_concerns(&run->spec, desired->object)) {
 		desired->full = json_copy(run->arena, desired->object);
-		ignore_apply(&run->spec, desired->object, read, &removed);
-		desired->released = arena_strndup(run->arena, str_span(&removed));
+		ignored = ignore_apply(&run->spec, desired->object, read, &run->custom, run->arena);
+		desired->released = ignored.removed;
+		desired->taken = ignored.taken;
 	}
 	json_write(desired->object, JSON_SORTED, &text);
-	desired->digest = digest_of(str_span(&text));
+	desired->digest = *desired->taken ? ignore_digest(desired->object, desired->taken, run->arena) : digest_of(str_span(&text));
 	if (text.length > LIMIT_OBJECT_BYTES)
 		return error_set(err, ERROR_LIMIT, "TooLarge", "%s %s/%s (%s:%u) has %zu bytes; etcd takes at most %u", desired->kind,
 				 desired->namespace, desired->name, desired->file, desired->line, text.length, LIMIT_OBJECT_BYTES);
@@ -387,7 +394,7 @@ static int plan_namespace(struct run *run, struct error *err)
 	desired = ARENA_NEW(run->arena, struct desired);
 	*desired = (struct desired){ .object = json_object(run->arena), .kind_known = kind, .group = "", .version = "v1",
 				     .kind = "Namespace", .namespace = "", .name = name, .key = key, .file = "syncOptions",
-				     .account = run->account, .wave = -1000001, .released = "", .unmanaged = true,
+				     .account = run->account, .wave = -1000001, .released = "", .taken = "", .unmanaged = true,
 				     .images_allowed = true };  /* made here: it carries none */
 	json_set_string(run->arena, desired->object, "apiVersion", "v1");
 	json_set_string(run->arena, desired->object, "kind", "Namespace");

@@ -20,6 +20,8 @@
 #define RETRY_MOST_MS 60000
 #define KIND_RETRY_MS 15000
 #define GONE_POLL_MS 1000
+/* somewhat longer than countersign sync waits between two looks */
+#define OUTCOME_STAYS_MS 1500
 
 /* --- when to look again ------------------------------------------------------------------------------------------- */
 
@@ -230,6 +232,8 @@ static void tell_operation(struct run *run)
 
 	if (!run->intent_durable && !run->manual)
 		return;
+	if (run->manual)
+		app_setback(run->app)->outcome_until_ms = clock_mono_ms() + OUTCOME_STAYS_MS;
 	time_format_s(run->started_ns, started);
 	time_format_s(clock_wall_ns(), finished);
 	if (run->operation)
@@ -381,6 +385,14 @@ static enum step_result record_quietly(struct run *run)
 	return STEP_NEXT;
 }
 
+/* Another revision, a changed spec or a person's wish has retries of its own: the older ones say nothing of it. */
+static bool is_new_attempt(const struct run *run)
+{
+	const char *tried = run->app->tried_revision;
+
+	return run->refreshed || (run->revision && (!tried || strcmp(tried, run->revision)));
+}
+
 static enum step_result record_sync(struct run *run)
 {
 	struct app *app = run->app;
@@ -389,6 +401,8 @@ static enum step_result record_sync(struct run *run)
 		return STEP_NEXT;
 	if (run->tip)
 		name_set(&app->seen_tip, run->tip);
+	if (is_new_attempt(run))
+		app_setback(app)->retry_count = 0;
 	if (run->revision) {
 		name_set(&app->tried_revision, run->revision);
 		report_text(&report_of(app)->compared_revision, run->revision);

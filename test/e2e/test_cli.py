@@ -73,6 +73,14 @@ def test_audit_tells_its_commands_and_their_options():
     assert done.returncode == 2 and "--last-known" in done.stderr, done.stderr
 
 
+def test_help_names_the_options_that_choose_cluster_and_namespace():
+    """Whoever installed it elsewhere needs -n for each command."""
+    for command in ("get", "describe", "diff", "sync", "check", "status", "install", "project"):
+        said = cli(command, "--help", check=True).stdout
+        assert all(option in said for option in ("--kubeconfig", "--context", "-n, --namespace")), said
+    assert "--context" not in cli("build", "--help", check=True).stdout
+
+
 def test_version_and_completion():
     assert json.loads(cli("version", "-o", "json", check=True).stdout)["version"]
     assert "countersign" in cli("completion", "bash", check=True).stdout

@@ -3,6 +3,7 @@
 import time
 
 from harness.manifests import config_map, deployment, text
+from harness.tenant import WORKLOAD_RULES, obj
 from harness.wait import stays, until
 
 
@@ -41,6 +42,60 @@ def test_field_ignored_later_keeps_its_live_value(site):
     stays("4 replicas", lambda: web(site)["spec"]["replicas"], lambda n: n == 4, seconds=2)
 
 
+def service(port, **more):
+    return obj("v1", "Service", "web", spec={"type": "NodePort", "ports": [{"name": "http", "port": 80, "targetPort": 8080, "nodePort": port}], **more})
+
+
+def test_ignored_port_of_a_service_keeps_its_live_value(site):
+    """Its ports are told apart by port and protocol, not by name."""
+    port = 30000 + int(time.time()) % 2000
+    ports = lambda: site.find("v1", "Service", "web")["spec"]["ports"][0]
+    repo = site.deploy({"app/a.yaml": text(service(port))}, ignoreDifferences=[{"kind": "Service", "jsonPointers": ["/spec/ports/0/nodePort", "/spec/ports/0/targetPort"]}])
+    assert ports()["nodePort"] == port
+    site.kube.patch("v1", "Service", site.namespace, "web", [{"op": "replace", "path": "/spec/ports/0/nodePort", "value": port + 1}])
+    site.synced_at(repo.push("affinity", {"app/a.yaml": text(service(port, sessionAffinity="ClientIP"))}), "app")
+    assert (ports()["nodePort"], ports()["targetPort"]) == (port + 1, 8080)
+
+
+def test_field_of_another_manager_keeps_its_live_value_though_git_leaves_defaults_out(site):
+    """Ports are told apart by port and protocol, and nobody writes the protocol."""
+    port = 30000 + int(time.time()) % 2000
+    target = lambda: site.find("v1", "Service", "web")["spec"]["ports"][0]["targetPort"]
+    repo = site.deploy({"app/a.yaml": text(service(port))}, ignoreDifferences=[{"kind": "Service", "managedFieldsManagers": ["mesh"]}])
+    site.kube.patch("v1", "Service", site.namespace, "web", [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 9090}], manager="mesh")
+    stays("the manager's port", target, lambda seen: seen == 9090, seconds=3)
+    site.synced_at(repo.push("affinity", {"app/a.yaml": text(service(port, sessionAffinity="ClientIP"))}), "app")
+    assert target() == 9090
+
+
+INGRESS_RULES = WORKLOAD_RULES + [{"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["*"]}]
+
+
+def ingress(path):
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    return obj("networking.k8s.io/v1", "Ingress", "web", spec={"rules": [{"host": "git.example", "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}]})
+
+
+def test_ignored_field_of_a_list_that_is_replaced_as_a_whole_keeps_its_live_value(new_site):
+    site = new_site().install(rules=INGRESS_RULES)
+    site.controller.start()
+    rules = lambda: [(r.get("host"), r.get("http", {}).get("paths", [{}])[0].get("path")) for r in site.find("networking.k8s.io/v1", "Ingress", "web")["spec"]["rules"]]
+    patch = lambda *patch: site.kube.patch("networking.k8s.io/v1", "Ingress", site.namespace, "web", list(patch), manager="somebody")
+    repo = site.deploy({"app/a.yaml": text(ingress("/"))}, ignoreDifferences=[{"group": "networking.k8s.io", "kind": "Ingress", "jsonPointers": ["/spec/rules/0/host"]}])
+    assert rules() == [("git.example", "/")]
+    site.requests.mark()
+    patch({"op": "replace", "path": "/spec/rules/0/host", "value": "live.example"})
+    site.nothing_sent(site.requests, seconds=2)
+    site.settled("app")
+    site.synced_at(repo.push("another path", {"app/a.yaml": text(ingress("/new"))}), "app")
+    assert rules() == [("live.example", "/new")]
+    patch({"op": "add", "path": "/spec/rules/-", "value": {"host": "more.example"}})
+    until("the rule to be taken out", rules, lambda seen: seen == [("live.example", "/new")], seconds=10)
+    site.requests.mark()
+    site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {"countersign.dev/refresh": "hard"}}})
+    site.nothing_sent(site.requests, seconds=2)
+
+
 def test_foreign_addition_is_an_extra_and_no_difference(site):
     deployed(site)
     patch_web(site, {"metadata": {"labels": {"added": "by-hand"}}}, manager="somebody")
@@ -73,6 +128,35 @@ def test_privileged_container_added_by_hand_is_reverted(site):
                       {"spec": {"template": {"spec": name}}}, "application/strategic-merge-patch+json")
     until("privileged to be reverted", lambda: web(site)["spec"]["template"]["spec"]["containers"][0],
           lambda c: not c.get("securityContext", {}).get("privileged"), seconds=5)
+
+
+def autoscaler(name, version, most=3):
+    cpu = {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}]} \
+        if version == "v2" else {"targetCPUUtilizationPercentage": 70}
+    return obj(f"autoscaling/{version}", "HorizontalPodAutoscaler", name, spec={
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}, "maxReplicas": most, **cpu})
+
+
+def test_object_that_is_watched_in_another_version_than_it_was_applied_in_has_not_drifted(new_site):
+    """A kind is watched in one version; the paths of what we applied are those of its own."""
+    site = new_site().install(rules=WORKLOAD_RULES + [{"apiGroups": ["autoscaling"], "resources": ["*"], "verbs": ["*"]}])
+    site.controller.start()
+    most = lambda name: site.find("autoscaling/v2", "HorizontalPodAutoscaler", name)["spec"]["maxReplicas"]
+    repo = site.deploy({"app/a.yaml": text(autoscaler("a", "v1"), autoscaler("b", "v1"))}, wait=False)
+    site.wait_condition("Synced", "True", "app")
+    repo.push("a moves on", {"app/a.yaml": text(autoscaler("a", "v2", 4), autoscaler("b", "v1"))})
+    until("the change", lambda: most("a"), lambda n: n == 4)
+    site.controller.stop()
+    site.requests.mark()
+    site.controller.start()
+    site.nothing_sent(site.requests, seconds=4)
+    for name in "ab":
+        site.kube.patch("autoscaling/v2", "HorizontalPodAutoscaler", site.namespace, name, {"spec": {"maxReplicas": 9}}, manager="somebody")
+    until("the drift to be healed", lambda: [most(name) for name in "ab"], lambda seen: seen == [4, 3], seconds=10)
+    site.requests.mark()
+    site.nothing_sent(site.requests, seconds=2)
+    site.wait_condition("Synced", "True", "app")
+    assert len(site.records("drift", 0, "app")) == 2
 
 
 def test_drift_is_healed_after_a_restart_during_which_it_happened(site):

@@ -2,11 +2,14 @@
 
 import json
 import re
+import socket
+import threading
 
 import pytest
 
-from harness.controller import cli
+from harness.controller import binary, cli
 from harness.manifests import config_map, deployment, text
+from harness.stack import run
 from harness.tenant import obj
 from harness.wait import until
 
@@ -85,6 +88,41 @@ def test_sync_of_an_unsigned_image_fails_and_says_what_to_do(home):
     done = ask(home, "sync", "unsigned")
     assert done.returncode == 1 and "app/web.yaml:" in done.stderr and image.digest in done.stderr, done.stderr
     assert "hint: Sign the image" in done.stderr
+
+
+def test_sync_that_the_api_server_refuses_fails_at_once_with_the_reason(home):
+    """An attempt by itself right behind it would stand in the status, and the person wait for an outcome that was there."""
+    home.deploy({"app/a.yaml": text(obj("v1", "Service", "refused", spec={"ports": [{"port": 70000}]}))}, name="refused", wait=False)
+    home.wait_condition("Synced", "False", "refused", said="70000")
+    for _ in range(3):
+        done = ask(home, "sync", "refused", "--timeout", "15s")
+        assert done.returncode == 1 and "70000" in done.stderr, done.stderr
+
+
+def test_sync_of_another_revision_tells_its_outcome_though_the_application_goes_on_by_itself(home):
+    """An automated Application turns back to its own revision at once; what came of the other one must be seen first."""
+    repo = home.deploy({"app/a.yaml": text(config_map("goes-on", key="one"))}, name="goes-on")
+    first = home.app("goes-on")["status"]["sync"]["revision"]
+    second = repo.push("two", {"app/a.yaml": text(config_map("goes-on", key="two"))})
+    home.synced_at(second, "goes-on")
+    done = ask(home, "sync", "goes-on", "--revision", first, "--timeout", "15s")
+    assert done.returncode == 0 and first[:10] in done.stdout, (done.stdout, done.stderr)
+    home.synced_at(second, "goes-on")
+    home.compared_at(repo.push("bad", {"app/b.yaml": text(obj("v1", "Service", "goes-on", spec={"ports": [{"port": 70000}]}))}), "goes-on")
+    for wanted, said in (("no-such-branch", "no-such-branch"), ("main", "70000")):
+        done = ask(home, "sync", "goes-on", "--revision", wanted, "--timeout", "15s")
+        assert done.returncode == 1 and said in done.stderr and "earlier version" not in done.stderr, done.stderr
+    until("the status to be of this generation", lambda: home.app("goes-on"), lambda a: a["status"]["observedGeneration"] == a["metadata"]["generation"], 1)
+
+
+def test_sync_that_fails_while_drift_waits_is_told_and_the_drift_healed(home):
+    """What heals instead of a revision that is not to be had tells nothing of an operation."""
+    home.deploy({"app/a.yaml": text(config_map("drift-waits", key="one"))}, name="drift-waits")
+    assert ask(home, "sync", "drift-waits").returncode == 0
+    home.kube.patch("v1", "ConfigMap", home.namespace, "drift-waits", {"data": {"key": "other"}})
+    done = ask(home, "sync", "drift-waits", "--revision", "no-such-branch", "--timeout", "15s")
+    assert done.returncode == 1 and "no-such-branch" in done.stderr, done.stderr
+    until("the drift to be healed", lambda: home.find("v1", "ConfigMap", "drift-waits")["data"]["key"], lambda seen: seen == "one", seconds=10)
 
 
 # --- describe ------------------------------------------------------------------------------------------------------------------
@@ -225,11 +263,44 @@ def test_the_persons_own_rights_decide(home, tmp_path):
         assert done.returncode == code and "forbidden" in done.stderr and "hint:" in done.stderr, (command, done.stderr)
 
 
-def test_a_server_that_is_not_there_is_named(home, tmp_path):
+def kubeconfig_of(tmp_path, server):
     config = tmp_path / "kubeconfig"
     config.write_text(json.dumps({
         "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {"token": "t"}}],
-        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}], "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}))
-    done = ask(home, "get", kubeconfig=str(config))
+        "clusters": [{"name": "c", "cluster": {"server": server}}], "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}))
+    return str(config)
+
+
+@pytest.mark.parametrize("server, more, asked", [
+    ("https://cluster.invalid:6443", {}, b"CONNECT cluster.invalid:6443 "), ("https://cluster.invalid:6443", {"NO_PROXY": "cluster.invalid"}, b""),
+    ("https://127.0.0.1:1", {}, b""), ("https://localhost:1", {}, b"")], ids=["proxy", "no-proxy", "loopback", "localhost"])
+def test_the_proxy_that_kubectl_would_ask_is_asked(tmp_path, server, more, asked):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        seen = []
+
+        def answer():
+            try:
+                connection = door.accept()[0]
+            except OSError:
+                return
+            with connection:
+                seen.append(connection.recv(4096))
+                connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+        door.settimeout(10)
+        thread = threading.Thread(target=answer)
+        thread.start()
+        env = {"KUBECONFIG": kubeconfig_of(tmp_path, server), "HTTPS_PROXY": f"http://127.0.0.1:{door.getsockname()[1]}", **more}
+        done = run(binary(), "get", env=env, check=False)
+        if asked:
+            thread.join(10)
+        else:
+            socket.create_connection(door.getsockname()).close()
+            thread.join(10)
+    assert done.returncode == 1 and b"".join(seen).startswith(asked) and bool(asked) == bool(b"".join(seen)), (done.stderr, seen)
+
+
+def test_a_server_that_is_not_there_is_named(home, tmp_path):
+    done = ask(home, "get", kubeconfig=kubeconfig_of(tmp_path, "https://127.0.0.1:1"))
     assert done.returncode == 1 and "127.0.0.1:1" in done.stderr and "hint:" in done.stderr, done.stderr
     until("the installation to be there still", lambda: home.app("rights") is not None)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from harness.manifests import config_map, deployment, text, wave
-from harness.tenant import obj
+from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj
 from harness.wait import stays, until
 
 ONE = {"app/config.yaml": text(config_map("config", key="one"))}
@@ -52,6 +52,18 @@ def test_operation_that_finds_nothing_to_do_writes_nothing(site):
     operate(site)
     operated(site)
     site.nothing_sent(site.requests, seconds=1)
+
+
+@pytest.mark.parametrize("how", ["apply", "hook"])
+def test_operation_that_asks_for_force_is_refused_and_not_ignored(shared_site, how):
+    site, name = shared_site, f"forced-{how}"
+    repo = site.repo({"app/c.yaml": text(config_map(name))})
+    site.kube.apply(site.team.application(name, repo, "app", automated=None))
+    site.wait_condition("Synced", "False", name)
+    site.kube.patch_application(site.system, name, {"operation": {"sync": {"syncStrategy": {how: {"force": True}}}}})
+    state = until("the operation to end", lambda: site.app(name)["status"].get("operationState") or {}, lambda s: s.get("phase"))
+    assert state["phase"] == "Error" and "syncStrategy" in state["message"], state
+    assert site.find("v1", "ConfigMap", name) is None
 
 
 def test_dry_run_operation_sends_no_real_write(site):
@@ -167,6 +179,47 @@ def test_failed_sync_is_retried_with_backoff_and_then_rests(site):
     time.sleep(3)
     tried = [e for e in site.requests.governed() if e["objectRef"]["name"] == "web"]
     assert len(tried) <= 2, f"expected a backoff, saw {len(tried)} attempts in 3 s"
+
+
+def test_newer_revision_has_retries_of_its_own(site):
+    """A webhook or a quota that refuses the mended revision once must not leave it untried for ever."""
+    retry = {"limit": 1, "backoff": {"duration": "200ms", "factor": 1}}
+    repo = site.repo({"app/a.yaml": text(obj("v1", "Service", "web", spec={"ports": [{"port": 70000}]}))})
+    app = site.team.application("app", repo, "app")
+    app["spec"]["syncPolicy"]["retry"] = retry
+    site.kube.apply(obj("v1", "ResourceQuota", "none", site.namespace, spec={"hard": {"services": "0"}}), app)
+    until("the retries to be used up", lambda: site.app("app")["status"].get("operationState") or {}, lambda s: s.get("retryCount") == 1)
+    time.sleep(1)
+    site.requests.mark()
+    commit = repo.push("mended", {"app/a.yaml": text(obj("v1", "Service", "web", spec={"ports": [{"port": 80}]}))})
+    site.compared_at(commit, "app")
+    until("it to be tried again", lambda: [e for e in site.requests.governed() if e["responseStatus"]["code"] == 403], lambda seen: len(seen) >= 2)
+
+
+def test_object_that_was_refused_is_not_said_to_have_been_deleted(site):
+    site.deploy({"app/a.yaml": text(obj("v1", "Service", "web", spec={"ports": [{"port": 70000}]}))}, wait=False)
+    until("a second try", lambda: (site.app("app").get("status", {}).get("operationState") or {}).get("retryCount", 0), lambda n: n >= 2, seconds=25)
+    assert [r["message"] for r in site.app("app")["status"]["resources"]] == ["does not exist yet"]
+    assert not site.records("drift", 0, "app")
+
+
+def test_crd_that_is_never_served_is_told_and_gives_way_to_a_newer_commit(new_site):
+    site = new_site().install(rules=WORKLOAD_RULES + CRD_RULES, project={"clusterResourceWhitelist": [{"group": "*", "kind": "CustomResourceDefinition"}]})
+    group, definitions = f"{site.name}.example", []
+    for plural in ("taken", "second"):
+        definitions.append(obj("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural}.{group}", spec={
+            "group": group, "scope": "Namespaced", "names": {"plural": plural, "singular": plural, "kind": "Same"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}]}))
+    try:
+        site.kube.apply(definitions[0])
+        site.controller.start()
+        service = obj("v1", "Service", "web", spec={"ports": [{"port": 80}]})
+        repo = site.deploy({"app/a.yaml": text(definitions[1], service)}, wait=False)
+        site.wait_condition("Synced", "False", "app", said=f"second.{group}", reason="Degraded")
+        site.synced_at(repo.push("without it", {"app/a.yaml": text(service, config_map("more"))}), "app")
+    finally:
+        for definition in definitions:
+            site.kube.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, definition["metadata"]["name"], missing_ok=True)
 
 
 def test_application_deleted_without_finalizer_leaves_its_objects(site):

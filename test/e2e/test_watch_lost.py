@@ -2,8 +2,9 @@
 
 import pytest
 
-from harness.manifests import text
-from harness.tenant import obj, reads
+from harness.controller import cli
+from harness.manifests import config_map, text
+from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj, reads
 from harness.wait import until
 
 EXTENSIONS = "apiextensions.k8s.io/v1"
@@ -65,6 +66,18 @@ def test_version_that_is_served_no_longer_gives_way_to_the_one_that_git_names(ge
     site.synced_at(repo.push("more", kind.manifest("v1", 3)), "app")
 
 
+def test_diff_shows_what_would_be_pruned_though_its_version_is_served_no_longer(gears, tmp_path):
+    kind = gears(("v1beta1", True, True))
+    kind.site.deploy(kind.manifest("v1beta1", 1))
+    kind.serve(("v1beta1", True, False), ("v1", True, True))
+    kind.serve(("v1beta1", False, False), ("v1", True, True))
+    until("the version to go", lambda: kind.site.kube.find(f"{kind.group}/v1beta1", "Gear", kind.site.namespace, "g"), lambda found: found is None, seconds=20)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = cli("diff", "app", "--local", empty, "-n", kind.site.system, kubeconfig=kind.site.stack.kubeconfig)
+    assert done.returncode == 1 and "-kind: Gear" in done.stdout, (done.stdout, done.stderr)
+
+
 def test_right_to_read_that_is_taken_away_is_told_and_what_was_missed_is_healed_when_it_is_back(gears):
     kind = gears(("v1", True, True))
     site = kind.site
@@ -77,3 +90,28 @@ def test_right_to_read_that_is_taken_away_is_told_and_what_was_missed_is_healed_
     site.kube.apply(kind.right)
     until("the drift to be healed", kind.teeth, lambda seen: seen == 1, seconds=40)
     site.settled("app")
+
+
+def test_kind_that_went_and_comes_again_with_its_crd_in_one_commit_is_made_anew(new_site):
+    """What discovery told of the kind is of the time before; that it cannot be watched must not keep its CRD from being made."""
+    site = new_site()
+    group = f"{site.name}.example"
+    site.install(rules=WORKLOAD_RULES + CRD_RULES + [{"apiGroups": [group], "resources": ["gears"], "verbs": ["*"]}],
+                 project={"clusterResourceWhitelist": [{"group": "*", "kind": "CustomResourceDefinition"}]})
+    reads(site.kube, site.system, group, ["gears"])
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    name = f"gears.{group}"
+    both = text(obj(EXTENSIONS, "CustomResourceDefinition", name, spec={
+        "group": group, "scope": "Namespaced", "names": {"plural": "gears", "singular": "gear", "kind": "Gear"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]}), obj(f"{group}/v1", "Gear", "g", spec={"teeth": 1}))
+    teeth = lambda: (site.find(f"{group}/v1", "Gear", "g") or {}).get("spec", {}).get("teeth")
+    more = {"app/more.yaml": text(config_map("more"))}
+    try:
+        site.controller.start()
+        repo = site.deploy({"app/gear.yaml": both, **more}, automated={"prune": True, "selfHeal": True, "allowEmpty": True})
+        site.synced_at(repo.push("without", {"app/gear.yaml": None}), "app")
+        until("the watch to be lost", lambda: site.controller.tail(50), lambda log: "cannot watch a kind" in log, seconds=30)
+        site.synced_at(repo.push("again", {"app/gear.yaml": both}), "app", seconds=30)
+        assert teeth() == 1
+    finally:
+        site.kube.delete(EXTENSIONS, "CustomResourceDefinition", None, name, missing_ok=True)

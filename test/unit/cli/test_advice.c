@@ -104,7 +104,7 @@ static void an_application_that_nobody_looked_at_asks_for_the_controller(void **
 
 	(void)state;
 	assert_int_equal(advice.count, 1);
-	assert_non_null(strstr(advice.steps[0], "kubectl -n cs get deploy,lease"));
+	assert_non_null(strstr(advice.steps[0], "kubectl -n cs get statefulset,lease"));
 }
 
 static void an_old_status_is_told_as_such(void **state)

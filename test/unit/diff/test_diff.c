@@ -185,12 +185,10 @@ static void ignored_fields_leave_the_desired_object(void **state)
 	struct ignore_rule rule = { "apps", "Deployment", NULL, NULL, pointers, managers };
 	struct application app = { .ignore = &rule, .ignore_count = 1 };
 	struct json *desired = J(arena, "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'d'},'spec':{'replicas':3,'x':1}}");
-	CLEANUP(str_release) struct str removed = STR_INIT;
 
 	(void)state;
 	assert_true(ignore_concerns(&app, desired));
-	ignore_apply(&app, desired, NULL, &removed);
-	ASSERT_TEXT("removed", str_c(&removed), "/spec/replicas\n");
+	ASSERT_TEXT("removed", ignore_apply(&app, desired, NULL, NULL, arena).removed, "/spec/replicas\n");
 	ASSERT_TEXT("left", T(arena, json_get(desired, "spec")), "{\"x\":1}");
 	assert_non_null(json_path(desired, "metadata", "name", NULL));
 	assert_false(ignore_concerns(&app, J(arena, "{'apiVersion':'v1','kind':'Service','metadata':{'name':'d'}}")));
@@ -219,14 +217,57 @@ static void what_says_whose_an_object_is_is_never_ignored(void **state)
 		struct application app = { .ignore = &rule, .ignore_count = 1 };
 		struct json *desired = J(arena, "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'d','labels':{'a':'1','b/c':'2','countersign.dev/app':'x'},"
 						"'annotations':{'countersign.dev/tracking-id':'y','d':'3'}}}");
-		CLEANUP(str_release) struct str removed = STR_INIT;
+		struct ignored ignored = ignore_apply(&app, desired, live, NULL, arena);
 
-		ignore_apply(&app, desired, live, &removed);
-		ASSERT_TEXT(*pointers ? *pointers : "by manager", str_c(&removed),
+		ASSERT_TEXT(*pointers ? *pointers : "by manager", ignored.removed,
 			    i < COUNT_OF(cases) ? cases[i].removed : "/metadata/labels/a\n/metadata/annotations/d\n");
 		assert_non_null(json_path(desired, "metadata", "labels", "countersign.dev/app", NULL));
 		assert_non_null(json_path(desired, "metadata", "annotations", "countersign.dev/tracking-id", NULL));
 	}
+}
+
+/* What the API server replaces as a whole cannot be applied without what is left to others in it: it would be gone. */
+static void ignored_part_of_a_whole_is_taken_from_the_live_object(void **state)
+{
+	static const char declared[] = "{'apiVersion':'x/v1','kind':'K','metadata':{'name':'d'},'spec':{'rules':[{'host':'a','image':'i1'},{'host':'n'}]}}";
+	WITH_ARENA(arena);
+	const char *pointers[] = { "/spec/rules/0/host", "/spec/rules/0/image", "/spec/rules/0/note", "/spec/rules/1/host", NULL }, *managers[] = { NULL };
+	struct ignore_rule rule = { "x", "K", NULL, NULL, pointers, managers };
+	struct application app = { .ignore = &rule, .ignore_count = 1 };
+	struct custom_path path = { "x", "K", "spec.rules[*].image" };
+	struct custom_paths custom = { &path, 1 };
+	struct json *desired = J(arena, declared), *other = J(arena, declared);
+	struct json *live = object(arena, "{'manager':'countersign','operation':'Apply','fieldsV1':{'f:spec':{'f:rules':{}}}}",
+				   "'spec':{'rules':[{'host':'b','image':'evil','note':'theirs'}]}");
+	struct ignored ignored = ignore_apply(&app, desired, live, &custom, arena);
+	struct digest digest = ignore_digest(desired, ignored.taken, arena), same;
+
+	(void)state;
+	ASSERT_TEXT("removed", ignored.removed, "");
+	ASSERT_TEXT("taken", ignored.taken, "/spec/rules/0/host\n/spec/rules/0/note\n");
+	/* an image is nobody's to leave, and the second rule is Git's alone as yet */
+	ASSERT_TEXT("rules", T(arena, json_path(desired, "spec", "rules", NULL)), "[{\"host\":\"b\",\"image\":\"i1\",\"note\":\"theirs\"},{\"host\":\"n\"}]");
+	assert_false(ignore_is_so(desired, ignored.taken, live));
+	assert_true(ignore_is_so(desired, ignored.taken, J(arena, "{'apiVersion':'x/v1','kind':'K','metadata':{'name':'d','uid':'u'},'spec':{'rules':"
+								    "[{'host':'b','image':'i1','note':'theirs'},{'host':'n'}]}}")));
+	/* what others make of it does not make it another object */
+	json_set_string(arena, json_at(json_path(live, "spec", "rules", NULL), 0), "host", "c");
+	ignored = ignore_apply(&app, other, live, &custom, arena);
+	same = ignore_digest(other, ignored.taken, arena);
+	assert_true(digest_equal(&digest, &same));
+}
+
+/* Items that are told apart by other keys than a name, as the ports of a Service are, and two fields of one. */
+static void released_item_carries_its_keys_and_stands_once(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = object(arena, "{'manager':'countersign','operation':'Apply','fieldsV1':{'f:spec':{'f:ports':{'k:{\\'port\\':80,\\'protocol\\':\\'TCP\\'}':"
+					  "{'.':{},'f:name':{},'f:nodePort':{},'f:port':{}}}}}}",
+				   "'spec':{'ports':[{'name':'http','nodePort':30001,'port':80,'protocol':'TCP','targetPort':8080}]}");
+
+	(void)state;
+	ASSERT_TEXT("one", T(arena, json_path(patch_released(live, "/spec/ports/0/nodePort\n/spec/ports/0/targetPort\n", arena), "spec", "ports", NULL)),
+		    "[{\"nodePort\":30001,\"port\":80,\"protocol\":\"TCP\",\"targetPort\":8080}]");
 }
 
 static void released_object_carries_identity_and_the_live_value(void **state)
@@ -351,6 +392,8 @@ int main(void)
 		cmocka_unit_test(adoption_turns_kubectl_into_us_and_leaves_others),
 		cmocka_unit_test(ignored_fields_leave_the_desired_object),
 		cmocka_unit_test(what_says_whose_an_object_is_is_never_ignored),
+		cmocka_unit_test(ignored_part_of_a_whole_is_taken_from_the_live_object),
+		cmocka_unit_test(released_item_carries_its_keys_and_stands_once),
 		cmocka_unit_test(released_object_carries_identity_and_the_live_value),
 		cmocka_unit_test(live_object_without_identity_or_field_sets_is_no_crash),
 		cmocka_unit_test(what_was_applied_already_is_known_from_the_live_object),

@@ -126,6 +126,18 @@ static void person_may_use_a_credential_plugin(void **state)
 	ASSERT_TEXT("token", got.token, "from-plugin");
 }
 
+static void plugin_named_by_a_path_lies_beside_its_kubeconfig(void **state)
+{
+	WITH_ARENA(arena);
+	struct kube_config got;
+	const char *path = config(arena, "beside", "server: https://h", "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin}");
+
+	(void)state;
+	assert_int_equal(file_write(arena_printf(arena, "%s/plugin", folder), SPAN("#!/bin/sh\necho '{\"status\":{\"token\":\"beside\"}}'\n"), 0700, NULL), 0);
+	assert_int_equal(kube_config_load(path, NULL, KUBE_CONFIG_PERSON, arena, &got, &(struct error)ERROR_INIT), 0);
+	ASSERT_TEXT("token", got.token, "beside");
+}
+
 static void config_that_is_wrong_is_told_with_what_is_missing(void **state)
 {
 	static const struct { const char *text, *says; } cases[] = {
@@ -187,6 +199,7 @@ int main(void)
 		cmocka_unit_test(config_of_several_files_takes_the_first_of_a_name),
 		cmocka_unit_test(adv_cve_2022_24817_controller_runs_no_program_of_a_kubeconfig),
 		cmocka_unit_test(person_may_use_a_credential_plugin),
+		cmocka_unit_test(plugin_named_by_a_path_lies_beside_its_kubeconfig),
 		cmocka_unit_test(config_that_is_wrong_is_told_with_what_is_missing),
 		cmocka_unit_test(missing_file_is_named),
 		cmocka_unit_test(outside_of_a_pod_in_cluster_says_so),

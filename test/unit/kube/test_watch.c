@@ -159,6 +159,35 @@ static void list_that_is_an_hour_old_is_made_anew_when_a_stream_ends_well(void *
 	framer_end(&watch, &told);
 }
 
+/* As while a conversion webhook is down: the stream begins well and tells an error at once, each time. */
+static void stream_that_always_ends_in_an_error_is_asked_for_ever_less_often_and_listed_anew(void **state)
+{
+	const struct http_answer ended = { .status = 200, .retry_after_ms = -1 };
+	struct told told = { .text = STR_INIT };
+	struct watch watch = framer(&told);
+	struct loop *loop = loop_new();
+
+	(void)state;
+	watch.timer = timer_new(loop, begin, &watch);
+	watch.backoff_ms = BACKOFF_FIRST_MS;
+	watch.listed = true;
+	str_adds(&watch.version, "7");
+	for (int64_t wait = BACKOFF_FIRST_MS, i = 0; i < 3; wait *= 2, i++) {
+		assert_int_equal(watch.backoff_ms, wait);
+		watch.failed = false;
+		watch.events = 0;
+		watch.started_ms = clock_mono_ms();
+		assert_int_equal(on_piece(&watch, SPAN("{\"type\":\"ERROR\",\"object\":{\"code\":500,\"message\":\"conversion webhook failed\"}}\n")), -1);
+		on_stream_end(&watch, &ended);
+		assert_int_equal(watch.listed, i < 1);
+		assert_true(timer_running(watch.timer));
+	}
+	ASSERT_TEXT("error", told.error, "ServerError");
+	timer_free(watch.timer);
+	loop_free(loop);
+	framer_end(&watch, &told);
+}
+
 /* Nothing is listed anew and nobody told, the first five times. */
 static void stream_that_is_sent_away_goes_on_where_it_was(void **state)
 {
@@ -198,6 +227,7 @@ int main(void)
 		cmocka_unit_test(event_over_the_limit_lists_anew),
 		cmocka_unit_test(error_in_the_stream_ends_it),
 		cmocka_unit_test(list_that_is_an_hour_old_is_made_anew_when_a_stream_ends_well),
+		cmocka_unit_test(stream_that_always_ends_in_an_error_is_asked_for_ever_less_often_and_listed_anew),
 		cmocka_unit_test(stream_that_is_sent_away_goes_on_where_it_was),
 	};
 
