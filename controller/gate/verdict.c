@@ -83,6 +83,14 @@ static void normalise_glob(const char *glob, struct str *out)
 	add_name(text, out);
 }
 
+/* Whether the glob names one digest; one with a wildcard there is met by any, beside a tag of one's choice. */
+static bool names_digest(const char *glob)
+{
+	const char *at = strchr(glob, '@');
+
+	return at && !strpbrk(at, "*?[{\\");
+}
+
 /*
  * "matched against the normalised name alone, with its tag, with its digest; any match means the policy applies".
  * Nobody resolves a tag that a digest is written beside: whoever writes it may write any, so it binds and `grants` nothing.
@@ -106,7 +114,7 @@ static bool glob_hits(const char *glob, const struct reference *reference, const
 	str_addf(&text, "%s@%s", str_c(&name), hex);
 	if (glob_match(str_span(&pattern), str_span(&text), GLOB_PATH))
 		return true;
-	if (!reference->tag || (grants && reference->has_digest && !strchr(glob, '@')))
+	if (!reference->tag || (grants && reference->has_digest && !names_digest(glob)))
 		return false;
 	str_reset(&text);
 	str_addf(&text, "%s:%s@%s", str_c(&name), reference->tag, hex);

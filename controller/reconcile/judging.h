@@ -1,7 +1,7 @@
 /*
  * The images of one run while they are judged: collected from all objects,
  * one entry for each reference and namespace. step_judge.c walks its phases;
- * logins.c finds the credentials.
+ * logins.c finds the credentials, questions.c asks the registries.
  */
 #ifndef RECONCILE_JUDGING_H
 #define RECONCILE_JUDGING_H
@@ -62,5 +62,9 @@ bool logins_find(struct judging *judging);
 const struct credential *login_of(const struct judged_image *image);
 /* Whether another login may help where this one failed by `err`; it is then the one to ask with. */
 bool login_next(struct judged_image *image, const struct error *err);
+
+/* Asks for the digests of tags, and for the claims of digests; the run is woken with each answer, judging->waiting counts. */
+void questions_resolve(struct judging *judging);
+void questions_claim(struct judging *judging);
 
 #endif
