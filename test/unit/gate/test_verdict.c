@@ -36,6 +36,8 @@ static struct ruling_detail judge(struct arena *arena, const struct world *world
 		image_policy_decode(J(arena, world->policies[set.count]), arena, &policies[set.count]);
 	if (reference_parse(span_of(world->image), arena, reference, &err))
 		fail_msg("%s", err.text);
+	if (reference->has_digest)
+		facts.digest = reference->digest;
 	claims->image = facts.digest;
 	claims->items = arena_calloc(arena, 4, sizeof(struct claim));
 	while (rest.length) {
