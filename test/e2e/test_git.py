@@ -6,9 +6,10 @@ import time
 import pytest
 
 from harness.controller import cli
-from harness.manifests import config_map, text
-from harness.tenant import obj
+from harness.manifests import config_map, deployment, text
+from harness.tenant import image_policy, obj
 from harness.wait import stays, until
+from harness.webproxy import WebProxy
 
 FILES = {"app/config.yaml": text(config_map("config", key="one"))}
 
@@ -281,3 +282,25 @@ def test_process_of_a_repository_that_nobody_wants_any_more_ends(site):
     assert len(site.controller.pids("source")) == 1
     site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
     until("its process to end", lambda: site.controller.pids("source"), lambda pids: not pids, seconds=10)
+
+
+def test_git_and_registry_are_had_through_the_proxy_of_the_environment(new_site, monkeypatch):
+    """Names that only the proxy can resolve; the API server is asked directly."""
+    with WebProxy() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+        site = new_site()
+        registry = f"registry.invalid:{site.registry.address.split(':')[1]}"
+        git = site.stack.git_url.replace("127.0.0.1", "git.invalid")
+        site.install(repos=[f"{git}/open/{site.name}/*"], policy=False)
+        site.kube.apply(image_policy(site.system, "release", [f"{registry}/{site.name}/**"], [site.key]))
+        site.controller.plain_http.append(registry)
+        site.controller.start()
+        image = site.image("web")
+        repo = site.repo({"app/web.yaml": text(deployment("web", image.ref.replace(site.registry.address, registry)))})
+        application = site.team.application("app", repo, "app")
+        application["spec"]["source"]["repoURL"] = repo.url.replace(site.stack.git_url, git)
+        site.kube.apply(application)
+        site.wait_condition("Synced", "True", "app")
+        assert site.running() == [f"{registry}/{image.name}:1@{image.digest}"]
+        assert {("GET", "git.invalid"), ("POST", "git.invalid"), ("GET", "registry.invalid")} <= proxy.asked, proxy.asked
