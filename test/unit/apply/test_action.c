@@ -30,7 +30,7 @@ static void answer(kube_done *on_done, void *data, int status, const char *json)
 				   .object = json ? J(world.arena, json) : NULL };
 
 	if (status >= 400)
-		error_set(&err, status == 404 ? ERROR_NOT_FOUND : ERROR_CONFLICT, "Test", "status %d", status);
+		error_set(&err, status == 404 ? ERROR_NOT_FOUND : ERROR_CONFLICT, status == 404 ? "NotFound" : "Test", "status %d", status);
 	out.err = status >= 400 ? &err : NULL;
 	on_done(data, &out);
 }

@@ -71,12 +71,18 @@ static int end(void **state)
 	return 0;
 }
 
-static void answer(int status, enum error_kind kind)
+static void refuse(int status, enum error_kind kind, const char *reason)
 {
-	struct error err = { .kind = kind, .reason = "X" };
+	struct error err = ERROR_INIT;
 	struct kube_answer out = { .status = status, .retry_after_ms = -1, .err = status == 200 ? NULL : &err };
 
+	error_set(&err, kind, reason, "status %d", status);
 	server.on_done(server.data, &out);
+}
+
+static void answer(int status, enum error_kind kind)
+{
+	refuse(status, kind, status == 404 ? "NotFound" : "X");
 }
 
 static struct fetch *fetch_of_web(void)
@@ -118,6 +124,16 @@ static void read_that_failed_is_asked_again_less_and_less_often(void **state)
 	assert_int_equal(world.gone, 1);
 }
 
+/* A version that is served no longer, a server that begins, a proxy in between: the object may be there. */
+static void path_that_is_not_served_says_nothing_of_the_object(void **state)
+{
+	(void)state;
+	fetches_ask(world.fetches, &web);
+	refuse(404, ERROR_NOT_FOUND, "NotServed");
+	assert_int_equal(world.gone, 0);
+	assert_true(timer_running(fetch_of_web()->timer));
+}
+
 /* A 404 from before the object was made again, and an object from before it was deleted. */
 static void answer_that_was_overtaken_is_asked_for_again(void **state)
 {
@@ -147,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(object_is_read_once_and_told_once, begin, end),
 		cmocka_unit_test_setup_teardown(read_that_failed_is_asked_again_less_and_less_often, begin, end),
+		cmocka_unit_test_setup_teardown(path_that_is_not_served_says_nothing_of_the_object, begin, end),
 		cmocka_unit_test_setup_teardown(answer_that_was_overtaken_is_asked_for_again, begin, end),
 		cmocka_unit_test_setup_teardown(nothing_is_told_after_the_end, begin, end),
 	};
