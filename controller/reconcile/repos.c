@@ -45,6 +45,7 @@ struct repo {
 	bool polling, again;
 	bool proven;                /* its server answered the last time */
 	int64_t asked_ms;
+	int64_t look_ms;            /* its turn to be looked at, where there are many */
 	unsigned failures;
 	char **asked;               /* the revisions of the refs job under way */
 	size_t asked_count, fetching;
@@ -54,6 +55,7 @@ struct repos {
 	struct core *core;
 	struct map repos;           /* url -> struct repo */
 	size_t polling, living;     /* how many are asked now; processes of them */
+	int64_t look_ms;            /* the first turn that nobody has yet */
 };
 
 static struct span host_of(const char *url)
@@ -362,6 +364,24 @@ static int64_t next_poll(const struct repo *repo)
 	return wait + (int64_t)rand_below((uint64_t)(wait / 10 + 1));
 }
 
+/*
+ * Past the processes that are kept each look starts one: then repositories take turns, and each is looked at the less often the more
+ * there are. Who waits for an answer does not wait for that.
+ */
+static int64_t next_turn(struct repo *repo)
+{
+	int64_t now = clock_mono_ms(), at = now + next_poll(repo);
+	struct repos *repos = repo->repos;
+
+	if (repos->living <= LIMIT_GIT_IDLE_PROCESSES)
+		return at - now;
+	if (repo->look_ms < at) {
+		repo->look_ms = at > repos->look_ms ? at : repos->look_ms;
+		repos->look_ms = repo->look_ms + LIMIT_GIT_LOOK_EVERY_MS;
+	}
+	return repo->look_ms - now;
+}
+
 static void poll_done(struct repo *repo)
 {
 	if (repo->asked || repo->fetching)
@@ -371,7 +391,7 @@ static void poll_done(struct repo *repo)
 	if (repo->again)
 		timer_start(repo->timer, 0);
 	else
-		timer_start(repo->timer, next_poll(repo));
+		timer_start(repo->timer, next_turn(repo));
 	repo->again = false;
 }
 

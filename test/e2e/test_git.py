@@ -1,6 +1,7 @@
 """Repositories: how they are reached, and that those which are not allowed are not even contacted."""
 
 import base64
+import shutil
 import time
 
 import pytest
@@ -275,6 +276,32 @@ def test_any_number_of_repositories_takes_a_bounded_number_of_processes(new_site
     # as many as are kept for their next job, and as are asked at a time
     assert max(most) <= 32 + 48, most
     site.deploy({"app/c.yaml": text(config_map("c"))}, name="beside")
+
+
+def test_more_repositories_than_processes_are_looked_at_in_turns(new_site):
+    """Fifty, polled every second: a process that is started for each look at the others would keep a core busy."""
+    site = new_site().install()
+    repo = site.repo(FILES)
+    for number in range(50):
+        shutil.copytree(repo.bare, repo.bare.parent / f"copy{number}.git")
+        application = site.team.application(f"a{number:02}", repo, "app", automated=None)
+        application["spec"]["source"]["repoURL"] = repo.url.replace("/r1.git", f"/copy{number}.git")
+        site.kube.apply(application)
+    site.controller.start()
+    until("all to be compared", lambda: sum(a.get("status", {}).get("sync", {}).get("revision") is not None
+                                            for a in site.kube.list("countersign.dev/v1alpha1", "Application", site.system)),
+          lambda count: count == 50, seconds=40)
+    time.sleep(3)
+    seen, end = set(site.controller.pids("source")), time.monotonic() + 8
+    before = len(seen)
+    while time.monotonic() < end:
+        seen.update(site.controller.pids("source"))
+        time.sleep(0.02)
+    assert 0 < len(seen) - before <= 20, "two in a second were asked for"
+    repo.commit("second", {"app/config.yaml": text(config_map("config", key="two"))})
+    repo.git("push", "-q", str(repo.bare.parent / "copy49.git"), "HEAD:refs/heads/main")
+    commit = repo.git("rev-parse", "HEAD")
+    until("the new commit to be seen", lambda: site.app("a49")["status"]["sync"]["revision"], lambda revision: revision == commit, seconds=40)
 
 
 def test_process_of_a_repository_that_nobody_wants_any_more_ends(site):
