@@ -153,6 +153,7 @@ static void drop_moved(struct run *run)
 int plan_prune(struct run *run, struct error *err)
 {
 	size_t going = 0, first = run->action_count;
+	struct error guarded = ERROR_INIT;
 
 	for (size_t i = 0; i < run->desired_count; i++)
 		map_set(&run->keys, span_of(run->desired[i].key), run);
@@ -167,10 +168,10 @@ int plan_prune(struct run *run, struct error *err)
 			run->prune_waits = claims_wait(run);
 		going += plan_gone(run, item, key, err);
 	}
-	if (err->reason[0])
-		return -1;
-	if (!may_prune(run) || !guard(run, going, err))
-		return 0;
+	/* what one deletion is refused for says nothing of the others: so many may not go all the same */
+	if (!may_prune(run) || !guard(run, going, &guarded))
+		return err->reason[0] ? -1 : 0;
+	*err = guarded;
 	for (size_t i = first; i < run->action_count; i++)
 		run->actions[i].finished = true;
 	run->holds_back = true;
