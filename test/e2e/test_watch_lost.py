@@ -3,7 +3,7 @@
 import pytest
 
 from harness.controller import cli
-from harness.manifests import config_map, text
+from harness.manifests import config_map, text, wave
 from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj, reads
 from harness.wait import until
 
@@ -123,21 +123,27 @@ def test_kind_that_went_and_comes_again_with_its_crd_in_one_commit_is_made_anew(
         site.kube.delete(EXTENSIONS, "CustomResourceDefinition", None, name, missing_ok=True)
 
 
+def send_away(kind):
+    """Its group's server is away; returns what brings it back."""
+    kube, service = kind.site.kube, f"v1.{kind.group}"
+    kube.patch(REGISTRATION, "APIService", None, service, {"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": None}}, "spec": {
+        "insecureSkipTLSVerify": True, "service": {"namespace": kind.site.namespace, "name": "away", "port": 443}}})
+    until("the group to be stale", lambda: is_stale(kube, kind.group), seconds=40)
+    return lambda: kube.delete(REGISTRATION, "APIService", None, service, missing_ok=True)
+
+
 @pytest.fixture
 def away(gears):
     """A gear and a map of an Application, while the server of the gears' group is away; .back() brings that back."""
     kind = gears(("v1", True, True))
-    site, service = kind.site, f"v1.{kind.group}"
+    site = kind.site
     repo = site.repo({**kind.manifest("v1", 1), "app/a.yaml": text(config_map("a"))})
     application = site.team.application("app", repo, "app")
     application["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
     site.kube.apply(application)
     site.settled("app")
     site.controller.stop()
-    site.kube.patch(REGISTRATION, "APIService", None, service, {"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": None}}, "spec": {
-        "insecureSkipTLSVerify": True, "service": {"namespace": site.namespace, "name": "away", "port": 443}}})
-    until("the group to be stale", lambda: is_stale(site.kube, kind.group), seconds=40)
-    kind.repo, kind.back = repo, lambda: site.kube.delete(REGISTRATION, "APIService", None, service, missing_ok=True)
+    kind.repo, kind.back = repo, send_away(kind)
     site.controller.start()
     yield kind
     kind.back()
@@ -171,3 +177,20 @@ def test_object_whose_group_s_server_was_away_is_pruned_when_that_is_back(away):
     site.synced_at(commit, "app", seconds=60)
     left = gear(away)
     assert left is None or "deletionTimestamp" in left["metadata"]
+
+
+def test_interrupted_write_in_a_group_whose_server_is_away_is_not_said_not_to_have_been_done(gears):
+    kind = gears(("v1", True, True))
+    site, since = kind.site, kind.site.log.next_seq()
+    waits = obj("v1", "Service", "waits", spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
+    site.deploy({**kind.manifest("v1", 1), "app/s.yaml": text(waits), "app/later.yaml": text(wave(config_map("later"), 1))}, wait=False)
+    until("the gear to be made", lambda: site.find(f"{kind.group}/v1", "Gear", "g"))
+    site.wait_condition("Synced", "Unknown", "app", reason="WaitingForHealth")
+    site.controller.kill()
+    back = send_away(kind)
+    try:
+        site.controller.start()
+        result = until("the result", lambda: site.records("sync.result", since, "app"))[0]
+        assert {o["name"]: o["outcome"] for o in result["objects"]} == {"g": "unknown", "waits": "ok", "later": "not-done"}
+    finally:
+        back()
