@@ -225,8 +225,12 @@ static enum health custom(struct view *view)
 {
 	static const char *const types[] = { "Ready", "Available" };
 
+	/* what its status says is of an earlier spec */
+	if (json_get(view->status, "observedGeneration") && is_behind(view))
+		return say(view, HEALTH_PROGRESSING, "waiting for its controller to see it");
+	/* Unknown is how controllers say that they are at it */
 	for (size_t i = 0; i < COUNT_OF(types); i++)
-		if (condition_is(view, types[i], "False"))
+		if (condition(view, types[i]) && !condition_is(view, types[i], "True"))
 			return say(view, HEALTH_PROGRESSING, json_get_text(condition(view, types[i]), "message"));
 	return HEALTH_HEALTHY;
 }

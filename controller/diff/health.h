@@ -1,7 +1,8 @@
 /*
  * Health of a live object by its own status, as Argo CD judges the built-in
  * kinds. Kinds without a rule are healthy as soon as they exist; a custom
- * resource with a Ready or Available condition that is False is progressing.
+ * resource with a Ready or Available condition that is not True is progressing,
+ * and so is one whose status.observedGeneration is of an earlier generation.
  */
 #ifndef DIFF_HEALTH_H
 #define DIFF_HEALTH_H

@@ -108,6 +108,26 @@ static int check_installation(const struct permit_request *request, struct error
 		      request->admin_project);
 }
 
+/* What answers for our own kinds: whoever writes it says what Projects and policies there are, whoever deletes it takes them all away. */
+static bool is_foundation(const struct permit_request *request)
+{
+	bool definition = !strcmp(request->group, "apiextensions.k8s.io") && !strcmp(request->kind, "CustomResourceDefinition");
+	bool service = !strcmp(request->group, "apiregistration.k8s.io") && !strcmp(request->kind, "APIService");
+	bool home = !*request->group && !strcmp(request->kind, "Namespace") && !strcmp(request->name, request->installation);
+
+	return home || ((definition || service) && span_ends(span_of(request->name), "." API_GROUP));
+}
+
+static int check_foundation(const struct permit_request *request, struct error *err)
+{
+	if (request->namespaced || !is_foundation(request) || is_admin(request))
+		return 0;
+	return refuse(request, err, "InstallationNotPermitted",
+		      "countersign itself stands on it, so project %s may not declare it, whatever its spec.clusterResourceWhitelist says: take "
+		      "it out of Git, or declare it through the admin project%s%s", request->project->name,
+		      *request->admin_project ? " " : " (none is set: --admin-project)", request->admin_project);
+}
+
 /* A lasting token of an account, as an object: it outlives every right that was taken back, and who asks for one is not seen. */
 static int check_token(const struct permit_request *request, struct error *err)
 {
@@ -147,7 +167,8 @@ int gate_permit(const struct permit_request *request, struct error *err)
 {
 	if (request->verb == PERMIT_WRITE && check_built(request, err))
 		return -1;
-	if (check_own_kinds(request, err) || check_installation(request, err) || check_token(request, err) || check_kind(request, err))
+	if (check_own_kinds(request, err) || check_installation(request, err) || check_foundation(request, err) ||
+	    check_token(request, err) || check_kind(request, err))
 		return -1;
 	return check_namespace(request, err);
 }

@@ -1,6 +1,7 @@
 /* Whose an object is; see claims.h. */
 #include "reconcile/claims.h"
 
+#include "api/repo_url.h"
 #include "api/tracking.h"
 #include "base/log.h"
 #include "base/name.h"
@@ -386,13 +387,29 @@ const char *claims_mover(struct run *run, const struct inventory_item *item, con
 	return NULL;
 }
 
+/* However the two spell it. */
+static bool is_same_repo(const char *one, const char *other)
+{
+	CLEANUP(str_release) struct str a = STR_INIT, b = STR_INIT;
+
+	return !strcmp(one, other) ||
+	       (!repo_url_canonical(one, &a, NULL) && !repo_url_canonical(other, &b, NULL) && span_equal(str_span(&a), str_span(&b)));
+}
+
+/* One that is spelled otherwise is asked for itself, so that what is its newest commit may be an older one. */
+static bool is_behind(const struct run *run, const struct app *other, const char *tip)
+{
+	return strcmp(other->brief.repo_url, run->spec.repo_url) && !run->operation_revision && run->tip && other->brief.target_revision &&
+	       !strcmp(other->brief.target_revision, run->spec.target_revision) && strcmp(tip, run->tip);
+}
+
 /* Whether an Application may still turn out to declare, at this commit, what another declares no longer. */
 static const char *not_known_of(const struct run *run, const struct app *other)
 {
 	char tip[65];
 
 	if (other == run->app || !other->present || other->brief.deleting || !other->brief.repo_url ||
-	    strcmp(other->brief.repo_url, run->spec.repo_url))
+	    !is_same_repo(other->brief.repo_url, run->spec.repo_url))
 		return NULL;
 	if (other->look_refused)
 		return NULL;
@@ -401,7 +418,8 @@ static const char *not_known_of(const struct run *run, const struct app *other)
 	if (!repos_known(run->core->repos, other, tip))
 		return NULL; /* its revision does not exist */
 	/* a commit that touches nothing it reads needs no look */
-	if ((!other->looked_tip || strcmp(other->looked_tip, tip)) && (!repos_told(run->core->repos, other) || other->news))
+	if (is_behind(run, other, tip) ||
+	    ((!other->looked_tip || strcmp(other->looked_tip, tip)) && (!repos_told(run->core->repos, other) || other->news)))
 		return "has not looked at the newest commit yet";
 	/* what is wrong in it came with the very commit that took the objects from here */
 	if (other->look_failed && other->tried_revision && run->revision && !strcmp(other->tried_revision, run->revision))

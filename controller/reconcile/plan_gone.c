@@ -7,6 +7,8 @@
 
 /* Fewer objects than this may all go in one commit; see controller/decisions/0003. */
 #define PRUNE_GUARD_MIN 4
+/* Nobody tells when the server of a group answers again. */
+#define STALE_RETRY_MS 15000
 
 static bool is_desired(const struct map *keys, const char *key)
 {
@@ -116,9 +118,16 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 		leave(run, action, "Git no longer declares it; it stays, as its sync option Prune=false says");
 		return false;
 	}
+	if (!may_prune(run)) {
+		leave(run, action, "Git no longer declares it; pruning is off");
+		return true;
+	}
 	/* nothing is deleted while its group's server does not answer */
-	if (!may_prune(run) || discovery_stale(run->core->discovery, span_of(item->group))) {
-		leave(run, action, may_prune(run) ? action->why : "Git no longer declares it; pruning is off");
+	if (discovery_stale(run->core->discovery, span_of(item->group))) {
+		leave(run, action, "Git no longer declares it; it is not deleted yet: the server of its group does not answer");
+		discovery_doubt(run->core->discovery);
+		run->app->force = true;
+		app_enqueue(run->app, STALE_RETRY_MS);
 		return true;
 	}
 	if (run->prune_waits || refused.reason[0]) {
@@ -153,6 +162,7 @@ static void drop_moved(struct run *run)
 int plan_prune(struct run *run, struct error *err)
 {
 	size_t going = 0, first = run->action_count;
+	struct error guarded = ERROR_INIT;
 
 	for (size_t i = 0; i < run->desired_count; i++)
 		map_set(&run->keys, span_of(run->desired[i].key), run);
@@ -167,26 +177,38 @@ int plan_prune(struct run *run, struct error *err)
 			run->prune_waits = claims_wait(run);
 		going += plan_gone(run, item, key, err);
 	}
-	if (err->reason[0])
-		return -1;
-	if (!may_prune(run) || !guard(run, going, err))
-		return 0;
+	/* what one deletion is refused for says nothing of the others: so many may not go all the same */
+	if (!may_prune(run) || !guard(run, going, &guarded))
+		return err->reason[0] ? -1 : 0;
+	*err = guarded;
 	for (size_t i = first; i < run->action_count; i++)
 		run->actions[i].finished = true;
 	run->holds_back = true;
 	return -1;
 }
 
+/* A kind that is not known is gone with its objects, unless nobody could say: then it is asked anew. */
+static int check_seen(struct run *run, const struct action *action, struct error *err)
+{
+	if (action->resource || !discovery_stale(run->core->discovery, span_of(action->group)))
+		return 0;
+	discovery_doubt(run->core->discovery);
+	return error_set(err, ERROR_TRANSIENT, "DiscoveryStale", "delete %s: the API server's discovery for group %s is stale (its server does "
+			 "not answer); waiting for it", action->title, action->group);
+}
+
 int plan_deletion(struct run *run, struct error *err)
 {
 	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
 		const struct inventory_item *item = &app_inventory(run->app)->items[i];
+		struct action *action;
 
 		/* a circle of Applications ends here: each would wait for the other's end */
-		if (!item->no_delete && !claims_is_above(run, item))
-			plan_delete(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name),
-				    "its Application is being deleted", err);
-		if (err->reason[0])
+		if (item->no_delete || claims_is_above(run, item))
+			continue;
+		action = plan_delete(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name),
+				     "its Application is being deleted", err);
+		if (err->reason[0] || check_seen(run, action, err))
 			return -1;
 	}
 	return 0;

@@ -16,7 +16,10 @@ bool plan_may_write(const struct run *run);
 
 /* Deletions of what Git no longer declares; -1 and *err: some of it is refused, which is told while the rest goes on. */
 int plan_prune(struct run *run, struct error *err);
-/* Deletions of all that the Application has; -1 and *err: the Project does not permit one of them, so none is sent. */
+/*
+ * Deletions of all that the Application has; -1 and *err: the Project does not permit one of them, or nobody knows whether its kind
+ * is there, so none is sent.
+ */
 int plan_deletion(struct run *run, struct error *err);
 
 /* Counts the fields that were taken back, after they were: what was never sent (no log, no API server) was no fight. */

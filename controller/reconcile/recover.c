@@ -196,6 +196,12 @@ static void on_read(void *data, const struct kube_answer *answer)
 		on_all_read(recovery);
 }
 
+/* A kind that discovery does not name: there is none, or nobody could say. */
+static bool is_kind_gone(const struct discovery *discovery, const char *group)
+{
+	return discovery_known(discovery) && !discovery_stale(discovery, span_of(group));
+}
+
 static void ask(struct recovery *recovery, const struct json *object)
 {
 	struct gvk gvk = gvk_of(recovery, object);
@@ -204,7 +210,7 @@ static void ask(struct recovery *recovery, const struct json *object)
 	struct question *question;
 
 	if (!kind) {
-		note(recovery, object, "not-done");
+		note(recovery, object, is_kind_gone(recovery->core->discovery, gvk.group) ? "not-done" : "unknown");
 		return;
 	}
 	question = mem_alloc(sizeof(*question));

@@ -157,8 +157,11 @@ void run_release(struct run *run)
 
 enum step_result run_fail(struct run *run, const struct error *err)
 {
-	if (!run->err.reason[0])
+	/* what the plan only tells gives way to what went wrong with the rest of it, which is tried again */
+	if (!run->err.reason[0] || run->only_told) {
 		run->err = *err;
+		run->only_told = run->prune_refused = false;
+	}
 	return STEP_FAIL;
 }
 

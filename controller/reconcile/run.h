@@ -131,6 +131,7 @@ struct run {
 	bool out_of_sync;            /* the cluster differs from the revision */
 	bool same_revision;          /* the revision is the one that is applied */
 	bool prune_refused, found_any;
+	bool only_told;              /* err is what the plan has to tell; the rest of it goes on */
 	const char *prune_waits;     /* what has to be known before anything is pruned; NULL: nothing */
 	bool moves;                  /* another Application declares now what this one does no longer */
 	struct error contested;      /* reason "" unless a field is taken back again and again */

@@ -43,7 +43,7 @@ enum step_result step_intent(struct run *run)
 	struct error err = ERROR_INIT;
 
 	if (run->intent_asked)
-		return run->intent_durable ? STEP_NEXT : run->err.reason[0] && !run->prune_refused ? STEP_FAIL : STEP_WAIT;
+		return run->intent_durable ? STEP_NEXT : run->err.reason[0] && !run->only_told ? STEP_FAIL : STEP_WAIT;
 	if (!open_actions(run))
 		return STEP_NEXT;
 	if (run->app->owed)

@@ -469,15 +469,17 @@ enum step_result step_plan(struct run *run)
 			return run_fail(run, &err);
 	if (plan_prune(run, &refused)) {
 		run->err = refused;   /* told, but the rest of the plan goes on */
-		run->prune_refused = true;
+		run->prune_refused = run->only_told = true;
 	}
 	if (run->app->unhealed && !run->out_of_sync) {
 		/* gone without our doing: told anew by a whole run */
 		run->app->unhealed = false;
 		run->app->again = run->app->force = true;
 	}
-	if (run->contested.reason[0] && !run->err.reason[0])
-		run->err = run->contested;   /* told, but the rest of the plan goes on */
+	if (run->contested.reason[0] && !run->err.reason[0]) {
+		run->err = run->contested;   /* likewise */
+		run->only_told = true;
+	}
 	number(run);
 	return STEP_NEXT;
 }

@@ -224,10 +224,13 @@ enum step_result step_prepare(struct run *run)
 {
 	struct error err = ERROR_INIT, refused = ERROR_INIT;
 
-	if (run->goal == GOAL_DELETE || run->err.reason[0])
-		return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;
+	if (run->err.reason[0])
+		return STEP_FAIL;
+	/* for a deletion, too: what is not known would be taken for gone */
 	if (!discovery_known(run->core->discovery) && !run->discovery_done)
 		return ask_discovery(run);
+	if (run->goal == GOAL_DELETE)
+		return STEP_NEXT;
 	run->desired_count = 0;
 	for (size_t i = 0; i < run->rendered_count; i++) {
 		if (!prepare_one(run, &run->rendered[i], &err))

@@ -177,6 +177,19 @@ def test_object_that_moves_in_one_commit_is_neither_deleted_nor_made_anew(place,
     assert [o["op"] for o in adopted] == ["adopt"] and f"{name}-a" in adopted[0]["why"]
 
 
+def test_object_that_moves_between_two_spellings_of_one_repository_is_not_deleted(place, name):
+    repo = two_sides(place, name)
+    place.kube.patch_application(place.system, f"{name}-b", {"spec": {"source": {"repoURL": f"{repo.url}/"}}})
+    place.settled(f"{name}-a", f"{name}-b")
+    uid = uid_of(place, "ConfigMap", name)
+    # each spelling is asked for by itself: one way or the other the loser hears of the commit first
+    for loser, gainer in ("ab", "ba"):
+        commit = repo.push(f"to {gainer}", {f"{loser}/x.yaml": None, f"{gainer}/x.yaml": text(config_map(name, key="x"))})
+        for side in "ab":
+            place.synced_at(commit, f"{name}-{side}")
+        assert uid_of(place, "ConfigMap", name) == uid, f"made anew on its way to {gainer}"
+
+
 def test_object_that_moves_while_the_controller_is_down_is_not_deleted(new_site):
     site = new_site().install()
     site.controller.start()

@@ -86,6 +86,8 @@ CONTENTS = {
     "certificates to be believed": (lambda s, n: obj("v1", "ConfigMap", "countersign-tls-certs", s.system, data={"x": "y"}), INSIDE, "countersign's own"),
     "Pod as the controller": (lambda s, n: obj("v1", "Pod", n, s.system, spec={"serviceAccountName": "countersign-controller", "containers": [
         {"name": "a", "image": "evil.example/x:1"}]}), INSIDE, "countersign's own"),
+    "Namespace of the installation": (lambda s, n: obj("v1", "Namespace", s.system), INSIDE, "countersign itself"),
+    "definition of policies": (lambda s, n: obj("apiextensions.k8s.io/v1", "CustomResourceDefinition", "imagepolicies.countersign.dev"), INSIDE, "countersign itself"),
     "Role for the controller": (lambda s, n: obj(RBAC, "Role", n, s.system, rules=[]), INSIDE, "countersign's own"),
 }
 

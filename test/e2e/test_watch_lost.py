@@ -3,11 +3,17 @@
 import pytest
 
 from harness.controller import cli
-from harness.manifests import config_map, text
+from harness.manifests import config_map, text, wave
 from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj, reads
 from harness.wait import until
 
-EXTENSIONS = "apiextensions.k8s.io/v1"
+EXTENSIONS, REGISTRATION = "apiextensions.k8s.io/v1", "apiregistration.k8s.io/v1"
+
+
+def is_stale(kube, group):
+    """Whether discovery says so of the group: the server that answers for it is away."""
+    groups = kube.request("GET", "/apis", headers={"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"})["items"]
+    return any(v.get("freshness") == "Stale" for g in groups if g["metadata"]["name"] == group for v in g["versions"])
 
 
 class Gears:
@@ -16,7 +22,7 @@ class Gears:
     def __init__(self, new_site, versions):
         site = new_site()
         self.site, self.group = site, f"{site.name}.example"
-        site.install(rules=[{"apiGroups": [self.group], "resources": ["gears"], "verbs": ["*"]}])
+        site.install(rules=[*WORKLOAD_RULES, {"apiGroups": [self.group], "resources": ["gears"], "verbs": ["*"]}])
         self.serve(*versions)
         self.right = reads(site.kube, site.system, self.group, ["gears"])
         site.controller.start()
@@ -115,3 +121,76 @@ def test_kind_that_went_and_comes_again_with_its_crd_in_one_commit_is_made_anew(
         assert teeth() == 1
     finally:
         site.kube.delete(EXTENSIONS, "CustomResourceDefinition", None, name, missing_ok=True)
+
+
+def send_away(kind):
+    """Its group's server is away; returns what brings it back."""
+    kube, service = kind.site.kube, f"v1.{kind.group}"
+    kube.patch(REGISTRATION, "APIService", None, service, {"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": None}}, "spec": {
+        "insecureSkipTLSVerify": True, "service": {"namespace": kind.site.namespace, "name": "away", "port": 443}}})
+    until("the group to be stale", lambda: is_stale(kube, kind.group), seconds=40)
+    return lambda: kube.delete(REGISTRATION, "APIService", None, service, missing_ok=True)
+
+
+@pytest.fixture
+def away(gears):
+    """A gear and a map of an Application, while the server of the gears' group is away; .back() brings that back."""
+    kind = gears(("v1", True, True))
+    site = kind.site
+    repo = site.repo({**kind.manifest("v1", 1), "app/a.yaml": text(config_map("a"))})
+    application = site.team.application("app", repo, "app")
+    application["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    site.kube.apply(application)
+    site.settled("app")
+    site.controller.stop()
+    kind.repo, kind.back = repo, send_away(kind)
+    site.controller.start()
+    yield kind
+    kind.back()
+
+
+def gear(kind):
+    until("the kind to be served again", lambda: kind.site.kube.request("GET", f"/apis/{kind.group}/v1"), seconds=20)
+    return kind.site.find(f"{kind.group}/v1", "Gear", "g")
+
+
+def test_application_does_not_go_without_objects_whose_group_s_server_is_away(away):
+    site = away.site
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    site.wait_condition("Synced", "False", "app", reason="DiscoveryStale", said=away.group)
+    # for a moment there is no such group at all, which is no matter here
+    site.controller.stop()
+    away.back()
+    gear(away)
+    site.controller.start()
+    until("the Application to go", lambda: site.kube.find("countersign.dev/v1alpha1", "Application", site.system, "app"), lambda seen: not seen, seconds=60)
+    left = gear(away)
+    assert left is None or "deletionTimestamp" in left["metadata"], "its object was left behind"
+
+
+def test_object_whose_group_s_server_was_away_is_pruned_when_that_is_back(away):
+    site = away.site
+    away.repo.git("rm", "-q", "app/gear.yaml")
+    commit = away.repo.push("no gear")
+    site.wait_condition("Synced", "False", "app", said="the server of its group does not answer")
+    away.back()
+    site.synced_at(commit, "app", seconds=60)
+    left = gear(away)
+    assert left is None or "deletionTimestamp" in left["metadata"]
+
+
+def test_interrupted_write_in_a_group_whose_server_is_away_is_not_said_not_to_have_been_done(gears):
+    kind = gears(("v1", True, True))
+    site, since = kind.site, kind.site.log.next_seq()
+    waits = obj("v1", "Service", "waits", spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
+    site.deploy({**kind.manifest("v1", 1), "app/s.yaml": text(waits), "app/later.yaml": text(wave(config_map("later"), 1))}, wait=False)
+    until("the gear to be made", lambda: site.find(f"{kind.group}/v1", "Gear", "g"))
+    site.wait_condition("Synced", "Unknown", "app", reason="WaitingForHealth")
+    site.controller.kill()
+    back = send_away(kind)
+    try:
+        site.controller.start()
+        result = until("the result", lambda: site.records("sync.result", since, "app"))[0]
+        assert {o["name"]: o["outcome"] for o in result["objects"]} == {"g": "unknown", "waits": "ok", "later": "not-done"}
+    finally:
+        back()

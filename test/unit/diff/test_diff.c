@@ -333,6 +333,10 @@ static void health_by_kind(void **state)
 		{ "{'apiVersion':'v1','kind':'Pod','spec':{'restartPolicy':'Never'},'status':{'phase':'Pending','containerStatuses':[{'state':{'waiting':{'reason':'ImagePullBackOff'}}}]}}", "Progressing" },
 		{ "{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition','status':{'conditions':[{'type':'Established','status':'True'}]}}", "Healthy" },
 		{ "{'apiVersion':'x.example/v1','kind':'Widget','status':{'conditions':[{'type':'Ready','status':'False'}]}}", "Progressing" },
+		{ "{'apiVersion':'x.example/v1','kind':'Widget','status':{'conditions':[{'type':'Ready','status':'Unknown'}]}}", "Progressing" },
+		{ "{'apiVersion':'x.example/v1','kind':'Widget','metadata':{'generation':2},'status':{'observedGeneration':1,'conditions':[{'type':'Ready','status':'True'}]}}", "Progressing" },
+		{ "{'apiVersion':'x.example/v1','kind':'Widget','metadata':{'generation':2},'status':{'observedGeneration':2,'conditions':[{'type':'Ready','status':'True'}]}}", "Healthy" },
+		{ "{'apiVersion':'x.example/v1','kind':'Widget','metadata':{'generation':2},'status':{'conditions':[{'type':'Ready','status':'True'}]}}", "Healthy" },
 		{ "{'apiVersion':'x.example/v1','kind':'Widget'}", "Healthy" }, { "{'apiVersion':'v1','kind':'ConfigMap'}", "Healthy" },
 	};
 

@@ -120,6 +120,9 @@ static void every_rule_holds_for_writing_and_for_deleting(void **state)
 #define TOKEN "{'apiVersion':'v1','kind':'Secret','type':'kubernetes.io/service-account-token','metadata':{'name':'t','namespace':'shop'," \
 	      "'annotations':{'kubernetes.io/service-account.name':'applier'}}}"
 #define INSIDE "{'apiVersion':'v1','kind':'Secret','metadata':{'name':'s','namespace':'cs'}}"
+#define DEFINITION(name) "{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition','metadata':{'name':'" name "'}}"
+#define SERVICE(name) "{'apiVersion':'apiregistration.k8s.io/v1','kind':'APIService','metadata':{'name':'" name "'}}"
+#define NAMESPACE(name) "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'" name "'}}"
 
 static void a_tenant_may_not_be_the_controller(void **state)
 {
@@ -139,6 +142,17 @@ static void a_tenant_may_not_be_the_controller(void **state)
 		{ "a Secret of the installation", INSIDE, "", NULL, PERMIT_WRITE, "InstallationNotPermitted" },
 		{ "deleting a Secret of the installation", INSIDE, "", NULL, PERMIT_DELETE, "InstallationNotPermitted" },
 		{ "the admin project: a Secret of the installation", INSIDE, "red", NULL, PERMIT_WRITE, "" },
+		{ "the definition of policies", DEFINITION("imagepolicies.countersign.dev"), "", NULL, PERMIT_WRITE, "InstallationNotPermitted" },
+		{ "deleting that definition", DEFINITION("imagepolicies.countersign.dev"), "", NULL, PERMIT_DELETE, "InstallationNotPermitted" },
+		{ "the admin project: that definition", DEFINITION("imagepolicies.countersign.dev"), "red", NULL, PERMIT_WRITE, "" },
+		{ "another definition", DEFINITION("things.notcountersign.dev"), "", NULL, PERMIT_WRITE, "" },
+		{ "what answers for the group", SERVICE("v1alpha1.countersign.dev"), "", NULL, PERMIT_WRITE, "InstallationNotPermitted" },
+		{ "deleting what answers for the group", SERVICE("v1alpha1.countersign.dev"), "", NULL, PERMIT_DELETE, "InstallationNotPermitted" },
+		{ "what answers for another group", SERVICE("v1.metrics.example"), "", NULL, PERMIT_WRITE, "" },
+		{ "the installation's namespace", NAMESPACE("cs"), "", NULL, PERMIT_WRITE, "InstallationNotPermitted" },
+		{ "deleting the installation's namespace", NAMESPACE("cs"), "", NULL, PERMIT_DELETE, "InstallationNotPermitted" },
+		{ "the admin project: the installation's namespace", NAMESPACE("cs"), "red", NULL, PERMIT_WRITE, "" },
+		{ "another namespace", NAMESPACE("csx"), "", NULL, PERMIT_WRITE, "" },
 	};
 
 	(void)state;
