@@ -316,6 +316,35 @@ static void record_that_cannot_be_made_to_fit_is_refused_alone(void **state)
 	assert_int_equal(assert_intact(), 3);
 }
 
+static void who_asked_and_which_project_cannot_be_so_long_that_a_denial_is_not_recorded(void **state)
+{
+	static const char *const paths[] = { "project", "user" };
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct audit_log *log = open_log();
+	struct seen denied = { 0 };
+
+	(void)state;
+	while (text.length < (size_t)1 << 20)
+		str_adds(&text, "mallory");
+	for (size_t i = 0; i < COUNT_OF(paths); i++) {
+		struct json *record = audit_record(arena, AUDIT_SYNC_DENIED, AUDIT_DENY), *actor = json_object(arena);
+
+		json_set_string(arena, record, "app", "countersign-system/shop");
+		json_set_string(arena, record, "reason", "NoSignature");
+		json_set_string(arena, i ? actor : record, paths[i], str_c(&text));
+		json_set(arena, record, "actor", actor);
+		audit_log_append(log, record, on_durable, &denied);
+	}
+	loop_run(loop);
+	audit_log_close(log);
+	assert_int_equal(denied.errors, 0);
+	assert_int_equal(assert_intact(), 4);
+	assert_string_equal(json_get_text(read_json(arena, 1), "project"), str_c(&text));
+	assert_string_equal(json_get_text(read_json(arena, 1), "reason"), "NoSignature");
+	assert_string_equal(json_text(json_path(read_json(arena, 2), "actor", "user", NULL)), str_c(&text));
+}
+
 struct open_seqs {
 	unsigned count;
 	int64_t seqs[8];
@@ -475,6 +504,7 @@ int main(void)
 		TEST(texts_that_are_no_utf8_and_controls_stay_on_one_line),
 		TEST(large_record_lies_partly_beside_the_log_and_is_read_whole),
 		TEST(record_that_cannot_be_made_to_fit_is_refused_alone),
+		TEST(who_asked_and_which_project_cannot_be_so_long_that_a_denial_is_not_recorded),
 		TEST(intents_without_a_result_are_told_at_open_oldest_first),
 		TEST(audit_ids_name_log_seq_and_ordinal),
 		TEST(long_log_turns_its_journal_and_reopens),
