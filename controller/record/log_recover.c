@@ -134,7 +134,9 @@ static int find_key(struct recovery *r, bool *fresh, struct error *err)
 {
 	bool any = false;
 
-	log_files_walk(&r->to->writer.files, find_any, &any, NULL);
+	/* one that cannot be looked through is not empty for that: a new log would take the key of this one from it */
+	if (log_files_walk(&r->to->writer.files, find_any, &any, err) && !any)
+		return -1;
 	*fresh = !any;
 	if (*fresh)
 		return note_predecessor(r, err) || make_signer(r, err) ? -1 : 0;
