@@ -107,22 +107,39 @@ static int set_aside(const struct recovery *r, const char *path, const char *end
 	return 0;
 }
 
-/* Whether there was a log before the one that is begun, with records in it: its journal, or else its key, says so. */
+/* The name of the key that is left; "" where there is none. */
+static int name_by_key(struct recovery *r, char *out, size_t size, struct error *err)
+{
+	*out = '\0';
+	if (!file_exists(str_c(&r->key_path)))
+		return 0;
+	if (read_signer(r, err))
+		return -1;
+	snprintf(out, size, "%s", note_signer_key(r->to->signer)->name);
+	note_signer_free(TAKE(r->to->signer));
+	return 0;
+}
+
+/*
+ * Whether there was a log before the one that is begun, with records in it: its journal says so, or else its key. No crash leaves
+ * a journal without any commit: what it was the journal of is then for the key to say.
+ */
 static int note_predecessor(struct recovery *r, struct error *err)
 {
 	struct log_recovered *to = r->to;
 	struct checkpoint checkpoint = { 0 };
 	struct journal_frame frame;
+	bool told = false;
 
 	while (r->has_journal && journal_next(&r->image, &frame) && !checkpoint_peek(frame.note, &checkpoint, NULL)) {
+		told = true;
 		str_reset(&to->predecessor_note);
 		str_add(&to->predecessor_note, frame.note);
 	}
-	if (r->has_journal)
+	if (told)
 		snprintf(to->predecessor, sizeof(to->predecessor), "%s", checkpoint.size ? checkpoint.origin : "");
-	else if (!read_signer(r, NULL))
-		snprintf(to->predecessor, sizeof(to->predecessor), "%s", note_signer_key(to->signer)->name);
-	note_signer_free(TAKE(to->signer));
+	else if (name_by_key(r, to->predecessor, sizeof(to->predecessor), err))
+		return -1;
 	r->has_journal = false;
 	if (!*to->predecessor)
 		return 0;

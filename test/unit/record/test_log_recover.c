@@ -360,6 +360,26 @@ static void folder_that_cannot_be_looked_through_is_not_taken_for_an_empty_one(v
 	assert_int_equal(reopen(), 3);
 }
 
+static void journal_without_a_commit_does_not_hide_that_a_log_is_lost(void **state)
+{
+	CLEANUP(str_release) struct str journal = STR_INIT;
+	struct audit_log *log = open_log();
+	char id[64], kept[128];
+
+	(void)state;
+	snprintf(id, sizeof(id), "%s", audit_log_id(log));
+	audit_log_close(log);
+	remove_tree(dir);
+	read_whole(beside_dir(".journal"), &journal);
+	for (size_t i = 24; i < journal.length; i++)
+		journal.data[i] = 0;
+	write_whole(beside_dir(".journal"), str_span(&journal));
+	audit_log_close(open_log());
+	snprintf(kept, sizeof(kept), ".lost-%s.key", id);
+	assert_true(file_exists(beside_dir(kept)));
+	assert_int_equal(assert_intact(), 3);
+}
+
 static void folder_that_cannot_be_made_is_told(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -391,6 +411,7 @@ int main(void)
 		TEST(older_copy_of_a_long_log_is_refused),
 		TEST(missing_or_foreign_key_is_refused),
 		TEST(folder_that_cannot_be_looked_through_is_not_taken_for_an_empty_one),
+		TEST(journal_without_a_commit_does_not_hide_that_a_log_is_lost),
 		TEST(folder_that_cannot_be_made_is_told),
 	};
 
