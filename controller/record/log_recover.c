@@ -326,9 +326,11 @@ static int check_tail(struct recovery *r, struct error *err)
 	for (uint64_t seq = r->base; rest.length; seq++) {
 		size_t byte = (size_t)(rest.data - r->entries.data);
 		struct digest leaf;
+		bool absent;
 
 		ASSERT(log_entry_next(&rest, &record));
-		if (log_check_record(record, seq, r->check.last_id, "the records since the last full bundles", byte, &body, err))
+		if (log_check_record(record, seq, r->check.last_id, "the records since the last full bundles", byte, &body, err) ||
+		    (body.length && log_check_body(&r->to->writer.files, body, &absent, err)))
 			return -1;
 		leaf = tlog_leaf(record);
 		tlog_edge_add(&r->check.edge, 0, &leaf, NULL, NULL);

@@ -385,6 +385,34 @@ static void intents_without_a_result_are_told_at_open_oldest_first(void **state)
 	audit_log_close(log);
 }
 
+static void log_with_a_changed_part_of_its_last_records_is_not_opened(void **state)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str content = STR_INIT;
+	struct audit_log *log = open_log();
+	struct open_seqs open = { 0 };
+	struct error err = ERROR_INIT;
+	char path[640];
+
+	(void)state;
+	audit_log_append(log, large_intent(arena, audit_log_id(log), audit_log_next_seq(log), 1500), NULL, NULL);
+	audit_log_close(log);
+	snprintf(path, sizeof(path), "%s/%s", beside_dir("-bodies"), json_text(json_path(read_json(arena, 1), "body", "sha256", NULL)));
+	read_whole(path, &content);
+	write_whole(path, SPAN("{}"));
+	log = NULL;
+	assert_int_equal(audit_log_open(loop, dir, &config, &log, &err), -1);
+	assert_string_equal(err.reason, "LogCorrupt");
+	assert_non_null(strstr(err.text, path));
+	/* what it was to do is known again as soon as the part is back */
+	write_whole(path, str_span(&content));
+	log = open_log();
+	audit_log_each_open_intent(log, on_intent, &open);
+	assert_int_equal(open.count, 1);
+	assert_int_equal(open.objects, 1500);
+	audit_log_close(log);
+}
+
 static void audit_ids_name_log_seq_and_ordinal(void **state)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -506,6 +534,7 @@ int main(void)
 		TEST(record_that_cannot_be_made_to_fit_is_refused_alone),
 		TEST(who_asked_and_which_project_cannot_be_so_long_that_a_denial_is_not_recorded),
 		TEST(intents_without_a_result_are_told_at_open_oldest_first),
+		TEST(log_with_a_changed_part_of_its_last_records_is_not_opened),
 		TEST(audit_ids_name_log_seq_and_ordinal),
 		TEST(long_log_turns_its_journal_and_reopens),
 		TEST(key_is_private_and_outside_the_log),
