@@ -1,7 +1,10 @@
 """What whoever runs it needs: an orderly stop, a replica that stands by, credentials that change, a log level, checks."""
 
+import http.server
 import json
 import os
+import re
+import threading
 import time
 
 import pytest
@@ -193,6 +196,45 @@ def test_status_tells_who_leads_and_how_many_applications_are_ready(ready_site):
     site.controller.stop()
     done = cli("status", "-n", site.system, kubeconfig=admin)
     assert lines(done)["leader"].startswith("FAIL") and "nobody leads" in done.stdout and done.returncode == 1, done.stdout
+
+
+class _OldCluster(http.server.BaseHTTPRequestHandler):
+    """An API server whose clock is an hour off, as a person's may be, and a lease that was renewed `age` seconds ago by it."""
+
+    def do_GET(self):
+        now = time.time() + self.server.ahead
+        spec = {"holderIdentity": "one", "renewTime": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(now - self.server.age))}
+        body = json.dumps({"kind": "Lease", "spec": spec} if "/leases/" in self.path else {"kind": "List", "items": []}).encode()
+        self.send_response_only(200)
+        self.send_header("Date", self.date_time_string(now))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+def test_whether_somebody_leads_does_not_depend_on_the_clock_of_who_asks(tmp_path, ahead):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _OldCluster)
+    server.ahead = ahead
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+                                "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_address[1]}"}}],
+                                "users": [{"name": "c", "user": {"token": "x"}}],
+                                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}]}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        server.age = 2
+        assert lines(cli("status", kubeconfig=str(file)))["leader"].startswith("ok")
+        server.age = 1800
+        told = lines(cli("status", kubeconfig=str(file)))["leader"]
+        assert told.startswith("FAIL") and re.search("renewed (1799|180[01]) s ago", told), told
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_check_of_a_cluster_that_is_not_there_fails_with_its_address(tmp_path):
