@@ -198,6 +198,27 @@ def test_status_tells_who_leads_and_how_many_applications_are_ready(ready_site):
     assert lines(done)["leader"].startswith("FAIL") and "nobody leads" in done.stdout and done.returncode == 1, done.stdout
 
 
+def test_check_before_an_installation_names_every_right_that_it_takes(site, tmp_path):
+    name, rbac = f"{site.system}-installer", "rbac.authorization.k8s.io"
+    kinds = {"apiextensions.k8s.io": ["customresourcedefinitions"], "": ["namespaces", "serviceaccounts"], "apps": ["statefulsets"],
+             "networking.k8s.io": ["networkpolicies"], rbac: ["clusterroles", "clusterrolebindings", "roles", "rolebindings"]}
+    rules = [{"apiGroups": [group], "resources": resources, "verbs": ["create", "patch"]} for group, resources in kinds.items()]
+    site.kube.apply(obj(f"{rbac}/v1", "ClusterRole", name, rules=rules))
+    site.kube.apply(obj(f"{rbac}/v1", "ClusterRoleBinding", name, roleRef={"apiGroup": rbac, "kind": "ClusterRole", "name": name},
+                        subjects=[{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": site.system}]))
+    try:
+        token = site.installation.kubeconfig(tmp_path / "installer")
+        told = until("the rights to be given", lambda: lines(cli("check", "--pre", "-n", site.system, kubeconfig=token))["your-rights"],
+                     lambda line: "statefulsets" not in line, seconds=10)
+        assert told.startswith("FAIL"), told
+        for resource in ("priorityclasses.scheduling.k8s.io everywhere", "poddisruptionbudgets.policy in", "services in",
+                         "validatingadmissionpolicies.admissionregistration.k8s.io", "validatingadmissionpolicybindings.admissionregistration.k8s.io"):
+            assert f"create {resource}" in told and f"patch {resource}" in told, told
+    finally:
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            site.kube.delete(f"{rbac}/v1", kind, None, name)
+
+
 class _OldCluster(http.server.BaseHTTPRequestHandler):
     """An API server whose clock is an hour off, as a person's may be, and a lease that was renewed `age` seconds ago by it."""
 
