@@ -312,6 +312,8 @@ int cli_check(int argc, char **argv)
 
 	if (status)
 		return status;
+	if (!install_yaml_is_name(common.namespace))
+		return cli_fail(EXIT_USAGE, "lower-case letters, digits and '-'", "%s is no name of a namespace", common.namespace);
 	if (person_open(&common, &person, &err))
 		return person_fail(&person, &err);
 	if (check_server(&check)) {

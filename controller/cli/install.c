@@ -12,17 +12,6 @@
 
 #define FIELD_MANAGER "countersign-install"
 
-/* A DNS label, as names of namespaces and service accounts are: nothing else may get into YAML that somebody applies. */
-static bool is_name(const char *text)
-{
-	size_t length = strlen(text);
-
-	for (size_t i = 0; i < length; i++)
-		if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9') || (text[i] == '-' && i && i + 1 < length)))
-			return false;
-	return length && length <= 63;
-}
-
 /* --- install ------------------------------------------------------------------------------------------------------ */
 
 enum { OPTION_EXPORT = OPTION_OWN, OPTION_IMAGE };
@@ -92,7 +81,7 @@ int cli_install(int argc, char **argv)
 
 	if (status)
 		return status;
-	if (!is_name(common.namespace))
+	if (!install_yaml_is_name(common.namespace))
 		return cli_fail(EXIT_USAGE, "lower-case letters, digits and '-'", "%s is no name of a namespace", common.namespace);
 	if (install.image && reference_parse(span_of(install.image), arena, &reference, &err))
 		return cli_fail(EXIT_USAGE, "REGISTRY/countersign@sha256:...", "--image: %s", err.text);
@@ -129,7 +118,7 @@ static int add_grant(const char *account, const char *system, struct str *out)
 
 	snprintf(ns, sizeof(ns), "%.*s", SPAN_ARG(namespace));
 	snprintf(who, sizeof(who), "%.*s", SPAN_ARG(name));
-	if (!name.data || namespace.length > 63 || name.length > 63 || !is_name(ns) || !is_name(who))
+	if (!name.data || namespace.length > 63 || name.length > 63 || !install_yaml_is_name(ns) || !install_yaml_is_name(who))
 		return cli_fail(EXIT_FAILED, "NAMESPACE:NAME, each a DNS label", "%s is no name of a service account", account);
 	str_addf(out, "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: %s, namespace: %s}\n", who, ns);
 	str_addf(out, "---\n# The controller may write as %s, and as nobody else. What %s itself may do, other rules say.\n", who, who);
@@ -185,7 +174,7 @@ int cli_project(int argc, char **argv)
 		return status;
 	if (strcmp(words[0], "grant") || (!words[1] && !account))
 		return cli_fail(EXIT_USAGE, "countersign project grant NAME | kubectl apply -f -", "what is to be granted?");
-	if (!is_name(common.namespace))
+	if (!install_yaml_is_name(common.namespace))
 		return cli_fail(EXIT_USAGE, NULL, "%s is no name of a namespace", common.namespace);
 	if (account)
 		status = add_grant(account, common.namespace, &out);

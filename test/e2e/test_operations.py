@@ -265,6 +265,9 @@ def test_check_of_a_cluster_that_is_not_there_fails_with_its_address(tmp_path):
                                 "users": [{"name": "u", "user": {"token": "x"}}], "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}))
     done = cli("check", kubeconfig=file)
     assert done.returncode == 1 and "https://127.0.0.1:1" in done.stdout and done.stdout.startswith("FAIL")
+    for bad in ("a b", "{", "x\nkind: y"):
+        done = cli("check", "-n", bad, kubeconfig=file)
+        assert done.returncode == 2 and "is no name of a namespace" in done.stderr, done.stderr
 
 
 def test_install_export_is_install_yaml_for_an_image_and_a_namespace():
