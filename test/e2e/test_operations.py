@@ -280,6 +280,20 @@ def test_install_export_is_install_yaml_for_an_image_and_a_namespace():
         assert cli("install", "--export", *bad).returncode == 2
 
 
+def test_project_grant_takes_every_name_that_a_service_account_may_have(site):
+    for account in ("shop:web.applier", "123:456", "true:null"):
+        namespace, name = account.split(":")
+        done = cli("project", "grant", "--account", account, check=True).stdout
+        made = site.kube.kubectl("create", "--dry-run=client", "--validate=false", "-o", "json", "-f", "-", text=done).stdout
+        assert f'"name": "{name}"' in made and f'"namespace": "{namespace}"' in made, made
+    for bad in ("shop:web..applier", "shop:.", "shop:", "shop", "s.hop:web", "shop:a b"):
+        assert cli("project", "grant", "--account", bad).returncode == 1
+    site.kube.apply(obj("countersign.dev/v1alpha1", "Project", "anywhere", site.system,
+                        spec={"destinationServiceAccounts": [{"server": "*", "defaultServiceAccount": "applier"}]}))
+    done = cli("project", "grant", "anywhere", "-n", site.system, kubeconfig=site.stack.kubeconfig)
+    assert done.returncode == 1 and "*:applier" in done.stderr and "null" not in done.stderr and "one by one" in done.stderr, done.stderr
+
+
 def test_project_grant_lets_the_controller_write_as_that_account_and_no_other(site, tmp_path):
     admin = site.stack.kubeconfig
     site.kube.delete("rbac.authorization.k8s.io/v1", "Role", site.system, f"impersonate-{site.team.applier}")
