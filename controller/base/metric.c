@@ -46,7 +46,7 @@ static const struct family families[METRIC_COUNT] = {
 	[METRIC_AUDIT_CHECKPOINT_AGE] = { "countersign_audit_checkpoint_age_seconds", "Age of the newest signed checkpoint.", GAUGE,
 					  { NULL } },
 	[METRIC_WORKER_JOBS] = { "countersign_worker_jobs_total", "Jobs of workers, by how they ended.", COUNTER, { "role", "result" } },
-	[METRIC_WORKER_CRASHES] = { "countersign_worker_crashes_total", "Workers that died, hung or answered nonsense in a job.", COUNTER,
+	[METRIC_WORKER_CRASHES] = { "countersign_worker_crashes_total", "Workers that died, hung, answered nonsense or could not be started for a job.", COUNTER,
 				    { "role", "reason" } },
 	[METRIC_WORKER_QUEUE_DEPTH] = { "countersign_worker_queue_depth", "Jobs that wait for a worker.", GAUGE, { "role" } },
 	[METRIC_PROCESSES] = { "countersign_processes", "Processes that run.", GAUGE, { "role" } },

@@ -118,6 +118,21 @@ static int read_format(const char *format, const char *plain, bool *json)
 	return cli_fail(EXIT_USAGE, NULL, "-o is json or %s, not %s", plain, format);
 }
 
+/* What no record can have would print nothing, as if nothing had happened. */
+static int check_wanted(const char *kind, const char *app)
+{
+	CLEANUP(str_release) struct str kinds = STR_INIT;
+	enum audit_kind which;
+
+	if (app && !strchr(app, '/'))
+		return cli_fail(EXIT_USAGE, NULL, "--app is NAMESPACE/NAME, not %s", app);
+	if (!kind || audit_kind_parse(span_of(kind), &which))
+		return 0;
+	for (which = 0; which <= AUDIT_CLUSTER_RESTORED; which++)
+		str_addf(&kinds, "%s%s", which ? ", " : "one of ", audit_kind_name(which));
+	return cli_fail(EXIT_USAGE, str_c(&kinds), "there are no records of the kind %s", kind);
+}
+
 int cli_audit_log(int argc, char **argv)
 {
 	const char *dir[1], *format = NULL, *kind = NULL, *app = NULL, *from_word = "0";
@@ -131,7 +146,7 @@ int cli_audit_log(int argc, char **argv)
 	uint64_t from;
 
 	if (cli_audit_arguments(argc, argv, options, dir, 1, 1) || read_format(format, "table", &printing.json) ||
-	    cli_audit_seq(from_word, &from))
+	    cli_audit_seq(from_word, &from) || check_wanted(kind, app))
 		return EXIT_USAGE;
 	printing.kind = kind;
 	printing.app = app;

@@ -97,37 +97,61 @@ static void name_right(const struct right *right, struct str *out)
 		 right->namespace ? " in " : " everywhere", right->namespace ? right->namespace : "");
 }
 
+/* To apply an object that may not be there yet takes both. -1 when they cannot be asked. */
+static int each_verb(struct check *check, const struct kube_kind *kind, const char *namespace, struct str *missing, struct error *err)
+{
+	static const char *const verbs[] = { "create", "patch" };
+
+	for (size_t i = 0; i < COUNT_OF(verbs); i++) {
+		struct right right = { verbs[i], kind->group, kind->resource, NULL, namespace, NULL };
+		int allowed = ask_right(check, &right, NULL, err);
+
+		if (allowed < 0)
+			return -1;
+		if (!allowed)
+			name_right(&right, missing);
+	}
+	return 0;
+}
+
+/* All kinds that are installed, each once. */
+static int each_installed(struct check *check, struct str *missing, struct error *err)
+{
+	struct arena *arena = check->person->arena;
+	const struct json *objects = install_yaml_objects(arena, install_yaml_text(arena, check->person->namespace, NULL));
+	CLEANUP(map_release) struct map asked = MAP_INIT;
+
+	if (person_discover(check->person, err))
+		return -1;
+	for (size_t i = 0; i < json_count(objects); i++) {
+		const struct json *object = json_at(objects, i);
+		struct span version = json_text_span(json_get(object, "apiVersion")), kind = json_text_span(json_get(object, "kind"));
+		struct span group = span_index(version, '/') < 0 ? SPAN0 : span_cut(&version, '/');
+		const struct kube_kind *known = discovery_find(check->person->discovery, group, arena_strndup(arena, version), kind);
+
+		if (!known)
+			return error_set(err, ERROR_NOT_FOUND, "UnknownKind", "the API server does not know %s", json_get_text(object, "kind"));
+		if (map_has(&asked, kind))
+			continue;
+		map_set(&asked, kind, check);
+		if (each_verb(check, known, json_text(json_path(object, "metadata", "namespace", NULL)), missing, err))
+			return -1;
+	}
+	return 0;
+}
+
 /* Before an installation: may whoever installs do so? */
 static void check_installer(struct check *check)
 {
-	const char *ns = check->person->namespace;
-	const struct right needed[] = {
-		{ "create", "apiextensions.k8s.io", "customresourcedefinitions", NULL, NULL, NULL },
-		{ "create", "", "namespaces", NULL, NULL, NULL },
-		{ "create", "rbac.authorization.k8s.io", "clusterroles", NULL, NULL, NULL },
-		{ "create", "rbac.authorization.k8s.io", "clusterrolebindings", NULL, NULL, NULL },
-		{ "create", "rbac.authorization.k8s.io", "roles", NULL, ns, NULL },
-		{ "create", "rbac.authorization.k8s.io", "rolebindings", NULL, ns, NULL },
-		{ "create", "apps", "statefulsets", NULL, ns, NULL },
-		{ "create", "networking.k8s.io", "networkpolicies", NULL, ns, NULL },
-	};
 	CLEANUP(str_release) struct str missing = STR_INIT;
 	struct error err = ERROR_INIT;
 
-	for (size_t i = 0; i < COUNT_OF(needed); i++) {
-		int allowed = ask_right(check, &needed[i], NULL, &err);
-
-		if (allowed < 0) {
-			check_tell(check, CHECK_FAILED, "your-rights", "%s", err.text);
-			return;
-		}
-		if (!allowed)
-			name_right(&needed[i], &missing);
-	}
-	if (missing.length)
+	if (each_installed(check, &missing, &err))
+		check_tell(check, CHECK_FAILED, "your-rights", "%s", err.text);
+	else if (missing.length)
 		check_tell(check, CHECK_FAILED, "your-rights", "to install you lack: %s", str_c(&missing));
 	else
-		check_tell(check, CHECK_GOOD, "your-rights", "you may install into %s", ns);
+		check_tell(check, CHECK_GOOD, "your-rights", "you may install into %s", check->person->namespace);
 }
 
 /* Every right of the installation's own Role and ClusterRole, one question each. -1 when they cannot be asked. */
@@ -288,6 +312,8 @@ int cli_check(int argc, char **argv)
 
 	if (status)
 		return status;
+	if (!install_yaml_is_name(common.namespace))
+		return cli_fail(EXIT_USAGE, "lower-case letters, digits and '-'", "%s is no name of a namespace", common.namespace);
 	if (person_open(&common, &person, &err))
 		return person_fail(&person, &err);
 	if (check_server(&check)) {

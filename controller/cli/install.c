@@ -12,17 +12,6 @@
 
 #define FIELD_MANAGER "countersign-install"
 
-/* A DNS label, as names of namespaces and service accounts are: nothing else may get into YAML that somebody applies. */
-static bool is_name(const char *text)
-{
-	size_t length = strlen(text);
-
-	for (size_t i = 0; i < length; i++)
-		if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9') || (text[i] == '-' && i && i + 1 < length)))
-			return false;
-	return length && length <= 63;
-}
-
 /* --- install ------------------------------------------------------------------------------------------------------ */
 
 enum { OPTION_EXPORT = OPTION_OWN, OPTION_IMAGE };
@@ -92,7 +81,7 @@ int cli_install(int argc, char **argv)
 
 	if (status)
 		return status;
-	if (!is_name(common.namespace))
+	if (!install_yaml_is_name(common.namespace))
 		return cli_fail(EXIT_USAGE, "lower-case letters, digits and '-'", "%s is no name of a namespace", common.namespace);
 	if (install.image && reference_parse(span_of(install.image), arena, &reference, &err))
 		return cli_fail(EXIT_USAGE, "REGISTRY/countersign@sha256:...", "--image: %s", err.text);
@@ -121,23 +110,42 @@ static int take_account(void *data, int which, const char *value)
 	return 0;
 }
 
-/* Appends what lets the controller in `system` act as "NAMESPACE:NAME" and as nobody else. */
+/* DNS labels with dots between, as a service account may be named. */
+static bool is_dotted_name(const char *text)
+{
+	struct span rest = span_of(text);
+	char label[64];
+
+	if (rest.length > 253)
+		return false;
+	while (rest.data) {
+		struct span one = span_cut(&rest, '.');
+
+		snprintf(label, sizeof(label), "%.*s", SPAN_ARG(one));
+		if (one.length >= sizeof(label) || !install_yaml_is_name(label))
+			return false;
+	}
+	return true;
+}
+
+/* Appends what lets the controller in `system` act as "NAMESPACE:NAME" and as nobody else. Quoted: "123" is a name, too. */
 static int add_grant(const char *account, const char *system, struct str *out)
 {
 	struct span name = span_of(account), namespace = span_cut(&name, ':');
-	char ns[64], who[64];
+	char ns[64], who[256];
 
 	snprintf(ns, sizeof(ns), "%.*s", SPAN_ARG(namespace));
 	snprintf(who, sizeof(who), "%.*s", SPAN_ARG(name));
-	if (!name.data || namespace.length > 63 || name.length > 63 || !is_name(ns) || !is_name(who))
-		return cli_fail(EXIT_FAILED, "NAMESPACE:NAME, each a DNS label", "%s is no name of a service account", account);
-	str_addf(out, "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: %s, namespace: %s}\n", who, ns);
+	if (!name.data || namespace.length > 63 || name.length > 253 || !install_yaml_is_name(ns) || !is_dotted_name(who))
+		return cli_fail(EXIT_FAILED, "NAMESPACE:NAME, each a DNS label; for an account of each destination's namespace, name them one by one: "
+				"--account NAMESPACE:NAME", "%s is no name of a service account", account);
+	str_addf(out, "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: \"%s\", namespace: \"%s\"}\n", who, ns);
 	str_addf(out, "---\n# The controller may write as %s, and as nobody else. What %s itself may do, other rules say.\n", who, who);
-	str_addf(out, "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: countersign-impersonates-%s, namespace: %s}\nrules:\n"
-		 "- {apiGroups: [\"\"], resources: [serviceaccounts], resourceNames: [%s], verbs: [impersonate]}\n", who, ns, who);
-	str_addf(out, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: countersign-impersonates-%s, namespace: %s}\n"
+	str_addf(out, "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: countersign-impersonates-%s, namespace: \"%s\"}\nrules:\n"
+		 "- {apiGroups: [\"\"], resources: [serviceaccounts], resourceNames: [\"%s\"], verbs: [impersonate]}\n", who, ns, who);
+	str_addf(out, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: countersign-impersonates-%s, namespace: \"%s\"}\n"
 		 "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: countersign-impersonates-%s}\n"
-		 "subjects: [{kind: ServiceAccount, name: countersign-controller, namespace: %s}]\n", who, ns, who, system);
+		 "subjects: [{kind: ServiceAccount, name: countersign-controller, namespace: \"%s\"}]\n", who, ns, who, system);
 	return EXIT_DONE;
 }
 
@@ -153,14 +161,14 @@ static int grant_project(struct person *person, const char *name, struct str *ou
 		return person_fail(person, &err);
 	list = json_path(project, "spec", "destinationServiceAccounts", NULL);
 	for (size_t i = 0; !status && i < json_count(list); i++) {
-		const char *account = json_get_text(json_at(list, i), "defaultServiceAccount");
+		const char *account = json_get_text(json_at(list, i), "defaultServiceAccount"), *in = json_get_text(json_at(list, i), "namespace");
 
 		if (!account || map_has(&told, span_of(account)))
 			continue;
 		map_set(&told, span_of(account), person);
 		/* one without a namespace lies where the destination is, which may be a pattern */
-		status = add_grant(strchr(account, ':') ? account : arena_printf(person->arena, "%s:%s", json_get_text(json_at(list, i), "namespace"),
-				   account), person->namespace, out);
+		status = add_grant(strchr(account, ':') ? account : arena_printf(person->arena, "%s:%s", in ? in : "*", account),
+				   person->namespace, out);
 	}
 	if (!status && !told.count)
 		return cli_fail(EXIT_FAILED, "spec.destinationServiceAccounts says who writes; or name one: --account NAMESPACE:NAME",
@@ -185,7 +193,7 @@ int cli_project(int argc, char **argv)
 		return status;
 	if (strcmp(words[0], "grant") || (!words[1] && !account))
 		return cli_fail(EXIT_USAGE, "countersign project grant NAME | kubectl apply -f -", "what is to be granted?");
-	if (!is_name(common.namespace))
+	if (!install_yaml_is_name(common.namespace))
 		return cli_fail(EXIT_USAGE, NULL, "%s is no name of a namespace", common.namespace);
 	if (account)
 		status = add_grant(account, common.namespace, &out);

@@ -50,3 +50,13 @@ struct json *install_yaml_objects(struct arena *arena, struct span text)
 			json_append(arena, objects, stream.documents[i].value);
 	return objects;
 }
+
+bool install_yaml_is_name(const char *text)
+{
+	size_t length = strlen(text);
+
+	for (size_t i = 0; i < length; i++)
+		if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9') || (text[i] == '-' && i && i + 1 < length)))
+			return false;
+	return length && length <= 63;
+}

@@ -12,5 +12,7 @@
 struct span install_yaml_text(struct arena *arena, const char *namespace, const char *image);
 /* Its objects, in the order of the file: an array. */
 struct json *install_yaml_objects(struct arena *arena, struct span text);
+/* A DNS label, as names of namespaces and service accounts are: nothing else may get into YAML that somebody applies. */
+bool install_yaml_is_name(const char *text);
 
 #endif

@@ -177,22 +177,26 @@ static void on_answer(void *data, struct span frame, int fd)
 	dispatch(pool);
 }
 
-static void on_crash(void *data, const struct error *why)
+/* The job that it had, or was started for, is lost. */
+static void lose(struct worker *worker, const char *how, const char *what)
 {
-	struct worker *worker = data;
 	struct error err = ERROR_INIT;
 
-	(void)why;
 	if (worker->job) {
 		worker->pool->workers->crashes++;
-		metric_add(METRIC_WORKER_CRASHES, 1, role_name(worker->pool->role), "died", NULL);
+		metric_add(METRIC_WORKER_CRASHES, 1, role_name(worker->pool->role), how, NULL);
 		metric_add(METRIC_WORKER_JOBS, 1, role_name(worker->pool->role), "lost", NULL);
-		error_set(&err, ERROR_TRANSIENT, "WorkerCrashed",
-			  "the %s worker (pid %u) died in the middle of the job; only this job is lost, it is tried again",
-			  role_name(worker->pool->role), worker->pid);
+		error_set(&err, ERROR_TRANSIENT, "WorkerCrashed", "the %s worker (pid %u) %s; only this job is lost, it is tried again",
+			  role_name(worker->pool->role), worker->pid, what);
 		log_error(LOG_ERROR, "worker crashed", &err, NULL);
 	}
 	retire(worker, &err);
+}
+
+static void on_crash(void *data, const struct error *why)
+{
+	(void)why;
+	lose(data, "died", "died in the middle of the job");
 }
 
 static void on_deadline(void *data)
@@ -328,7 +332,7 @@ static void on_supervisor(void *data, struct span frame, int fd)
 	if (!worker || fd < 0) {
 		fd_cleanup(&fd);
 		if (worker)
-			on_crash(worker, NULL);
+			lose(worker, "not-started", "could not be started: is the container out of processes or memory?");
 		return;
 	}
 	worker->pid = pid;

@@ -10,6 +10,9 @@
 
 #define ANNOTATION_HOLDER "countersign.dev/log-holder"
 #define ANNOTATION_NOTE "countersign.dev/log-checkpoint"
+#define FORMER_NOTE ANNOTATION_NOTE "-"         /* and the id of another log than the holder's */
+#define FORMER_MOST 16
+#define ID_MOST 40
 #define DURATION_S 15
 #define RENEW_DEADLINE_MS 10000
 #define RETRY_MS 2000
@@ -124,6 +127,45 @@ static void remember_former(struct lease *lease, const struct json *live)
 	str_add(&lease->former_note, json_text_span(json_path(live, "metadata", "annotations", ANNOTATION_NOTE, NULL)));
 }
 
+/* Whose note it is: the end of its first line, as "countersign.dev/ID". SPAN0 when that cannot be the end of an annotation's name. */
+static struct span id_of(struct span note)
+{
+	struct span id = span_cut(&note, '\n');
+
+	id = span_from(id, (size_t)(span_rindex(id, '/') + 1));
+	for (size_t i = 0; i < id.length; i++)
+		if (!((id.data[i] >= 'a' && id.data[i] <= 'z') || (id.data[i] >= '0' && id.data[i] <= '9')))
+			return SPAN0;
+	return id.length <= ID_MOST ? id : SPAN0;
+}
+
+static void drop_a_former(struct json *annotations)
+{
+	size_t count = 0, last = 0;
+
+	for (size_t i = 0; i < json_count(annotations); i++)
+		if (span_starts(annotations->as.list.members[i].key, FORMER_NOTE)) {
+			last = i;
+			count++;
+		}
+	if (count >= FORMER_MOST)
+		json_remove_at(annotations, last);
+}
+
+/* The note of another log stays beside ours: that log may come back, and then it must be the newest of it. */
+static void keep_former(struct json *annotations, struct span note, struct arena *arena)
+{
+	struct json *before = json_get(annotations, ANNOTATION_NOTE);
+	struct span own = id_of(note), other = id_of(json_text_span(before));
+
+	json_remove(annotations, arena_printf(arena, FORMER_NOTE "%.*s", SPAN_ARG(own)));
+	if (!other.length || span_equal(own, other))
+		return;
+	json_remove(annotations, arena_printf(arena, FORMER_NOTE "%.*s", SPAN_ARG(other)));
+	drop_a_former(annotations);
+	json_set(arena, annotations, arena_printf(arena, FORMER_NOTE "%.*s", SPAN_ARG(other)), before);
+}
+
 static void annotate(struct lease *lease, struct json *metadata, struct arena *arena)
 {
 	struct json *annotations = json_ensure_object(arena, metadata, "annotations");
@@ -132,6 +174,7 @@ static void annotate(struct lease *lease, struct json *metadata, struct arena *a
 	/* a lease that is given up goes on to say who held it last */
 	if (!note.length)
 		return;
+	keep_former(annotations, note, arena);
 	json_set_string(arena, annotations, ANNOTATION_HOLDER, lease->identity);
 	json_set(arena, annotations, ANNOTATION_NOTE, json_span(arena, note));
 }
@@ -196,9 +239,19 @@ static bool is_taken(struct lease *lease, const struct json *live)
 
 static bool may_take(const struct lease *lease, const struct json *live)
 {
-	struct span note = json_text_span(json_path(live, "metadata", "annotations", ANNOTATION_NOTE, NULL));
+	const struct json *annotations = json_path(live, "metadata", "annotations", NULL);
+	bool any = false;
 
-	return !lease->handler.may_take || lease->handler.may_take(lease->data, note);
+	if (!lease->handler.may_take)
+		return true;
+	JSON_EACH(member, annotations) {
+		if (!span_is(member->key, ANNOTATION_NOTE) && !span_starts(member->key, FORMER_NOTE))
+			continue;
+		any = true;
+		if (!lease->handler.may_take(lease->data, json_text_span(member->value)))
+			return false;
+	}
+	return any || lease->handler.may_take(lease->data, SPAN0);
 }
 
 static void on_read(void *data, const struct kube_answer *answer)

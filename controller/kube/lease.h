@@ -16,7 +16,10 @@ struct lease_handler {
 	void (*on_lost)(void *data);                          /* we are not any more: stop, flush, exit */
 	void (*on_version)(void *data, uint64_t version);     /* the lease as the server has it now; before the others. May be NULL */
 	struct span (*note)(void *data);                      /* what the lease is to carry for whoever follows; SPAN0: as it is */
-	/* May we take it, with the note ("": none) that it carries? NULL: yes. Asked before the note is replaced; false: later, perhaps. */
+	/*
+	 * May we take it, with the note ("": none) that it carries? NULL: yes. Asked before the note is replaced, and for each note of
+	 * another log that was the holder's before; false: later, perhaps.
+	 */
 	bool (*may_take)(void *data, struct span note);
 };
 

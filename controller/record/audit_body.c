@@ -10,16 +10,22 @@
 #include "io/file.h"
 #include "record/audit_read.h"
 
-/* What `audit log`, `audit join` and people look for stays in the record as long as it can. */
+/* Without these it would be no record, or nobody could tell what it belongs to. None is of a length that others choose. */
 static bool must_stay(struct span key)
 {
-	static const char *const stays[] = { "actor", "app", "as", "body", "boot", "id", "intent", "kind", "mono", "outcome", "project",
-					     "reason", "recovered", "seq", "t", "v", "ver" };
+	static const char *const stays[] = { "app", "body", "boot", "id", "intent", "kind", "mono", "outcome", "recovered", "seq", "t", "v",
+					     "ver" };
 
 	for (size_t i = 0; i < COUNT_OF(stays); i++)
 		if (span_is(key, stays[i]))
 			return true;
 	return false;
+}
+
+/* What people look for stays as long as it can; but whoever writes an Application may make these as long as they like. */
+static bool should_stay(struct span key)
+{
+	return span_is(key, "actor") || span_is(key, "as") || span_is(key, "project") || span_is(key, "reason");
 }
 
 static size_t written_size(const struct json *value)
@@ -30,12 +36,13 @@ static size_t written_size(const struct json *value)
 	return text.overflow ? SIZE_MAX : text.length;
 }
 
-static struct json_member *largest(const struct json *record, size_t *size)
+static struct json_member *largest(const struct json *record, bool of_all, size_t *size)
 {
 	struct json_member *found = NULL;
 
 	JSON_EACH(member, record) {
-		size_t here = must_stay(member->key) ? 0 : written_size(member->value);
+		bool stays = must_stay(member->key) || (!of_all && should_stay(member->key));
+		size_t here = stays ? 0 : written_size(member->value);
 
 		if (here && (!found || here > *size)) {
 			found = member;
@@ -66,8 +73,10 @@ int audit_shrink(const struct log_files *files, struct arena *arena, struct json
 	char hex[DIGEST_HEX];
 
 	while (left > LIMIT_RECORD_INLINE_BYTES) {
-		struct json_member *member = largest(record, &size);
+		struct json_member *member = largest(record, false, &size);
 
+		if (!member)
+			member = largest(record, true, &size);
 		if (!member || size == SIZE_MAX)
 			return error_set(err, ERROR_LIMIT, "RecordTooLarge", "an audit record of %zu bytes cannot be made to fit", left);
 		left = left > size ? left - size : 0;

@@ -87,26 +87,33 @@ int log_check_record(struct span record, uint64_t seq, uint8_t last_id[16], cons
 	return 0;
 }
 
-/* A part of a record beside the log: if the folder is there at all it must hold every one, with the content its name says. */
-static int check_body(struct worker *worker, struct span sha256, struct error *err)
+int log_check_body(const struct log_files *files, struct span sha256, bool *absent, struct error *err)
 {
 	CLEANUP(str_release) struct str folder = STR_INIT, content = STR_LIMIT(LIMIT_AUDIT_BODY_BYTES);
 	struct digest digest;
 	char hex[DIGEST_HEX];
 
-	log_files_beside(worker->check->files, "-bodies", &folder);
-	if (!file_exists(str_c(&folder))) {
-		worker->bodies_absent++;
+	log_files_beside(files, "-bodies", &folder);
+	*absent = !file_exists(str_c(&folder));
+	if (*absent)
 		return 0;
-	}
 	str_addf(&folder, "/%.*s", SPAN_ARG(sha256));
 	if (file_read(str_c(&folder), LIMIT_AUDIT_BODY_BYTES, &content, err))
 		return log_corrupt(err, "a record's body");
 	digest = digest_of(str_span(&content));
 	digest_hex(&digest, hex);
-	worker->bodies++;
 	if (!span_is(sha256, hex))
 		return error_set(err, ERROR_INVALID, "LogCorrupt", "%s: byte 0: its SHA-256 is %s", str_c(&folder), hex);
+	return 0;
+}
+
+static int check_body(struct worker *worker, struct span sha256, struct error *err)
+{
+	bool absent;
+
+	if (log_check_body(worker->check->files, sha256, &absent, err))
+		return -1;
+	*(absent ? &worker->bodies_absent : &worker->bodies) += 1;
 	return 0;
 }
 

@@ -51,5 +51,7 @@ int log_check_blame(const struct log_check *check, uint64_t size, bool root_is_r
 /* Checks the content of one record that is to stand at `seq`; byte offsets in the text count from `byte` of `name`. */
 int log_check_record(struct span record, uint64_t seq, uint8_t last_id[16], const char *name, size_t byte, struct span *body,
 		     struct error *err);
+/* A part of a record beside the log: if the folder (else: *absent) is there it must hold every one, with the content its name says. */
+int log_check_body(const struct log_files *files, struct span sha256, bool *absent, struct error *err);
 
 #endif

@@ -223,10 +223,10 @@ static int walk_folder(struct walk *walk, int parent, const char *name, unsigned
 		return errno == ENOENT ? 0 : error_errno(walk->err, errno, "open folder %s", str_c(&walk->name));
 	if (depth > WALK_DEPTH)
 		return error_set(walk->err, ERROR_INVALID, "LogCorrupt", "%s does not belong there", str_c(&walk->name));
-	while ((entry = readdir(dir)) != NULL)
+	while (errno = 0, (entry = readdir(dir)) != NULL)
 		if (walk_entry(walk, dirfd(dir), entry, depth))
 			return -1;
-	return 0;
+	return errno ? error_errno(walk->err, errno, "read folder %s", str_c(&walk->name)) : 0;
 }
 
 int log_files_walk(const struct log_files *files, int (*each)(void *data, const char *name, bool plain, struct error *err),

@@ -107,22 +107,39 @@ static int set_aside(const struct recovery *r, const char *path, const char *end
 	return 0;
 }
 
-/* Whether there was a log before the one that is begun, with records in it: its journal, or else its key, says so. */
+/* The name of the key that is left; "" where there is none. */
+static int name_by_key(struct recovery *r, char *out, size_t size, struct error *err)
+{
+	*out = '\0';
+	if (!file_exists(str_c(&r->key_path)))
+		return 0;
+	if (read_signer(r, err))
+		return -1;
+	snprintf(out, size, "%s", note_signer_key(r->to->signer)->name);
+	note_signer_free(TAKE(r->to->signer));
+	return 0;
+}
+
+/*
+ * Whether there was a log before the one that is begun, with records in it: its journal says so, or else its key. No crash leaves
+ * a journal without any commit: what it was the journal of is then for the key to say.
+ */
 static int note_predecessor(struct recovery *r, struct error *err)
 {
 	struct log_recovered *to = r->to;
 	struct checkpoint checkpoint = { 0 };
 	struct journal_frame frame;
+	bool told = false;
 
 	while (r->has_journal && journal_next(&r->image, &frame) && !checkpoint_peek(frame.note, &checkpoint, NULL)) {
+		told = true;
 		str_reset(&to->predecessor_note);
 		str_add(&to->predecessor_note, frame.note);
 	}
-	if (r->has_journal)
+	if (told)
 		snprintf(to->predecessor, sizeof(to->predecessor), "%s", checkpoint.size ? checkpoint.origin : "");
-	else if (!read_signer(r, NULL))
-		snprintf(to->predecessor, sizeof(to->predecessor), "%s", note_signer_key(to->signer)->name);
-	note_signer_free(TAKE(to->signer));
+	else if (name_by_key(r, to->predecessor, sizeof(to->predecessor), err))
+		return -1;
 	r->has_journal = false;
 	if (!*to->predecessor)
 		return 0;
@@ -134,7 +151,9 @@ static int find_key(struct recovery *r, bool *fresh, struct error *err)
 {
 	bool any = false;
 
-	log_files_walk(&r->to->writer.files, find_any, &any, NULL);
+	/* one that cannot be looked through is not empty for that: a new log would take the key of this one from it */
+	if (log_files_walk(&r->to->writer.files, find_any, &any, err) && !any)
+		return -1;
 	*fresh = !any;
 	if (*fresh)
 		return note_predecessor(r, err) || make_signer(r, err) ? -1 : 0;
@@ -307,9 +326,11 @@ static int check_tail(struct recovery *r, struct error *err)
 	for (uint64_t seq = r->base; rest.length; seq++) {
 		size_t byte = (size_t)(rest.data - r->entries.data);
 		struct digest leaf;
+		bool absent;
 
 		ASSERT(log_entry_next(&rest, &record));
-		if (log_check_record(record, seq, r->check.last_id, "the records since the last full bundles", byte, &body, err))
+		if (log_check_record(record, seq, r->check.last_id, "the records since the last full bundles", byte, &body, err) ||
+		    (body.length && log_check_body(&r->to->writer.files, body, &absent, err)))
 			return -1;
 		leaf = tlog_leaf(record);
 		tlog_edge_add(&r->check.edge, 0, &leaf, NULL, NULL);

@@ -74,6 +74,30 @@ def test_older_copy_put_back_is_refused_and_the_newest_goes_on(site, tmp_path, h
     assert counts["unrecorded"] == 0 and counts["foreign"] == 0, done.stdout
 
 
+def test_older_copy_is_refused_also_when_another_replica_led_since(site, tmp_path):
+    """The other one has a volume and a log of its own; the lease then carries its checkpoint, and ours still."""
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="1"))})
+    site.controller.stop()
+    copy(site, tmp_path / "older")
+    site.controller.start()
+    site.synced_at(repo.push("two", {"app/c.yaml": text(config_map("c", key="2"))}), "app")
+    anchored(site)
+    site.controller.stop()
+    copy(site, tmp_path / "newest")
+    ours = lease_note(site).splitlines()[0]
+    shutil.rmtree(site.controller.data)
+    for _ in range(2):
+        site.controller.start()
+        until("the other one to lead", lambda: lease_note(site).splitlines()[0], lambda name: name != ours)
+        anchored(site)
+        site.controller.stop()
+    put_back(site, tmp_path / "older")
+    assert "LogTruncated" in refused(site, tmp_path / "older")
+    put_back(site, tmp_path / "newest")
+    site.controller.start()
+    until("the newest to lead", lambda: lease_note(site).splitlines()[0], lambda name: name == ours)
+
+
 def test_log_that_went_on_from_an_older_copy_is_told_as_forked(site, tmp_path):
     """While the cluster knew nothing of it, as many records came behind the older copy, but other ones."""
     kube, system = site.kube, site.system

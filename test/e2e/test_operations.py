@@ -1,8 +1,13 @@
 """What whoever runs it needs: an orderly stop, a replica that stands by, credentials that change, a log level, checks."""
 
+import http.client
+import http.server
 import json
 import os
+import re
+import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -141,6 +146,54 @@ def test_log_level_follows_its_config_map_while_it_runs(ready_site):
     until("the level of the command line", lambda: "what the command line said" in site.controller.output.read_text())
 
 
+# --- the network -------------------------------------------------------------------------------------------------------
+
+class _Forward(http.server.BaseHTTPRequestHandler):
+    """An HTTP proxy, as little of one as will do; notes the ports that were asked for."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        where = urllib.parse.urlsplit(self.path)
+        self.server.ports.add(where.port)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        there = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+        there.request(self.command, where._replace(scheme="", netloc="").geturl(), body,
+                      {k: v for k, v in self.headers.items() if not k.lower().startswith("proxy-")})
+        got = there.getresponse()
+        answer = got.read()
+        self.send_response_only(got.status)
+        for name, value in got.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer)) if self.command != "HEAD" else got.getheader("Content-Length", "0"))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_HEAD = do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def test_git_servers_and_registries_are_asked_through_the_proxy_of_the_environment(site, monkeypatch):
+    site.controller.stop()
+    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Forward)
+    proxy.ports = set()
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    try:
+        with monkeypatch.context() as environment:
+            environment.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
+            environment.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # the API server is never asked through one
+            site.controller.start()
+        site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref))})
+        assert {int(site.stack.registry.rpartition(":")[2]), urllib.parse.urlsplit(site.stack.git_url).port} <= proxy.ports
+        site.controller.stop()
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+
+
 # --- commands ----------------------------------------------------------------------------------------------------------
 
 def lines(done):
@@ -195,6 +248,66 @@ def test_status_tells_who_leads_and_how_many_applications_are_ready(ready_site):
     assert lines(done)["leader"].startswith("FAIL") and "nobody leads" in done.stdout and done.returncode == 1, done.stdout
 
 
+def test_check_before_an_installation_names_every_right_that_it_takes(site, tmp_path):
+    name, rbac = f"{site.system}-installer", "rbac.authorization.k8s.io"
+    kinds = {"apiextensions.k8s.io": ["customresourcedefinitions"], "": ["namespaces", "serviceaccounts"], "apps": ["statefulsets"],
+             "networking.k8s.io": ["networkpolicies"], rbac: ["clusterroles", "clusterrolebindings", "roles", "rolebindings"]}
+    rules = [{"apiGroups": [group], "resources": resources, "verbs": ["create", "patch"]} for group, resources in kinds.items()]
+    site.kube.apply(obj(f"{rbac}/v1", "ClusterRole", name, rules=rules))
+    site.kube.apply(obj(f"{rbac}/v1", "ClusterRoleBinding", name, roleRef={"apiGroup": rbac, "kind": "ClusterRole", "name": name},
+                        subjects=[{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": site.system}]))
+    try:
+        token = site.installation.kubeconfig(tmp_path / "installer")
+        told = until("the rights to be given", lambda: lines(cli("check", "--pre", "-n", site.system, kubeconfig=token))["your-rights"],
+                     lambda line: "statefulsets" not in line, seconds=10)
+        assert told.startswith("FAIL"), told
+        for resource in ("priorityclasses.scheduling.k8s.io everywhere", "poddisruptionbudgets.policy in", "services in",
+                         "validatingadmissionpolicies.admissionregistration.k8s.io", "validatingadmissionpolicybindings.admissionregistration.k8s.io"):
+            assert f"create {resource}" in told and f"patch {resource}" in told, told
+    finally:
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            site.kube.delete(f"{rbac}/v1", kind, None, name)
+
+
+class _OldCluster(http.server.BaseHTTPRequestHandler):
+    """An API server whose clock is an hour off, as a person's may be, and a lease that was renewed `age` seconds ago by it."""
+
+    def do_GET(self):
+        now = time.time() + self.server.ahead
+        spec = {"holderIdentity": "one", "renewTime": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(now - self.server.age))}
+        body = json.dumps({"kind": "Lease", "spec": spec} if "/leases/" in self.path else {"kind": "List", "items": []}).encode()
+        self.send_response_only(200)
+        self.send_header("Date", self.date_time_string(now))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+def test_whether_somebody_leads_does_not_depend_on_the_clock_of_who_asks(tmp_path, ahead):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _OldCluster)
+    server.ahead = ahead
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+                                "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_address[1]}"}}],
+                                "users": [{"name": "c", "user": {"token": "x"}}],
+                                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}]}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        server.age = 2
+        assert lines(cli("status", kubeconfig=str(file)))["leader"].startswith("ok")
+        server.age = 1800
+        told = lines(cli("status", kubeconfig=str(file)))["leader"]
+        assert told.startswith("FAIL") and re.search("renewed (1799|180[01]) s ago", told), told
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_check_of_a_cluster_that_is_not_there_fails_with_its_address(tmp_path):
     file = tmp_path / "kubeconfig"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -202,6 +315,9 @@ def test_check_of_a_cluster_that_is_not_there_fails_with_its_address(tmp_path):
                                 "users": [{"name": "u", "user": {"token": "x"}}], "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}))
     done = cli("check", kubeconfig=file)
     assert done.returncode == 1 and "https://127.0.0.1:1" in done.stdout and done.stdout.startswith("FAIL")
+    for bad in ("a b", "{", "x\nkind: y"):
+        done = cli("check", "-n", bad, kubeconfig=file)
+        assert done.returncode == 2 and "is no name of a namespace" in done.stderr, done.stderr
 
 
 def test_install_export_is_install_yaml_for_an_image_and_a_namespace():
@@ -212,6 +328,20 @@ def test_install_export_is_install_yaml_for_an_image_and_a_namespace():
     assert f"image: {image}\n" in moved and "countersign-system" not in moved and moved.count("namespace: gitops") > 5
     for bad in (("-n", "a b"), ("--image", "x y"), ("-n", "x\nkind: y")):
         assert cli("install", "--export", *bad).returncode == 2
+
+
+def test_project_grant_takes_every_name_that_a_service_account_may_have(site):
+    for account in ("shop:web.applier", "123:456", "true:null"):
+        namespace, name = account.split(":")
+        done = cli("project", "grant", "--account", account, check=True).stdout
+        made = site.kube.kubectl("create", "--dry-run=client", "--validate=false", "-o", "json", "-f", "-", text=done).stdout
+        assert f'"name": "{name}"' in made and f'"namespace": "{namespace}"' in made, made
+    for bad in ("shop:web..applier", "shop:.", "shop:", "shop", "s.hop:web", "shop:a b"):
+        assert cli("project", "grant", "--account", bad).returncode == 1
+    site.kube.apply(obj("countersign.dev/v1alpha1", "Project", "anywhere", site.system,
+                        spec={"destinationServiceAccounts": [{"server": "*", "defaultServiceAccount": "applier"}]}))
+    done = cli("project", "grant", "anywhere", "-n", site.system, kubeconfig=site.stack.kubeconfig)
+    assert done.returncode == 1 and "*:applier" in done.stderr and "null" not in done.stderr and "one by one" in done.stderr, done.stderr
 
 
 def test_project_grant_lets_the_controller_write_as_that_account_and_no_other(site, tmp_path):

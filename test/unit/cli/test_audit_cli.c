@@ -250,6 +250,10 @@ static void wrong_use_exits_2_and_says_how(void **state)
 	assert_run(run("verify", "a", "--key", NULL), 2, "--key needs a value");
 	assert_run(run("log", "a", "--frob", NULL), 2, "has no option --frob");
 	assert_run(run("log", "a", "-o", "yaml", NULL), 2, "-o is json or table, not yaml");
+	/* an empty answer would read as if nothing of it had happened */
+	assert_run(run("log", "a", "--kind", "sync.deny", NULL), 2, "there are no records of the kind sync.deny");
+	assert_non_null(strstr(str_c(&errors), "sync.denied"));
+	assert_run(run("log", "a", "--app", "shop", NULL), 2, "--app is NAMESPACE/NAME, not shop");
 	assert_run(run("join", "a", NULL), 2, "one argument more");
 	assert_run(run("--help", NULL), 0, "audit join");
 	assert_int_equal(errors.length, 0);

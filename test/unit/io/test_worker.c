@@ -25,6 +25,8 @@ struct site {
 	const enum deed *deeds;        /* one a job, over all workers */
 	size_t next, started;
 	struct str told;               /* one word a completion */
+	struct str said;               /* the last error's text */
+	bool cannot_fork;
 	size_t open;                   /* jobs without a completion */
 };
 
@@ -95,6 +97,12 @@ static void *supervise(void *data)
 		unpack_u32(&in);
 		str_reset(&reply);
 		pack_u64(&reply, unpack_u64(&in));
+		if (__atomic_exchange_n(&site->cannot_fork, false, __ATOMIC_SEQ_CST)) {
+			pack_u32(&reply, 0);
+			frame_send(site->far, str_span(&reply), -1, NULL);
+			free(side);
+			continue;
+		}
 		/* no process of this system has it: what is killed is nobody */
 		pack_u32(&reply, 0x3fffffff);
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
@@ -126,6 +134,8 @@ static void on_done(void *data, struct span bytes, int fd, const struct error *e
 	struct site *site = data;
 
 	str_addf(&site->told, "%s%.*s%s ", err ? err->reason : "", SPAN_ARG(bytes), fd >= 0 ? "+fd" : "");
+	str_reset(&site->said);
+	str_adds(&site->said, err ? err->text : "");
 	if (fd >= 0)
 		close(fd);
 	if (!--site->open)
@@ -172,6 +182,7 @@ static void end(struct site *site, const char *told, size_t started)
 	pthread_join(site->supervisor, NULL);
 	loop_free(site->loop);
 	str_release(&site->told);
+	str_release(&site->said);
 }
 
 static void worker_does_job_after_job_in_order(void **state)
@@ -227,6 +238,22 @@ static void worker_that_dies_in_a_job_loses_that_job_only(void **state)
 	submit(&site, "a", 0);
 	submit(&site, "b", 0);
 	end(&site, "WorkerCrashed b ", 2);
+}
+
+static void worker_that_could_not_be_started_is_not_said_to_have_died(void **state)
+{
+	static const enum deed deeds[] = { DONE };
+	struct site site;
+
+	(void)state;
+	begin(&site, deeds, 1, 0);
+	__atomic_store_n(&site.cannot_fork, true, __ATOMIC_SEQ_CST);
+	submit(&site, "a", 0);
+	loop_run(site.loop);
+	assert_non_null(strstr(str_c(&site.said), "could not be started"));
+	assert_null(strstr(str_c(&site.said), "died"));
+	submit(&site, "b", 0);
+	end(&site, "WorkerCrashed b ", 1);
 }
 
 static void worker_that_hangs_is_given_up_at_the_deadline(void **state)
@@ -322,6 +349,7 @@ int main(void)
 		cmocka_unit_test(worker_is_replaced_after_its_number_of_jobs),
 		cmocka_unit_test(answer_that_does_not_type_check_fails_one_job_and_ends_the_worker),
 		cmocka_unit_test(worker_that_dies_in_a_job_loses_that_job_only),
+		cmocka_unit_test(worker_that_could_not_be_started_is_not_said_to_have_died),
 		cmocka_unit_test(worker_that_hangs_is_given_up_at_the_deadline),
 		cmocka_unit_test(answer_that_nobody_asked_for_never_reaches_the_next_job),
 		cmocka_unit_test(forgotten_job_is_not_told),

@@ -316,6 +316,35 @@ static void record_that_cannot_be_made_to_fit_is_refused_alone(void **state)
 	assert_int_equal(assert_intact(), 3);
 }
 
+static void who_asked_and_which_project_cannot_be_so_long_that_a_denial_is_not_recorded(void **state)
+{
+	static const char *const paths[] = { "project", "user" };
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct audit_log *log = open_log();
+	struct seen denied = { 0 };
+
+	(void)state;
+	while (text.length < (size_t)1 << 20)
+		str_adds(&text, "mallory");
+	for (size_t i = 0; i < COUNT_OF(paths); i++) {
+		struct json *record = audit_record(arena, AUDIT_SYNC_DENIED, AUDIT_DENY), *actor = json_object(arena);
+
+		json_set_string(arena, record, "app", "countersign-system/shop");
+		json_set_string(arena, record, "reason", "NoSignature");
+		json_set_string(arena, i ? actor : record, paths[i], str_c(&text));
+		json_set(arena, record, "actor", actor);
+		audit_log_append(log, record, on_durable, &denied);
+	}
+	loop_run(loop);
+	audit_log_close(log);
+	assert_int_equal(denied.errors, 0);
+	assert_int_equal(assert_intact(), 4);
+	assert_string_equal(json_get_text(read_json(arena, 1), "project"), str_c(&text));
+	assert_string_equal(json_get_text(read_json(arena, 1), "reason"), "NoSignature");
+	assert_string_equal(json_text(json_path(read_json(arena, 2), "actor", "user", NULL)), str_c(&text));
+}
+
 struct open_seqs {
 	unsigned count;
 	int64_t seqs[8];
@@ -353,6 +382,34 @@ static void intents_without_a_result_are_told_at_open_oldest_first(void **state)
 	open = (struct open_seqs){ 0 };
 	audit_log_each_open_intent(log, on_intent, &open);
 	assert_int_equal(open.count, 2);
+	audit_log_close(log);
+}
+
+static void log_with_a_changed_part_of_its_last_records_is_not_opened(void **state)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str content = STR_INIT;
+	struct audit_log *log = open_log();
+	struct open_seqs open = { 0 };
+	struct error err = ERROR_INIT;
+	char path[640];
+
+	(void)state;
+	audit_log_append(log, large_intent(arena, audit_log_id(log), audit_log_next_seq(log), 1500), NULL, NULL);
+	audit_log_close(log);
+	snprintf(path, sizeof(path), "%s/%s", beside_dir("-bodies"), json_text(json_path(read_json(arena, 1), "body", "sha256", NULL)));
+	read_whole(path, &content);
+	write_whole(path, SPAN("{}"));
+	log = NULL;
+	assert_int_equal(audit_log_open(loop, dir, &config, &log, &err), -1);
+	assert_string_equal(err.reason, "LogCorrupt");
+	assert_non_null(strstr(err.text, path));
+	/* what it was to do is known again as soon as the part is back */
+	write_whole(path, str_span(&content));
+	log = open_log();
+	audit_log_each_open_intent(log, on_intent, &open);
+	assert_int_equal(open.count, 1);
+	assert_int_equal(open.objects, 1500);
 	audit_log_close(log);
 }
 
@@ -475,7 +532,9 @@ int main(void)
 		TEST(texts_that_are_no_utf8_and_controls_stay_on_one_line),
 		TEST(large_record_lies_partly_beside_the_log_and_is_read_whole),
 		TEST(record_that_cannot_be_made_to_fit_is_refused_alone),
+		TEST(who_asked_and_which_project_cannot_be_so_long_that_a_denial_is_not_recorded),
 		TEST(intents_without_a_result_are_told_at_open_oldest_first),
+		TEST(log_with_a_changed_part_of_its_last_records_is_not_opened),
 		TEST(audit_ids_name_log_seq_and_ordinal),
 		TEST(long_log_turns_its_journal_and_reopens),
 		TEST(key_is_private_and_outside_the_log),

@@ -1,4 +1,6 @@
 /* record/log_recover: what a power cut can leave is completed; what no crash does is refused, named, and not touched. */
+#include <sys/resource.h>
+
 #include "log_fixture.h"
 
 #include "base/limits.h"
@@ -318,6 +320,66 @@ static void missing_or_foreign_key_is_refused(void **state)
 	assert_int_equal(reopen(), 3);
 }
 
+/* How many descriptors may be open besides those that are; the limit of before. */
+static struct rlimit leave_descriptors(rlim_t count)
+{
+	struct rlimit before, now;
+	int next = open("/", O_RDONLY | O_CLOEXEC);
+
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	now = before;
+	now.rlim_cur = (rlim_t)next + count;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+	return before;
+}
+
+static void folder_that_cannot_be_looked_through_is_not_taken_for_an_empty_one(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct audit_log *log = NULL;
+	struct rlimit before;
+	int opened;
+
+	(void)state;
+	make_log(1, 300);
+	/* so that the first thing that is found is a folder */
+	assert_int_equal(rename(in_dir("checkpoint"), beside_dir("-checkpoint")), 0);
+	assert_int_equal(rename(in_dir("vkey"), beside_dir("-vkey")), 0);
+	/* enough for the journal and for the log's folder, not for a folder in it */
+	before = leave_descriptors(3);
+	opened = audit_log_open(loop, dir, &config, &log, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(opened, -1);
+	assert_true(file_exists(beside_dir(".key")));
+	assert_true(file_exists(beside_dir(".journal")));
+	assert_non_null(strstr(err.text, "Too many open files"));
+	assert_int_equal(rename(beside_dir("-checkpoint"), in_dir("checkpoint")), 0);
+	assert_int_equal(rename(beside_dir("-vkey"), in_dir("vkey")), 0);
+	assert_int_equal(reopen(), 3);
+}
+
+static void journal_without_a_commit_does_not_hide_that_a_log_is_lost(void **state)
+{
+	CLEANUP(str_release) struct str journal = STR_INIT;
+	struct audit_log *log = open_log();
+	char id[64], kept[128];
+
+	(void)state;
+	snprintf(id, sizeof(id), "%s", audit_log_id(log));
+	audit_log_close(log);
+	remove_tree(dir);
+	read_whole(beside_dir(".journal"), &journal);
+	for (size_t i = 24; i < journal.length; i++)
+		journal.data[i] = 0;
+	write_whole(beside_dir(".journal"), str_span(&journal));
+	audit_log_close(open_log());
+	snprintf(kept, sizeof(kept), ".lost-%s.key", id);
+	assert_true(file_exists(beside_dir(kept)));
+	assert_int_equal(assert_intact(), 3);
+}
+
 static void folder_that_cannot_be_made_is_told(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -348,6 +410,8 @@ int main(void)
 		TEST(damaged_journal_of_commits_that_the_checkpoint_covers_is_refused),
 		TEST(older_copy_of_a_long_log_is_refused),
 		TEST(missing_or_foreign_key_is_refused),
+		TEST(folder_that_cannot_be_looked_through_is_not_taken_for_an_empty_one),
+		TEST(journal_without_a_commit_does_not_hide_that_a_log_is_lost),
 		TEST(folder_that_cannot_be_made_is_told),
 	};
 
