@@ -1,13 +1,11 @@
 """What whoever runs it needs: an orderly stop, a replica that stands by, credentials that change, a log level, checks."""
 
-import http.client
 import http.server
 import json
 import os
 import re
 import threading
 import time
-import urllib.parse
 
 import pytest
 
@@ -144,54 +142,6 @@ def test_log_level_follows_its_config_map_while_it_runs(ready_site):
     until("a word on the level that is none", lambda: "log-level is none of debug, info, warn, error" in site.controller.output.read_text())
     site.kube.delete("v1", "ConfigMap", site.system, "countersign-settings")
     until("the level of the command line", lambda: "what the command line said" in site.controller.output.read_text())
-
-
-# --- the network -------------------------------------------------------------------------------------------------------
-
-class _Forward(http.server.BaseHTTPRequestHandler):
-    """An HTTP proxy, as little of one as will do; notes the ports that were asked for."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        where = urllib.parse.urlsplit(self.path)
-        self.server.ports.add(where.port)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        there = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
-        there.request(self.command, where._replace(scheme="", netloc="").geturl(), body,
-                      {k: v for k, v in self.headers.items() if not k.lower().startswith("proxy-")})
-        got = there.getresponse()
-        answer = got.read()
-        self.send_response_only(got.status)
-        for name, value in got.getheaders():
-            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer)) if self.command != "HEAD" else got.getheader("Content-Length", "0"))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    do_HEAD = do_POST = do_GET
-
-    def log_message(self, *_):
-        pass
-
-
-def test_git_servers_and_registries_are_asked_through_the_proxy_of_the_environment(site, monkeypatch):
-    site.controller.stop()
-    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Forward)
-    proxy.ports = set()
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    try:
-        with monkeypatch.context() as environment:
-            environment.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
-            environment.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # the API server is never asked through one
-            site.controller.start()
-        site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref))})
-        assert {int(site.stack.registry.rpartition(":")[2]), urllib.parse.urlsplit(site.stack.git_url).port} <= proxy.ports
-        site.controller.stop()
-    finally:
-        proxy.shutdown()
-        proxy.server_close()
 
 
 # --- commands ----------------------------------------------------------------------------------------------------------
