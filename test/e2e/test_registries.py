@@ -49,21 +49,13 @@ def test_image_behind_credentials_is_verified_with_the_pods_pull_secret(new_site
     site.wait_running(image)
 
 
-def test_pull_secret_of_the_service_account_counts(new_site, stack, registry, tmp_path):
+@pytest.mark.parametrize("field", ["serviceAccountName", "serviceAccount"], ids=["by its name", "by its older name"])
+def test_pull_secret_of_the_service_account_counts(new_site, stack, registry, tmp_path, field):
     site, door = with_door(new_site, stack, registry, tmp_path, "bearer")
     site.kube.apply(docker_secret("pull", site.namespace, door.docker_config()))
     site.kube.apply(obj("v1", "ServiceAccount", "runner", site.namespace, imagePullSecrets=[{"name": "pull"}]))
     image = site.image("web", registry=door)
-    site.deploy({"app/web.yaml": text(deployment("web", image.ref, serviceAccountName="runner"))})
-    site.wait_running(image)
-
-
-def test_service_account_by_its_older_name_counts(new_site, stack, registry, tmp_path):
-    site, door = with_door(new_site, stack, registry, tmp_path, "bearer")
-    site.kube.apply(docker_secret("pull", site.namespace, door.docker_config()))
-    site.kube.apply(obj("v1", "ServiceAccount", "runner", site.namespace, imagePullSecrets=[{"name": "pull"}]))
-    image = site.image("web", registry=door)
-    site.deploy({"app/web.yaml": text(deployment("web", image.ref, serviceAccount="runner"))})
+    site.deploy({"app/web.yaml": text(deployment("web", image.ref, **{field: "runner"}))})
     site.wait_running(image)
 
 
