@@ -4,19 +4,16 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/metric.h"
 #include "base/rand.h"
-#include "io/file.h"
 #include "kube/status.h"
+#include "kube/token.h"
 #include "kube/window.h"
 #include "kube/write.h"
 
 #define REQUEST_TIMEOUT_MS 30000
-#define TOKEN_MAX_AGE_MS 30000
-#define TOKEN_BYTES_MAX (64u << 10)
 /* A request that may be sent again is, so often and for so long in all; then its caller hears of it. */
 #define AGAIN_MOST 5u
 #define AGAIN_MOST_MS 60000
@@ -32,16 +29,14 @@
 struct kube {
 	struct http *http, *streams;   /* see SHARED_MOST */
 	char *server, *impersonate;
-	struct str authorization;      /* "Authorization: ..." or empty */
-	char *token_file;
-	int64_t token_read_ms;
-	unsigned token;                /* counts the authorizations that we had */
+	struct token token;
 	int64_t ahead_s;               /* our clock before the server's */
 	bool ahead_known;
 	int64_t answered_ms;           /* when the server last answered anything, or when we began */
 	struct loop *loop;
-	bool (*is_leading)(const void *);
-	const void *lease;
+	struct kube_leading leading;   /* all NULL: nobody leads */
+	void *lease;
+	unsigned breaks;               /* of connections; window.held: since the last nobody knows which cluster it is */
 	struct window window;
 	struct map requests;           /* id bytes -> struct request: waiting and under way */
 	uint64_t next_id;
@@ -72,7 +67,7 @@ struct request {
 	size_t body_length;
 	bool governed, once;           /* once: who asks counts its attempts (apply/) or has a pace of its own (the lease) */
 	unsigned again;                /* how often it was sent again */
-	unsigned token;                /* kube->token when it was sent */
+	unsigned token;                /* kube_token when it was sent */
 	bool renewed;                  /* it was sent again with another */
 	int64_t sent_ms, waited_ms;
 	struct timer *wait;            /* NULL: it never waited to be sent again */
@@ -80,50 +75,14 @@ struct request {
 	void *data;
 };
 
-/* A projected token is replaced by the kubelet while we run: read again twice a minute and after a 401. */
-static void read_token(struct kube *kube)
-{
-	CLEANUP(str_release) struct str token = STR_LIMIT(TOKEN_BYTES_MAX), line = STR_INIT;
-
-	if (!kube->token_file || (kube->token_read_ms && clock_mono_ms() - kube->token_read_ms < TOKEN_MAX_AGE_MS))
-		return;
-	if (file_read(kube->token_file, TOKEN_BYTES_MAX, &token, NULL))
-		return; /* the old one may still do; the server will tell */
-	kube->token_read_ms = clock_mono_ms();
-	str_addf(&line, "Authorization: Bearer %.*s", SPAN_ARG(span_trim(str_span(&token))));
-	if (span_equal(str_span(&line), str_span(&kube->authorization)))
-		return;
-	str_reset(&kube->authorization);
-	str_add(&kube->authorization, str_span(&line));
-	kube->token++;
-}
-
 unsigned kube_token(const struct kube *kube)
 {
-	return kube->token;
+	return kube->token.number;
 }
 
 bool kube_token_changed(struct kube *kube, unsigned token)
 {
-	kube->token_read_ms = 0;
-	read_token(kube);
-	return kube->token != token;
-}
-
-static void set_authorization(struct kube *kube, const struct kube_config *config)
-{
-	CLEANUP(str_release) struct str basic = STR_INIT;
-
-	if (config->token)
-		str_addf(&kube->authorization, "Authorization: Bearer %s", config->token);
-	if (!config->token && config->username && config->password) {
-		str_addf(&basic, "%s:%s", config->username, config->password);
-		str_adds(&kube->authorization, "Authorization: Basic ");
-		base64_encode(str_span(&basic), &kube->authorization);
-	}
-	if (config->token_file)
-		kube->token_file = mem_strdup(config->token_file);
-	read_token(kube);
+	return token_changed(&kube->token, token);
 }
 
 struct kube *kube_new(struct loop *loop, const struct kube_config *config, const char *user_agent)
@@ -149,7 +108,7 @@ struct kube *kube_new(struct loop *loop, const struct kube_config *config, const
 	window_init(&kube->window);
 	kube->server = mem_strdup(config->server);
 	kube->impersonate = config->impersonate ? mem_strdup(config->impersonate) : NULL;
-	set_authorization(kube, config);
+	token_set(&kube->token, config);
 	return kube;
 }
 
@@ -172,11 +131,7 @@ void kube_reload(struct kube *kube, const struct kube_config *config)
 {
 	http_reload(kube->http, config->ca_pem, config->client_cert_pem, config->client_key_pem);
 	http_reload(kube->streams, config->ca_pem, config->client_cert_pem, config->client_key_pem);
-	free(TAKE(kube->token_file));
-	str_reset(&kube->authorization);
-	kube->token++;
-	kube->token_read_ms = 0;
-	set_authorization(kube, config);
+	token_set(&kube->token, config);
 }
 
 void kube_free(struct kube *kube)
@@ -188,8 +143,7 @@ void kube_free(struct kube *kube)
 	MAP_EACH(entry, &kube->requests)
 		request_free(entry->value);
 	map_release(&kube->requests);
-	str_release(&kube->authorization);
-	free(kube->token_file);
+	token_release(&kube->token);
 	free(kube->server);
 	free(kube->impersonate);
 	free(kube);
@@ -299,6 +253,18 @@ static void send_later(struct request *request, int64_t wait_ms)
 	timer_start(request->wait, wait_ms);
 }
 
+void kube_broke(struct kube *kube)
+{
+	bool first = !kube->window.held;
+
+	kube->breaks++;
+	if (!kube->leading.is_leading)
+		return;
+	kube->window.held = true;
+	if (first)
+		kube->leading.on_doubt(kube->lease);
+}
+
 static void on_answer(void *data, const struct http_answer *http)
 {
 	struct request *request = data;
@@ -312,6 +278,8 @@ static void on_answer(void *data, const struct http_answer *http)
 	count(request, http->status);
 	read_answer(request, http, &answer, &err);
 	note_server(kube, http);
+	if (!http->status)
+		kube_broke(kube);
 	window_done(&kube->window, &request->turn, http->status == 429, clock_mono_ms());
 	wait = again_in(request, &answer);
 	if (wait >= 0) {
@@ -344,13 +312,13 @@ static void make_headers(struct kube *kube, const char *accept, const char *cont
 {
 	out->count = 0;
 	memset(out->list, 0, sizeof(out->list));
-	read_token(kube);
+	token_refresh(&kube->token);
 	add_header(out, "Accept", accept ? accept : KUBE_JSON);
 	add_header(out, "Content-Type", content_type);
 	add_header(out, "Impersonate-User", as ? as : kube->impersonate);
 	add_header(out, "Audit-ID", audit_id);
-	if (kube->authorization.length)
-		out->list[out->count++] = str_c(&kube->authorization);
+	if (kube->token.header.length)
+		out->list[out->count++] = str_c(&kube->token.header);
 	out->list[out->count] = NULL;
 }
 
@@ -363,6 +331,12 @@ static void refuse_not_leader(void *data)
 	error_set(&err, ERROR_CANCELED, "NotLeader", "the lease is not surely ours at this moment; nothing was sent");
 	request->on_done(request->data, &answer);
 	request_free(request);
+}
+
+/* In doubt only a process that ends comes to ask. */
+static bool may_write(const struct kube *kube)
+{
+	return kube->leading.is_leading && kube->leading.is_leading(kube->lease) && !kube->window.held;
 }
 
 /* What a request may rest on is looked at when it is sent, not when it was asked for. */
@@ -379,7 +353,7 @@ static void send_now(struct request *request)
 		.data = request,
 	};
 
-	if (request->governed && (!kube->is_leading || !kube->is_leading(kube->lease))) {
+	if (request->governed && !may_write(kube)) {
 		window_drop(&kube->window, &request->turn);
 		map_remove(&kube->requests, id_key(&request->id));
 		loop_defer(kube->loop, refuse_not_leader, request);
@@ -388,10 +362,10 @@ static void send_now(struct request *request)
 	request->sent_ms = clock_mono_ms();
 	make_headers(kube, request->accept, request->content_type, request->as, request->audit_id, &headers);
 	http.headers = headers.list;
-	request->token = kube->token;
+	request->token = kube->token.number;
 	request->http_id = http_send(kube->http, &http);
 	/* unless it may be sent again with another token; no more of them than the window is wide */
-	if (request->once && !kube->token_file)
+	if (request->once && !kube->token.file)
 		free(TAKE(request->body));
 }
 
@@ -472,6 +446,7 @@ void kube_cancel(struct kube *kube, uint64_t id)
 void kube_closing(struct kube *kube)
 {
 	kube->window.closing = true;
+	pump(kube);
 }
 
 uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, const char *as, int64_t idle_timeout_ms,
@@ -536,10 +511,28 @@ void kube_write(struct kube *kube, const struct write_permit *permit, const stru
 	ask(kube, &send, LANE_WRITE, true);
 }
 
-void kube_set_leading(struct kube *kube, bool (*is_leading)(const void *), const void *data)
+void kube_set_leading(struct kube *kube, const struct kube_leading *leading, void *data)
 {
-	kube->is_leading = is_leading;
+	kube->leading = leading ? *leading : (struct kube_leading){ 0 };
 	kube->lease = data;
+}
+
+unsigned kube_breaks(const struct kube *kube)
+{
+	return kube->breaks;
+}
+
+bool kube_in_doubt(const struct kube *kube)
+{
+	return kube->window.held;
+}
+
+void kube_trust(struct kube *kube, unsigned breaks)
+{
+	if (breaks != kube->breaks)
+		return;
+	kube->window.held = false;
+	pump(kube);
 }
 
 uint64_t kube_person(struct kube *kube, const char *method, const char *path, const char *content_type, struct span body,

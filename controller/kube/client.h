@@ -68,6 +68,9 @@ void kube_closing(struct kube *kube);
 uint64_t kube_stream(struct kube *kube, const char *path, const char *accept, const char *as, int64_t idle_timeout_ms,
 		     int (*on_data)(void *, struct span), void (*on_done)(void *, const struct http_answer *), void *data);
 
+/* A stream that was answered ended, or there was no answer: see "Doubt" in kube/write.h. */
+void kube_broke(struct kube *kube);
+
 /* The number of the token that a stream sent just now carries; after a 401: whether there is another by now (the file is read anew). */
 unsigned kube_token(const struct kube *kube);
 bool kube_token_changed(struct kube *kube, unsigned token);

@@ -16,6 +16,8 @@
 #define DURATION_S 15
 #define RENEW_DEADLINE_MS 10000
 #define RETRY_MS 2000
+/* while governed writes wait for what the server says */
+#define DOUBT_RETRY_MS 20
 #define RELEASE_MS 2000
 
 struct lease {
@@ -34,6 +36,8 @@ struct lease {
 	int64_t transitions;
 	struct str former, former_note;     /* as we found it when we took it */
 	bool held, releasing;
+	bool astray;                        /* it is another cluster than we knew */
+	unsigned breaks;                    /* of connections, when the last request was sent */
 	char failing[ERROR_REASON_MAX];     /* why the server does not answer; "" while it does */
 	void (*on_released)(void *);
 	void *released_data;
@@ -64,29 +68,50 @@ static void hear(struct lease *lease, const struct kube_answer *answer)
 	snprintf(lease->failing, sizeof(lease->failing), "%s", answer->err->reason);
 }
 
-/* Of a whole answer: what is asked one after the other comes in the order of versions. */
+/* Of a whole answer: what is asked one after the other comes in the order of versions. Writes that waited are sent then, or refused. */
 static void tell_version(struct lease *lease, const struct kube_answer *answer)
 {
 	const char *version = answer->err ? NULL : json_text(json_path(answer->object, "metadata", "resourceVersion", NULL));
 
-	if (version && lease->handler.on_version)
-		lease->handler.on_version(lease->data, strtoull(version, NULL, 10));
+	if (!version)
+		return;
+	if (lease->handler.on_version && !lease->handler.on_version(lease->data, strtoull(version, NULL, 10)))
+		lease->astray = true;
+	kube_trust(lease->kube, lease->breaks);
 }
 
 static bool is_leading(const void *data)
 {
-	return lease_held(data);
+	const struct lease *lease = data;
+
+	return lease_held(lease) && !lease->astray;
+}
+
+/* What is under way already was sent before; what follows its answer was not. */
+static void on_doubt(void *data)
+{
+	struct lease *lease = data;
+
+	if (!lease->request && !lease->releasing)
+		timer_start(lease->timer, 0);
 }
 
 static void lose(struct lease *lease)
 {
 	lease->held = false;
+	/* what waits is refused */
+	kube_trust(lease->kube, kube_breaks(lease->kube));
 	lease->handler.on_lost(lease->data);
 }
 
 static void again(struct lease *lease)
 {
 	timer_start(lease->timer, RETRY_MS);
+}
+
+static void after_answer(struct lease *lease)
+{
+	timer_start(lease->timer, kube_in_doubt(lease->kube) ? DOUBT_RETRY_MS : RETRY_MS);
 }
 
 static void on_written(void *data, const struct kube_answer *answer)
@@ -100,12 +125,12 @@ static void on_written(void *data, const struct kube_answer *answer)
 		return;
 	}
 	tell_version(lease, answer);
-	if (!answer->err) {
+	if (!answer->err && !lease->astray) {
 		bool first = !lease->held;
 
 		lease->held = true;
 		lease->renewed_ms = lease->sent_ms;
-		again(lease);
+		after_answer(lease);
 		if (first)
 			lease->handler.on_leading(lease->data, lease->transitions);
 		return;
@@ -213,6 +238,7 @@ static void put(struct lease *lease, const struct json *live, struct arena *aren
 
 	json_write(wanted(lease, live, arena), JSON_PLAIN, &body);
 	lease->sent_ms = clock_mono_ms();
+	lease->breaks = kube_breaks(lease->kube);
 	/* rbac: own coordination.k8s.io/leases create update */
 	/* the PUT carries the resourceVersion that was read: of two candidates one gets 409 */
 	lease->request = kube_bookkeep(lease->kube, live ? "PUT" : "POST", live ? lease->path : lease->collection,
@@ -262,7 +288,7 @@ static void on_read(void *data, const struct kube_answer *answer)
 	hear(lease, answer);
 	if (!lease->releasing)
 		tell_version(lease, answer);
-	if (answer->err && answer->err->kind != ERROR_NOT_FOUND) {
+	if (lease->astray || (answer->err && answer->err->kind != ERROR_NOT_FOUND)) {
 		again(lease);
 		return;
 	}
@@ -305,6 +331,7 @@ static void attempt(void *data)
 	}
 	if (lease->request)
 		kube_cancel(lease->kube, lease->request);
+	lease->breaks = kube_breaks(lease->kube);
 	/* rbac: own coordination.k8s.io/leases get */
 	lease->request = kube_get(lease->kube, lease->path, KUBE_JSON, NULL, on_read, lease);
 	again(lease);
@@ -313,6 +340,7 @@ static void attempt(void *data)
 struct lease *lease_new(struct kube *kube, struct loop *loop, const char *namespace, const char *name, const char *identity,
 			const struct lease_handler *handler, void *data)
 {
+	static const struct kube_leading leading = { is_leading, on_doubt };
 	struct lease *lease = mem_alloc(sizeof(*lease));
 
 	lease->kube = kube;
@@ -326,7 +354,7 @@ struct lease *lease_new(struct kube *kube, struct loop *loop, const char *namesp
 	lease->handler = *handler;
 	lease->data = data;
 	lease->timer = timer_new(loop, attempt, lease);
-	kube_set_leading(kube, is_leading, lease);
+	kube_set_leading(kube, &leading, lease);
 	timer_start(lease->timer, 0);
 	return lease;
 }

@@ -3,6 +3,9 @@
  * given up after 10 s without a renewal. Times are taken from our own
  * monotonic clock only: somebody else's lease is over when it has not changed
  * for as long as it says, counted from when we first saw that version.
+ *
+ * When a connection broke it is read at once, before any governed write: its
+ * version tells whether this is still the cluster that we knew (kube/write.h).
  */
 #ifndef KUBE_LEASE_H
 #define KUBE_LEASE_H
@@ -14,7 +17,8 @@ struct lease;
 struct lease_handler {
 	void (*on_leading)(void *data, int64_t transitions); /* we are the leader from now on */
 	void (*on_lost)(void *data);                          /* we are not any more: stop, flush, exit */
-	void (*on_version)(void *data, uint64_t version);     /* the lease as the server has it now; before the others. May be NULL */
+	/* The version of the lease as the server has it now; before the others. False: not the cluster that we knew; nothing more is written. May be NULL. */
+	bool (*on_version)(void *data, uint64_t version);
 	struct span (*note)(void *data);                      /* what the lease is to carry for whoever follows; SPAN0: as it is */
 	/*
 	 * May we take it, with the note ("": none) that it carries? NULL: yes. Asked before the note is replaced, and for each note of

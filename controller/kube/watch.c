@@ -179,6 +179,9 @@ static void on_stream_end(void *data, const struct http_answer *answer)
 
 	watch->request = 0;
 	count(watch, answer->status);
+	/* also when it ends in order: a server that goes down takes its leave */
+	if (!watch->expired && !watch->broken && !watch->failed && (!answer->status || answer->status == 200))
+		kube_broke(watch->kube);
 	str_reset(&watch->line);
 	watch->sent_away = wait < 0 ? 0 : watch->sent_away + 1;
 	if (watch->sent_away && watch->sent_away <= SENT_AWAY_MOST) {

@@ -53,13 +53,18 @@ static bool is_due(struct window *window, enum lane lane)
 	return true;
 }
 
+static bool is_held(const struct window *window, enum lane lane)
+{
+	return lane == LANE_WRITE && window->held && !window->closing;
+}
+
 /* Of the lanes whose order is fixed, the first that waits. */
 static struct turn *first_waiting(const struct window *window)
 {
 	if (window->closing && !window->first[LANE_READ] && !window->first[LANE_WRITE] && window->first[LANE_INVENTORY])
 		return window->first[LANE_INVENTORY];
 	for (enum lane lane = LANE_READ; lane < LANE_COUNT; lane++)
-		if (window->first[lane])
+		if (window->first[lane] && !is_held(window, lane))
 			return window->first[lane];
 	return NULL;
 }

@@ -38,6 +38,7 @@ struct window {
 	size_t queued, waiting[LANE_COUNT];
 	unsigned passed[LANE_COUNT];                   /* turns given since a low lane had one */
 	bool closing;                                  /* the process ends: inventories, for which results wait, before what only tells */
+	bool held;                                     /* governed writes wait; not while closing */
 };
 
 void window_init(struct window *window);

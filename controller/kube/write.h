@@ -28,11 +28,25 @@ struct write_request {
 
 /*
  * Sends one write as the permit's account with Audit-ID LOG.SEQ.ORDINAL.ATTEMPT. When the lease is not surely ours at
- * this moment, nothing is sent: on_done gets ERROR_CANCELED "NotLeader", soon.
+ * this moment, nothing is sent: on_done gets ERROR_CANCELED "NotLeader", soon. While in doubt (see below) it waits.
  */
 void kube_write(struct kube *kube, const struct write_permit *permit, const struct write_request *request);
 
-/* Set by kube/lease.c: whether we are surely the leader now. */
-void kube_set_leading(struct kube *kube, bool (*is_leading)(const void *), const void *data);
+/*
+ * Doubt: since a connection broke, what answers may be another state of the cluster (a control plane that was restored from an
+ * older snapshot). Governed writes wait from then on, until an answer about the lease, asked for since, has shown its version.
+ */
+struct kube_leading {
+	bool (*is_leading)(const void *data);   /* are we surely the leader now? */
+	void (*on_doubt)(void *data);           /* doubt began */
+};
+
+/* Set by kube/lease.c. NULL: nobody leads. */
+void kube_set_leading(struct kube *kube, const struct kube_leading *leading, void *data);
+/* How often a connection broke so far. */
+unsigned kube_breaks(const struct kube *kube);
+/* The cluster is known by what was asked for after so many breaks: ends the doubt, unless there was another since. */
+void kube_trust(struct kube *kube, unsigned breaks);
+bool kube_in_doubt(const struct kube *kube);
 
 #endif

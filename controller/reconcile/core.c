@@ -277,11 +277,11 @@ static bool may_lead(void *data, struct span note)
 	return false;
 }
 
-static void on_version(void *data, uint64_t version)
+static bool on_version(void *data, uint64_t version)
 {
 	struct core *core = data;
 
-	rollback_saw(core->rollback, version);
+	return rollback_saw(core->rollback, version);
 }
 
 static void start_lease(struct core *core)

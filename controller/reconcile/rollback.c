@@ -115,15 +115,16 @@ static void step_back(struct rollback *rollback, uint64_t version)
 	core_stop(core, 1);
 }
 
-void rollback_saw(struct rollback *rollback, uint64_t version)
+bool rollback_saw(struct rollback *rollback, uint64_t version)
 {
 	if (version < rollback->version) {
 		step_back(rollback, version);
-		return;
+		return false;
 	}
 	rollback->version = version;
 	if (version > rollback->saved && (!rollback->saved_ms || clock_mono_ms() - rollback->saved_ms >= SAVE_EVERY_MS))
 		save(rollback);
+	return true;
 }
 
 /* Not before it is durable: a crash in between has it recorded again. */

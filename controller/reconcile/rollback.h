@@ -26,8 +26,8 @@ struct rollback *rollback_new(struct core *core);
 /* Keeps the newest version first. NULL is fine. */
 void rollback_free(struct rollback *rollback);
 
-/* A version that the cluster gave just now; one that went back stops the process, to begin anew. */
-void rollback_saw(struct rollback *rollback, uint64_t version);
+/* A version that the cluster gave just now; false: it went back, which stops the process, to begin anew. */
+bool rollback_saw(struct rollback *rollback, uint64_t version);
 /* Appends the record of a step back that has none yet; once we lead. */
 void rollback_record(struct rollback *rollback);
 

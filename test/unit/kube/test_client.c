@@ -3,6 +3,7 @@
 
 #include "unit.h"
 #include "loopback.h"
+#include "io/file.h"
 
 /* --- the server: a thread a connection, one answer each ------------------------------------------------------------- */
 
@@ -260,16 +261,31 @@ static bool leads(const void *data)
 	return true;
 }
 
-static struct site *write_governed(const char *path)
+static unsigned doubts;
+
+static void on_doubt(void *data)
+{
+	(void)data;
+	doubts++;
+}
+
+static const struct kube_leading leading = { leads, on_doubt };
+
+static void ask_governed(const char *path)
 {
 	const struct write_permit permit = { .account = "system:serviceaccount:a:b", .log_id = "log", .intent_seq = 1, .intent_durable = true,
 					     .project_allows = true, .images_allowed = true };
 	const struct write_request request = { .method = "PATCH", .path = path, .content_type = KUBE_APPLY_PATCH, .body = SPAN("{\"a\":1}"),
 					       .ordinal = 1, .attempt = 1, .on_done = on_done };
 
-	kube_set_leading(world.kube, leads, NULL);
+	kube_set_leading(world.kube, &leading, NULL);
 	world.left = 1;
 	kube_write(world.kube, &permit, &request);
+}
+
+static struct site *write_governed(const char *path)
+{
+	ask_governed(path);
 	loop_run(world.loop);
 	return site_of(path);
 }
@@ -281,6 +297,59 @@ static void governed_write_and_lease_are_sent_once(void **state)
 	check("/api/governed", 429, 1);
 	get("/apis/coordination.k8s.io/lease");
 	check("/apis/coordination.k8s.io/lease", 429, 1);
+}
+
+/* --- what a broken connection leaves open --------------------------------------------------------------------------- */
+
+/* A read is answered meanwhile, a governed write is not. */
+static void break_and_ask(void)
+{
+	kube_set_leading(world.kube, &leading, NULL);
+	doubts = 0;
+	world.kube->answered_ms -= AWAY_MS;
+	get("/gone");
+	check("/gone", 0, 1);
+	ask_governed("/api/governed");
+	get("/good");
+	check("/good", 200, 1);
+	assert_int_equal(site_of("/api/governed")->asked, 0);
+	assert_true(kube_in_doubt(world.kube));
+	assert_int_equal(doubts, 1);
+	world.left = 1;
+}
+
+static void governed_write_after_a_broken_connection_waits_until_the_cluster_is_known(void **state)
+{
+	unsigned before = kube_breaks(world.kube);
+
+	(void)state;
+	break_and_ask();
+	kube_trust(world.kube, before);
+	assert_true(kube_in_doubt(world.kube)); /* what was asked for before the break tells nothing */
+	kube_trust(world.kube, before + 1);
+	loop_run(world.loop);
+	check("/api/governed", 429, 1);
+	kube_broke(world.kube);
+	kube_broke(world.kube);
+	assert_int_equal(doubts, 2);
+}
+
+static void governed_write_that_waits_when_the_process_ends_is_not_sent(void **state)
+{
+	(void)state;
+	break_and_ask();
+	kube_closing(world.kube);
+	loop_run(world.loop);
+	check("/api/governed", 0, 0);
+	ASSERT_TEXT("reason", world.reason, "NotLeader");
+}
+
+/* The command line writes under a person's rights, and nobody leads there. */
+static void without_a_leader_a_broken_connection_holds_nothing(void **state)
+{
+	(void)state;
+	kube_broke(world.kube);
+	assert_false(kube_in_doubt(world.kube));
 }
 
 /* --- tokens that are replaced ---------------------------------------------------------------------------------------- */
@@ -427,6 +496,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(answer_to_a_write_of_our_books_is_metadata_but_a_review_is_whole, begin, end),
 		cmocka_unit_test_setup_teardown(write_of_which_nobody_knows_is_not_sent_again, begin, end),
 		cmocka_unit_test_setup_teardown(governed_write_and_lease_are_sent_once, begin, end),
+		cmocka_unit_test_setup_teardown(governed_write_after_a_broken_connection_waits_until_the_cluster_is_known, begin, end),
+		cmocka_unit_test_setup_teardown(governed_write_that_waits_when_the_process_ends_is_not_sent, begin, end),
+		cmocka_unit_test_setup_teardown(without_a_leader_a_broken_connection_holds_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(waiting_request_holds_up_nobody_and_can_be_canceled, begin, end),
 		cmocka_unit_test_setup_teardown(read_refused_with_a_token_that_was_replaced_is_sent_again,
 						begin_with_replaced_token, end_with_token),

@@ -2,6 +2,7 @@
 #include "kube/watch.c" /* the framer is its own */
 
 #include "unit.h"
+#include "kube/write.h"
 
 struct told {
 	struct str text;
@@ -34,6 +35,24 @@ static void framer_end(struct watch *watch, struct told *told)
 	str_release(&watch->line);
 	str_release(&watch->version);
 	str_release(&told->text);
+}
+
+/* A watch whose stream was asked for, of a server that is never asked. */
+static void begin_stream(struct watch *watch, struct loop *loop)
+{
+	const struct kube_config config = { .server = "http://127.0.0.1:1" };
+
+	watch->kube = kube_new(loop, &config, "countersign-test");
+	watch->timer = timer_new(loop, begin, watch);
+	watch->backoff_ms = BACKOFF_FIRST_MS;
+	watch->listed = true;
+}
+
+static void end_stream(struct watch *watch, struct loop *loop)
+{
+	timer_free(watch->timer);
+	kube_free(watch->kube);
+	loop_free(loop);
 }
 
 #define EVENT(type, name, version) \
@@ -138,9 +157,7 @@ static void list_that_is_an_hour_old_is_made_anew_when_a_stream_ends_well(void *
 	struct loop *loop = loop_new();
 
 	(void)state;
-	watch.timer = timer_new(loop, begin, &watch);
-	watch.backoff_ms = BACKOFF_FIRST_MS;
-	watch.listed = true;
+	begin_stream(&watch, loop);
 	str_adds(&watch.version, "7");
 	watch.events = 1;
 	watch.listed_ms = clock_mono_ms() - LIST_AGE_MOST_MS + 60000;
@@ -154,8 +171,8 @@ static void list_that_is_an_hour_old_is_made_anew_when_a_stream_ends_well(void *
 	ASSERT_TEXT("version", str_c(&watch.version), "");
 	assert_true(timer_running(watch.timer));
 	ASSERT_TEXT("error", told.error, "");
-	timer_free(watch.timer);
-	loop_free(loop);
+	assert_int_equal(kube_breaks(watch.kube), 3);
+	end_stream(&watch, loop);
 	framer_end(&watch, &told);
 }
 
@@ -168,9 +185,7 @@ static void stream_that_always_ends_in_an_error_is_asked_for_ever_less_often_and
 	struct loop *loop = loop_new();
 
 	(void)state;
-	watch.timer = timer_new(loop, begin, &watch);
-	watch.backoff_ms = BACKOFF_FIRST_MS;
-	watch.listed = true;
+	begin_stream(&watch, loop);
 	str_adds(&watch.version, "7");
 	for (int64_t wait = BACKOFF_FIRST_MS, i = 0; i < 3; wait *= 2, i++) {
 		assert_int_equal(watch.backoff_ms, wait);
@@ -183,8 +198,8 @@ static void stream_that_always_ends_in_an_error_is_asked_for_ever_less_often_and
 		assert_true(timer_running(watch.timer));
 	}
 	ASSERT_TEXT("error", told.error, "ServerError");
-	timer_free(watch.timer);
-	loop_free(loop);
+	assert_int_equal(kube_breaks(watch.kube), 0); /* it was we who ended them */
+	end_stream(&watch, loop);
 	framer_end(&watch, &told);
 }
 
@@ -197,9 +212,7 @@ static void stream_that_is_sent_away_goes_on_where_it_was(void **state)
 	struct loop *loop = loop_new();
 
 	(void)state;
-	watch.timer = timer_new(loop, begin, &watch);
-	watch.backoff_ms = BACKOFF_FIRST_MS;
-	watch.listed = true;
+	begin_stream(&watch, loop);
 	watch.listed_ms = clock_mono_ms();
 	str_adds(&watch.version, "7");
 	for (unsigned i = 0; i < 2 * SENT_AWAY_MOST; i++) {
@@ -213,8 +226,8 @@ static void stream_that_is_sent_away_goes_on_where_it_was(void **state)
 	on_stream_end(&watch, &away);
 	assert_false(watch.listed);
 	ASSERT_TEXT("error", told.error, "TooManyRequests");
-	timer_free(watch.timer);
-	loop_free(loop);
+	assert_int_equal(kube_breaks(watch.kube), 1); /* an answer is no break */
+	end_stream(&watch, loop);
 	framer_end(&watch, &told);
 }
 

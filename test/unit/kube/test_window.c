@@ -54,6 +54,23 @@ static void the_lease_never_waits(void **state)
 	assert_int_equal(window.in_flight, WINDOW_WIDTH);
 }
 
+static void governed_writes_that_are_held_let_the_others_pass(void **state)
+{
+	struct turn *sent[MANY];
+
+	(void)state;
+	reset();
+	window.held = true;
+	window_queue(&window, &turns[0], LANE_WRITE);
+	window_queue(&window, &turns[1], LANE_READ);
+	window_queue(&window, &turns[2], LANE_EVENT);
+	assert_int_equal(drain_all(sent, MANY), 2);
+	assert_ptr_equal(sent[0], &turns[1]);
+	assert_ptr_equal(sent[1], &turns[2]);
+	window.held = false;
+	assert_ptr_equal(window_next(&window), &turns[0]);
+}
+
 static void reads_go_before_writes_before_books_before_events(void **state)
 {
 	(void)state;
@@ -181,6 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sends_no_more_than_its_width),
 		cmocka_unit_test(the_lease_never_waits),
+		cmocka_unit_test(governed_writes_that_are_held_let_the_others_pass),
 		cmocka_unit_test(reads_go_before_writes_before_books_before_events),
 		cmocka_unit_test(what_only_tells_is_not_starved),
 		cmocka_unit_test(what_only_tells_does_not_lag_far_behind),
