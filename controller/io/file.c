@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -118,6 +119,21 @@ int dir_make(const char *path, struct error *err)
 		return -1;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return error_errno(err, errno, "make folder %s", path);
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *ftw)
+{
+	(void)stat;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+int dir_remove(const char *path, struct error *err)
+{
+	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT)
+		return error_errno(err, errno, "remove the folder %s", path);
 	return 0;
 }
 

@@ -21,6 +21,8 @@ int file_write_all(int fd, struct span bytes, const char *path, struct error *er
 int dir_sync(const char *path, struct error *err);
 /* Makes the folder and its parents where missing (mode 0700). */
 int dir_make(const char *path, struct error *err);
+/* Removes the folder with all that is in it; links are removed, not followed. None there is fine. */
+int dir_remove(const char *path, struct error *err);
 bool file_exists(const char *path);
 
 #endif

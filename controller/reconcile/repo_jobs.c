@@ -89,6 +89,11 @@ void repo_jobs_rest(struct repo_jobs *jobs)
 	--*jobs->of.living;
 }
 
+bool repo_jobs_idle(const struct repo_jobs *jobs)
+{
+	return !jobs->oldest;
+}
+
 static void on_rest(void *data)
 {
 	struct repo_jobs *jobs = data;

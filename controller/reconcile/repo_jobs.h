@@ -36,6 +36,7 @@ void repo_jobs_free(struct repo_jobs *jobs);
 void repo_jobs_reconfigure(struct repo_jobs *jobs);
 /* Nobody wants the repository for now: its process ends, unless it has a job. */
 void repo_jobs_rest(struct repo_jobs *jobs);
+bool repo_jobs_idle(const struct repo_jobs *jobs);
 /* Queues a job and takes the content of *request; configures its process first where it is a new one. on_done: as of worker.h. */
 void repo_jobs_send(struct repo_jobs *jobs, enum repo_job kind, struct str *request, worker_done *on_done, void *data);
 

@@ -12,6 +12,7 @@
 #include "io/file.h"
 #include "reconcile/claims.h"
 #include "reconcile/interests.h"
+#include "reconcile/mirrors.h"
 #include "reconcile/objects.h"
 #include "reconcile/repo_jobs.h"
 #include "reconcile/run.h"
@@ -38,6 +39,7 @@ struct repo {
 	struct repos *repos;
 	char *url;
 	char *shown;                /* the same without secrets */
+	char folder[33];            /* its name in that of all mirrors */
 	char *directory;
 	struct repo_jobs *jobs;
 	struct map wants;
@@ -56,6 +58,7 @@ struct repos {
 	struct map repos;           /* url -> struct repo */
 	size_t polling, living;     /* how many are asked now; processes of them */
 	int64_t look_ms;            /* the first turn that nobody has yet */
+	struct mirrors *mirrors;
 };
 
 static struct span host_of(const char *url)
@@ -397,14 +400,6 @@ static void poll_done(struct repo *repo)
 
 /* --- the front ------------------------------------------------------------------------------------------------------- */
 
-struct repos *repos_new(struct core *core)
-{
-	struct repos *repos = mem_alloc(sizeof(*repos));
-
-	repos->core = core;
-	return repos;
-}
-
 static void repo_free(struct repo *repo)
 {
 	MAP_EACH(entry, &repo->wants)
@@ -421,10 +416,49 @@ static void repo_free(struct repo *repo)
 	free(repo);
 }
 
+static bool is_known(void *data)
+{
+	const struct core *core = ((struct repos *)data)->core;
+
+	return core->leading && core->objects && objects_ready(core->objects);
+}
+
+/* One that is wanted no more goes; whoever wants it later makes it anew. */
+static bool is_wanted(void *data, struct span name)
+{
+	struct repos *repos = data;
+
+	MAP_EACH(entry, &repos->repos) {
+		struct repo *repo = entry->value;
+
+		if (!span_is(name, repo->folder))
+			continue;
+		drop_unwanted(repo);
+		if (repo->wants.count || repo->polling || !repo_jobs_idle(repo->jobs))
+			return true;
+		map_remove(&repos->repos, span_of(repo->url));
+		repo_free(repo);
+		return false;
+	}
+	return false;
+}
+
+struct repos *repos_new(struct core *core)
+{
+	struct repos *repos = mem_alloc(sizeof(*repos));
+	CLEANUP(str_release) struct str folder = STR_INIT;
+
+	str_addf(&folder, "%s/mirrors", core->options->data_dir);
+	repos->core = core;
+	repos->mirrors = mirrors_new(core->loop, &(struct mirrors_of){ str_c(&folder), is_wanted, is_known, repos });
+	return repos;
+}
+
 void repos_free(struct repos *repos)
 {
 	if (!repos)
 		return;
+	mirrors_free(repos->mirrors);
 	MAP_EACH(entry, &repos->repos)
 		repo_free(entry->value);
 	map_release(&repos->repos);
@@ -456,7 +490,8 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	repo = mem_alloc(sizeof(*repo));
 	digest = digest_of(span_of(url));
 	digest_hex(&digest, hex);
-	str_addf(&directory, "%s/mirrors/%.32s", repos->core->options->data_dir, hex);
+	snprintf(repo->folder, sizeof(repo->folder), "%.32s", hex);
+	str_addf(&directory, "%s/mirrors/%s", repos->core->options->data_dir, repo->folder);
 	/* the worker may write below this folder and nowhere else; the mirror within it may be made anew */
 	if (dir_make(str_c(&directory), &err))
 		log_error(LOG_ERROR, "no folder for a mirror", &err, NULL);

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,14 +45,6 @@ static char *path_of(const struct mirror *mirror, const char *below)
 	return str_take(&path);
 }
 
-static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *ftw)
-{
-	(void)stat;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 /* Removes DIR/git only: what else stands in the folder is not ours to remove. */
 static int remove_repository(struct mirror *mirror, struct error *err)
 {
@@ -61,9 +52,7 @@ static int remove_repository(struct mirror *mirror, struct error *err)
 
 	git_repository_free(mirror->repository);
 	mirror->repository = NULL;
-	if (nftw(git, remove_one, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT)
-		return error_errno(err, errno, "remove the mirror %s", git);
-	return 0;
+	return dir_remove(git, err);
 }
 
 static int make_repository(struct mirror *mirror, struct error *err)
