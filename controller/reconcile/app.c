@@ -245,6 +245,7 @@ static void drop_dealings(struct app *app)
 	map_release(&dealings->heals);
 	map_release(&dealings->wanted);
 	map_release(&dealings->offers);
+	map_release(&dealings->leaving);
 	map_release(&dealings->claiming);
 	free(dealings);
 }
@@ -257,7 +258,7 @@ void app_trim(struct app *app)
 	if (!setbacks->denied_wait_ms && !setbacks->denied_until_ms && digest_is_zero(&setbacks->denied_told) && !setbacks->error_wait_ms &&
 	    !setbacks->retry_count && !setbacks->retry_until_ms && setbacks->outcome_until_ms < clock_mono_ms() && !setbacks->event_told)
 		drop_setbacks(app);
-	if (!dealings->wanted.count && !dealings->offers.count && !dealings->claiming.count && !dealings->heals.count)
+	if (!dealings->wanted.count && !dealings->offers.count && !dealings->leaving.count && !dealings->claiming.count && !dealings->heals.count)
 		drop_dealings(app);
 }
 

@@ -59,6 +59,7 @@ struct setbacks {
 struct dealings {
 	struct map wanted;                  /* keys of what its newest revision declares and it does not have yet */
 	struct map offers;                  /* keys of what it has, declares no longer, and another declares: that one may take it */
+	struct map leaving;                 /* keys of what it has and declares no longer, where only others' claims keep its newest revision back */
 	struct map claiming;                /* keys that the run under way has claimed */
 	struct map heals;                   /* object key -> struct heal: who takes fields back */
 };

@@ -7,6 +7,7 @@
 #include "base/name.h"
 #include "reconcile/held.h"
 #include "reconcile/live.h"
+#include "reconcile/planning.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 
@@ -114,8 +115,10 @@ void claims_drop(struct app *app, const char *key)
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
 		if (strcmp(item_key(arena, &app_inventory(app)->items[i]), key))
 			next.items[next.count++] = app_inventory(app)->items[i];
-	if (app->dealings)
+	if (app->dealings) {
 		map_remove(&app->dealings->offers, span_of(key));
+		map_remove(&app->dealings->leaving, span_of(key));
+	}
 	if (next.count == app_inventory(app)->count)
 		return;
 	app_set_inventory(app, &next);
@@ -204,7 +207,7 @@ int claims_check(struct run *run, struct desired *desired, struct error *err)
 		return -1;
 	if (!other || other == run->app)
 		return 0;
-	if (map_has(&app_dealings(other)->offers, span_of(desired->key))) {
+	if (map_has(&app_dealings(other)->offers, span_of(desired->key)) || map_has(&app_dealings(other)->leaving, span_of(desired->key))) {
 		desired->from = arena_strdup(run->arena, other->key);
 		return 0;
 	}
@@ -288,8 +291,29 @@ void claims_declared(struct run *run)
 		if (!map_has(&dealings->wanted, span_of(entry->key)))
 			tell_offering(app, entry->key);
 	map_release(&before);
+	map_release(&dealings->leaving);
 	run->declared = true;
 	take_look(app, run->tip, false, false);
+}
+
+void claims_leave(struct run *run)
+{
+	CLEANUP(map_release) struct map keys = MAP_INIT;
+	struct app *app = run->app;
+
+	if (!run->declared || !plan_may_write(run) || run->operation_dry_run)
+		return;
+	for (size_t i = 0; i < run->desired_count; i++)
+		if (run->desired[i].key)
+			map_set(&keys, span_of(run->desired[i].key), app);
+	for (size_t i = 0; i < app_inventory(app)->count; i++) {
+		char *key = item_key(run->arena, &app_inventory(app)->items[i]);
+
+		if (map_has(&keys, span_of(key)) || holder(app->core, key) != app)
+			continue;
+		map_set(&app_deal(app)->leaving, span_of(key), app);
+		tell_waiting(app->core, key);
+	}
 }
 
 void claims_looked(struct run *run)
@@ -299,7 +323,11 @@ void claims_looked(struct run *run)
 
 	if (whole && !run->refused)
 		wait_for(app, NULL);
-	if (run->goal != GOAL_SYNC || run->declared || run->operation_revision)
+	if (run->goal != GOAL_SYNC || run->declared)
+		return;
+	if (whole && app->dealings)
+		map_release(&app->dealings->leaving);
+	if (run->operation_revision)
 		return;
 	take_look(app, run->tip, whole && run->err.reason[0] ? true : app->look_failed, whole && !run->tip && run->err.reason[0]);
 }

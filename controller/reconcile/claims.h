@@ -31,6 +31,11 @@ void claims_forget(struct app *app);
 int claims_check(struct run *run, struct desired *desired, struct error *err);
 /* prepare: what the revision declares is known (run->desired). */
 void claims_declared(struct run *run);
+/*
+ * prepare: nothing but what others have keeps this revision back. What it declares no longer they may take at once: else two that
+ * exchange objects in one commit would wait for each other.
+ */
+void claims_leave(struct run *run);
 /* record: the Application was looked at, with what came of it; whoever waits for that goes on. */
 void claims_looked(struct run *run);
 

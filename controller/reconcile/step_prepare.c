@@ -223,6 +223,7 @@ static int by_order(const void *a, const void *b)
 enum step_result step_prepare(struct run *run)
 {
 	struct error err = ERROR_INIT, refused = ERROR_INIT;
+	bool only_claims = true;
 
 	if (run->err.reason[0])
 		return STEP_FAIL;
@@ -239,6 +240,7 @@ enum step_result step_prepare(struct run *run)
 		if (err.kind == ERROR_CONFLICT || err.kind == ERROR_DENIED) {
 			if (!refused.reason[0])
 				refused = err;
+			only_claims &= !strcmp(err.reason, "SharedResource");
 			continue;
 		}
 		/* a kind may have come since we last asked */
@@ -247,6 +249,8 @@ enum step_result step_prepare(struct run *run)
 		return run_fail(run, &err);
 	}
 	claims_declared(run);
+	if (refused.reason[0] && only_claims)
+		claims_leave(run);
 	if (refused.reason[0])
 		return run_fail(run, &refused);
 	if (check_duplicates(run, &err))

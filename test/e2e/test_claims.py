@@ -190,6 +190,27 @@ def test_object_that_moves_between_two_spellings_of_one_repository_is_not_delete
         assert uid_of(place, "ConfigMap", name) == uid, f"made anew on its way to {gainer}"
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_objects_that_change_places_in_one_commit_are_neither_deleted_nor_refused(place, name, count):
+    """Each Application is refused for what the next one has and lets go only when it is not refused itself."""
+    def files(turn):
+        return {f"{n}/c.yaml": text(config_map(f"{name}-{(n + turn) % count}", turn=str(turn)), config_map(f"{name}-stays-{n}", turn=str(turn)))
+                for n in range(count)}
+
+    apps = [f"{name}-{n}" for n in range(count)]
+    repo = place.repo(files(0))
+    for n, app in enumerate(apps):
+        place.kube.apply(place.team.application(app, repo, str(n)))
+    place.settled(*apps)
+    uids = [uid_of(place, "ConfigMap", app) for app in apps]
+    for turn in (1, 2):
+        commit = repo.push("places change", files(turn))
+        for app in apps:
+            place.synced_at(commit, app)
+    assert [uid_of(place, "ConfigMap", app) for app in apps] == uids
+    assert [place.find("v1", "ConfigMap", app)["data"]["turn"] for app in apps] == ["2"] * count
+
+
 def test_object_that_moves_while_the_controller_is_down_is_not_deleted(new_site):
     site = new_site().install()
     site.controller.start()
