@@ -33,6 +33,7 @@ struct objects {
 	struct collection collections[OWN_COUNT];
 	struct arena *custom_arena;       /* of `custom` */
 	struct custom_paths custom;
+	uint64_t policies_version;
 };
 
 static const struct {
@@ -214,13 +215,20 @@ static bool is_key_of_policy(const struct objects *objects, struct span name)
 	return false;
 }
 
+/* What was judged by them is judged anew, and until then not written: permission_to_send. */
+static void policies_changed(struct objects *objects)
+{
+	objects->policies_version++;
+	enqueue_all(objects->core);
+}
+
 /* Whom a policy trusts has changed, as if the policy had. */
 static void key_changed(struct collection *collection, struct span name, const struct json *object, const char *op)
 {
 	const struct object_copy *copy = map_get(&collection->copies, name);
 
 	record_config_change(collection->objects->core, "Secret", object ? object : copy ? copy->object : NULL, op);
-	enqueue_all(collection->objects->core);
+	policies_changed(collection->objects);
 }
 
 static void react(struct collection *collection, struct span name, const struct json *object, bool same, const char *op)
@@ -247,7 +255,7 @@ static void react(struct collection *collection, struct span name, const struct 
 		if (collection->kind == OWN_PROJECT)
 			enqueue_project(core, name);
 		else
-			enqueue_all(core);
+			policies_changed(collection->objects);
 		return;
 	default:
 		if (same)
@@ -505,6 +513,11 @@ const char *objects_project_version(const struct objects *objects, const char *n
 const struct map *objects_policies(const struct objects *objects)
 {
 	return &objects->collections[OWN_POLICY].copies;
+}
+
+uint64_t objects_policies_version(const struct objects *objects)
+{
+	return objects->policies_version;
 }
 
 const struct custom_paths *objects_custom_paths(const struct objects *objects)

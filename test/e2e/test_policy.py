@@ -1,14 +1,15 @@
 """Image policies: which apply, what passes them, and every place where an image can hide."""
 
+import contextlib
 import datetime
 
 import pytest
 
 from harness.images import is_pinned
 from harness.kube import images
-from harness.manifests import config_map, deployment, text
+from harness.manifests import config_map, deployment, text, wave
 from harness.tenant import image_policy, obj, reads
-from harness.wait import until
+from harness.wait import stays, until
 
 EVIL_PLACES = {
     "containers": lambda good, evil: {"containers": [{"name": "a", "image": good}, {"name": "b", "image": evil}]},
@@ -301,6 +302,55 @@ def test_tightened_policy_makes_what_runs_a_violation(site, keys):
     site.wait_condition("Verified", "False", "app", said=image.digest, seconds=30)
     changes = site.log.records("config.change", since=since)
     assert any("release" in str(r) for r in changes), changes
+
+
+WAITS = {"policies": "yes"}
+
+
+@contextlib.contextmanager
+def waiting(site, second):
+    """A sync whose first wave waits for its health, and whose second runs that image; yields what lets it go on."""
+    site.deploy({"app/a.yaml": text(wave(deployment("first", site.image("first").ref, nodeSelector=WAITS), 0)),
+                 "app/b.yaml": text(wave(deployment("second", second.ref), 1))}, wait=False)
+    site.wait_condition("Synced", "Unknown", "app", reason="WaitingForHealth")
+    node = site.kube.list("v1", "Node")[0]["metadata"]["name"]
+    try:
+        yield lambda: site.kube.patch("v1", "Node", None, node, {"metadata": {"labels": WAITS}})
+    finally:
+        site.kube.patch("v1", "Node", None, node, {"metadata": {"labels": dict.fromkeys(WAITS)}})
+
+
+def is_not_written(site):
+    stays("the later wave unwritten", lambda: site.find("apps/v1", "Deployment", "second"), lambda found: found is None)
+
+
+def test_key_that_is_no_longer_trusted_lets_no_later_wave_be_written(site, keys):
+    second = site.image("second")
+    with waiting(site, second) as release:
+        site.kube.apply(image_policy(site.system, "release", [f"{site.registry.address}/{site.name}/**"], [keys("partner", "rsa3072")]))
+        release()
+        site.wait_condition("Verified", "False", "app", said=second.digest, seconds=5)
+        is_not_written(site)
+
+
+def test_exemption_that_ends_lets_no_later_wave_be_written(new_site):
+    site = new_site().install(policy=False)
+    site.kube.apply(exempting_policy(site, expires=when(seconds=12)))
+    site.controller.start()
+    second = site.image("old/second", signed=False)
+    with waiting(site, second) as release:
+        site.wait_condition("Verified", "False", "app", said=second.digest, seconds=20)
+        release()
+        is_not_written(site)
+
+
+def test_policy_that_changes_during_a_sync_and_still_holds_lets_it_end(site, keys):
+    second = site.image("second")
+    with waiting(site, second) as release:
+        site.kube.apply(image_policy(site.system, "release", [f"{site.registry.address}/{site.name}/**"], [site.key, keys("partner", "rsa3072")]))
+        release()
+        site.settled("app", seconds=20)
+        site.wait_running(second, "second")
 
 
 def test_application_without_images_is_verified_saying_so(site):
