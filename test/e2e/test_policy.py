@@ -104,6 +104,21 @@ def test_pod_shape_in_a_custom_resource_is_found(site, pair):
         site.kube.delete(crd["apiVersion"], crd["kind"], None, crd["metadata"]["name"])
 
 
+def test_custom_resource_may_leave_the_image_of_a_container_to_its_operator(site):
+    """As those of ECK and of the Prometheus operator do; but what somebody puts in there is an image like any other."""
+    group, crd = custom(site, OPEN)
+    pod = {"template": {"spec": {"containers": [{"name": "elasticsearch", "tty": True}, {"name": "web", "image": site.image("web").ref}]}}}
+    try:
+        site.deploy({"app/run.yaml": text(obj(f"{group}/v1", "Run", "run", spec=pod))})
+        evil = site.image("evil", signed=False)
+        site.kube.patch(f"{group}/v1", "Run", site.namespace, "run", [{"op": "add", "path": "/spec/template/spec/containers/0/image", "value": evil.ref}])
+        until("the image to go", lambda: site.find(f"{group}/v1", "Run", "run")["spec"]["template"]["spec"]["containers"][0],
+              lambda seen: seen == {"name": "elasticsearch", "tty": True})
+        site.settled("app")
+    finally:
+        site.kube.delete(crd["apiVersion"], crd["kind"], None, crd["metadata"]["name"])
+
+
 def test_path_that_a_policy_names_is_an_image(site, pair):
     good, evil = pair
     group, crd = custom(site, OPEN)
