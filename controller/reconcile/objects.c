@@ -84,14 +84,16 @@ static void enqueue_project(struct core *core, struct span project)
 	}
 }
 
-/* A Secret has no spec, and what is in it is not told. */
+/* What is in a Secret is not told, not even as a digest: it may be guessed. */
 static void record_config_change(struct core *core, const char *kind, const struct json *object, const char *op)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str text = STR_INIT;
 	struct json *record, *what;
+	bool is_data = !strcmp(kind, "ConfigMap");
+	const struct json *content = json_get(object, is_data ? "data" : "spec");
 	struct digest digest;
-	char hex[DIGEST_TEXT];
+	char hex[DIGEST_HEX];
 
 	if (!core->audit)
 		return;
@@ -104,11 +106,11 @@ static void record_config_change(struct core *core, const char *kind, const stru
 	json_set(arena, what, "namespace", json_copy(arena, json_path(object, "metadata", "namespace", NULL)));
 	json_set(arena, what, "name", json_copy(arena, json_path(object, "metadata", "name", NULL)));
 	json_set_int(arena, what, "generation", json_get_int(json_get(object, "metadata"), "generation", 0));
-	if (json_get(object, "spec")) {
-		json_write(json_get(object, "spec"), JSON_SORTED, &text);
+	if (content) {
+		json_write(content, JSON_SORTED, &text);
 		digest = digest_of(str_span(&text));
-		digest_text(&digest, hex);
-		json_set_string(arena, what, "spec_sha256", hex + 7);
+		digest_hex(&digest, hex);
+		json_set_string(arena, what, is_data ? "data_sha256" : "spec_sha256", hex);
 	}
 	json_set(arena, record, "config", what);
 	audit_log_append(core->audit, record, NULL, NULL);
@@ -222,13 +224,32 @@ static void policies_changed(struct objects *objects)
 	enqueue_all(objects->core);
 }
 
-/* Whom a policy trusts has changed, as if the policy had. */
-static void key_changed(struct collection *collection, struct span name, const struct json *object, const char *op)
+/* Whether a Secret or ConfigMap decides what is trusted, by what credential a repository is read, or what is logged. */
+static bool is_configuration(const struct collection *collection, const struct json *object, bool is_key)
+{
+	return collection->kind == OWN_CONFIG_MAP || is_key || is_repository_secret(object);
+}
+
+/* A Secret, or one of the ConfigMaps that are wanted. */
+static void setting_changed(struct collection *collection, struct span name, const struct json *object, const char *op)
 {
 	const struct object_copy *copy = map_get(&collection->copies, name);
+	bool is_key = collection->kind == OWN_SECRET && is_key_of_policy(collection->objects, name);
+	const struct json *told = object ? object : copy ? copy->object : NULL;
+	struct core *core = collection->objects->core;
 
-	record_config_change(collection->objects->core, "Secret", object ? object : copy ? copy->object : NULL, op);
-	policies_changed(collection->objects);
+	if (collection->listed_once && is_configuration(collection, told, is_key))
+		record_config_change(core, collection->kind == OWN_SECRET ? "Secret" : "ConfigMap", told, op);
+	if (collection->kind == OWN_CONFIG_MAP && span_is(name, SETTINGS_NAME)) {
+		take_settings(core, object);
+		return;
+	}
+	if (!collection->listed_once)
+		return;
+	/* whom a policy trusts has changed, as if the policy had */
+	if (is_key)
+		policies_changed(collection->objects);
+	repos_credentials_changed(core->repos);
 }
 
 static void react(struct collection *collection, struct span name, const struct json *object, bool same, const char *op)
@@ -258,17 +279,8 @@ static void react(struct collection *collection, struct span name, const struct 
 			policies_changed(collection->objects);
 		return;
 	default:
-		if (same)
-			return;
-		if (collection->kind == OWN_CONFIG_MAP && span_is(name, SETTINGS_NAME)) {
-			take_settings(core, object);
-			return;
-		}
-		if (!collection->listed_once)
-			return;
-		if (collection->kind == OWN_SECRET && is_key_of_policy(collection->objects, name))
-			key_changed(collection, name, object, op);
-		repos_credentials_changed(core->repos);
+		if (!same)
+			setting_changed(collection, name, object, op);
 	}
 }
 
