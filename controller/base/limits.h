@@ -49,7 +49,7 @@
 #define LIMIT_POLICIES 1000u
 #define LIMIT_AUTHORITIES 100u
 #define LIMIT_TRUST_KEYS 1000u                   /* of all policies, tried on one image */
-#define LIMIT_KEY_TRIALS 50000u                  /* signatures times keys, for one image: at most 50 s of P-384 */
+#define LIMIT_KEY_WORK 600000u                   /* on signatures times keys, for one image, in units of 50 us (verify/key.h): 30 s of a job's 60 */
 #define LIMIT_GLOBS 200u
 #define LIMIT_GLOB_BYTES 512u
 #define LIMIT_GLOB_ALTERNATIVES 64u              /* of all {a,b} of one glob, multiplied */

@@ -243,52 +243,58 @@ static bool is_same_signature(const struct evidence_document *a, const struct ev
 	return one && two && span_equal(*one, *two);
 }
 
-/* A legacy document before `like` that has its blob already (one that only names it hides nothing), and `whole`: its signature; NULL: none. */
+/* A legacy document that has the blob of `like` already (one that only names it hides nothing), and `whole`: its signature; NULL: none. */
 static const struct evidence_document *find_fetched(const struct gather *g, const struct evidence_document *like, bool whole)
 {
-	for (const struct evidence_document *one = g->evidence->documents; one < like; one++)
+	for (size_t i = 0; i < g->evidence->count; i++) {
+		const struct evidence_document *one = &g->evidence->documents[i];
+
 		if (one->kind == EVIDENCE_LEGACY && one->problem == EVIDENCE_COMPLETE && digest_equal(&one->digest, &like->digest) &&
 		    (!whole || is_same_signature(one, like)))
 			return one;
+	}
 	return NULL;
 }
 
 /* cosign writes one payload for all who sign without annotations: fetched once, it stands in each of their documents. */
-static int share_blob(struct gather *g, const struct descriptor *layer, const struct evidence_document *fetched,
-		      struct evidence_document *document)
+static int share_blob(struct gather *g, const struct descriptor *layer, struct span blob, struct evidence_document *document)
 {
-	if (layer->size != fetched->bytes.length)
+	if (layer->size != blob.length)
 		return problem(document, EVIDENCE_BAD_MANIFEST,
-			       arena_printf(g->arena, "the layer claims %llu bytes and has %zu", (unsigned long long)layer->size,
-					    fetched->bytes.length));
-	g->shared_bytes += fetched->bytes.length;
+			       arena_printf(g->arena, "the layer claims %llu bytes and has %zu", (unsigned long long)layer->size, blob.length));
+	g->shared_bytes += blob.length;
 	if (g->shared_bytes > SHARED_BYTES_MAX)
 		return problem(document, EVIDENCE_TOO_LARGE, "its blob is in too many layers for its size");
-	document->bytes = fetched->bytes;
+	document->bytes = blob;
 	return 0;
 }
 
 static int take_layer(struct gather *g, const struct digest *manifest, const struct descriptor *layer, enum evidence_source source,
 		      struct error *err)
 {
-	struct evidence_document *document = add(g, EVIDENCE_LEGACY, source, manifest, err);
+	struct evidence_document like = { .digest = layer->digest }, *document;
+	bool is_signature = !strcmp(layer->media_type, MEDIA_LEGACY_LAYER);
 	const struct evidence_document *fetched;
+	struct span blob;
 
+	descriptor_annotations(layer, g->arena, &like);
+	/* told once */
+	if (is_signature && find_fetched(g, &like, true))
+		return 0;
+	fetched = find_fetched(g, &like, false);
+	/* the list moves when it grows */
+	blob = fetched ? fetched->bytes : SPAN0;
+	document = add(g, EVIDENCE_LEGACY, source, manifest, err);
 	if (!document)
 		return -1;
 	document->digest = layer->digest;
 	document->media_type = layer->media_type;
-	descriptor_annotations(layer, g->arena, document);
-	if (strcmp(layer->media_type, MEDIA_LEGACY_LAYER) != 0)
+	document->annotations = like.annotations;
+	document->annotation_count = like.annotation_count;
+	if (!is_signature)
 		return problem(document, EVIDENCE_MEDIA_TYPE, "its layer is not of the media type of a signature");
-	if (find_fetched(g, document, true)) {
-		/* told once */
-		g->evidence->count--;
-		return 0;
-	}
-	fetched = find_fetched(g, document, false);
 	if (fetched)
-		return share_blob(g, layer, fetched, document);
+		return share_blob(g, layer, blob, document);
 	if (g->legacy_blobs++ >= LIMIT_FETCHED)
 		return problem(document, EVIDENCE_TOO_LARGE,
 			       arena_printf(g->arena, "not fetched: %u newer ones were, and no more are of one image", LIMIT_FETCHED));

@@ -584,9 +584,10 @@ def test_image_that_is_signed_anew_each_night_for_years_is_verified(bad, image, 
 
 def test_layer_that_lies_about_a_payload_hides_no_other_of_the_same(bad, image, key):
     mine, = real_layers(bad, image)
-    legacy(bad, [mine, mine, {**mine, "size": 10}, {**mine, "size": 1 << 40}])
+    theirs = {**mine, "annotations": {**mine["annotations"], SIGNATURE: "AAAA"}}
+    legacy(bad, [theirs, mine, mine, {**mine, "size": 10}, {**mine, "size": 1 << 40}])
     seen = verify(bad, image, key)
-    assert seen.code == 0 and seen.reasons == ["TOO_LARGE", "TOO_LARGE", "verified", "verified"], "what stands there twice is one"
+    assert seen.code == 0 and seen.reasons == ["SIG_INVALID", "TOO_LARGE", "TOO_LARGE", "verified", "verified"], "what stands there twice is one"
 
 
 def test_legacy_payloads_that_are_all_different_are_looked_at_from_the_newest(bad, image, key):
