@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "api/audit.h"
 #include "api/image_policy.h"
 #include "api/repository_secret.h"
 #include "base/log.h"
@@ -84,6 +85,23 @@ static void enqueue_project(struct core *core, struct span project)
 	}
 }
 
+/* Who wrote it last, as it says itself: we may have, for the admin project. Of a deletion nobody knows here (the API server's own log does). */
+static void set_actor(struct json *record, const struct json *object, struct arena *arena)
+{
+	struct audit_actor actor = { .type = "manager", .time = "" };
+
+	JSON_EACH(entry, json_path(object, "metadata", "managedFields", NULL)) {
+		const char *time = json_get_text(entry->value, "time");
+
+		if (!time || strcmp(time, actor.time) < 0 || json_text_span(json_get(entry->value, "subresource")).length)
+			continue;
+		actor.time = time;
+		actor.user = json_get_text(entry->value, "manager");
+	}
+	if (actor.user)
+		audit_set_actor(arena, record, &actor);
+}
+
 /* What is in a Secret is not told, not even as a digest: it may be guessed. */
 static void record_config_change(struct core *core, const char *kind, const struct json *object, const char *op)
 {
@@ -113,6 +131,7 @@ static void record_config_change(struct core *core, const char *kind, const stru
 		json_set_string(arena, what, is_data ? "data_sha256" : "spec_sha256", hex);
 	}
 	json_set(arena, record, "config", what);
+	set_actor(record, object, arena);
 	audit_log_append(core->audit, record, NULL, NULL);
 }
 
@@ -370,8 +389,9 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 	arena_free(copy->arena);
 	copy->arena = arena_new(0);
 	copy->object = json_copy(copy->arena, object);
-	json_remove(json_get(copy->object, "metadata"), "managedFields");
 	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
+	/* who changed it was all that they are good for */
+	json_remove(json_get(copy->object, "metadata"), "managedFields");
 	if (collection->kind == OWN_POLICY && !same)
 		take_custom_paths(collection->objects);
 }

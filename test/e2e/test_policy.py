@@ -316,7 +316,8 @@ def test_tightened_policy_makes_what_runs_a_violation(site, keys):
     site.kube.apply(image_policy(site.system, "release", [f"{site.registry.address}/{site.name}/**"], [keys("partner", "rsa3072")]))
     site.wait_condition("Verified", "False", "app", said=image.digest, seconds=30)
     changes = site.log.records("config.change", since=since)
-    assert any("release" in str(r) for r in changes), changes
+    assert [(c["config"]["name"], c["config"]["op"]) for c in changes] == [("release", "update")], changes
+    assert changes[0]["actor"]["type"] == "manager" and changes[0]["actor"]["user"] and changes[0]["actor"]["time"], changes
 
 
 WAITS = {"policies": "yes"}
