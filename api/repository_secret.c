@@ -11,6 +11,11 @@ static bool is_type(const struct json *secret, const char *type)
 	       span_is(json_text_span(json_get(labels, "argocd.argoproj.io/secret-type")), type);
 }
 
+bool is_repository_secret(const struct json *secret)
+{
+	return is_type(secret, "repository") || is_type(secret, "repo-creds");
+}
+
 /* https://h/x.git and https://h/x/ are one repository. */
 static struct span without_suffix(struct span url)
 {

@@ -10,8 +10,13 @@
 #ifndef API_REPOSITORY_SECRET_H
 #define API_REPOSITORY_SECRET_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/json.h"
+
+/* Whether a Secret is one of them, by its labels. */
+bool is_repository_secret(const struct json *secret);
 
 /* Looks for the Secret of one repository: begin with { .url = ... }, then consider every Secret; `best` is the answer. */
 struct repository_search {

@@ -32,10 +32,12 @@
 /* Evidence of one image (supply-chain.md 2.1; CVE-2024-29902 and its kin). */
 #define LIMIT_OCI_MANIFEST_BYTES (4u << 20)
 #define LIMIT_OCI_BLOB_BYTES (10u << 20)
-#define LIMIT_SIGNATURES 50u                     /* tried for one image, all formats together */
-#define LIMIT_REFERRERS 50u                      /* of the bundle type, fetched for one image */
+#define LIMIT_REFERRERS 1000u                    /* that may be signatures, of one image */
+#define LIMIT_LAYERS 1000u                       /* of one manifest of legacy signatures, as many as cosign reads */
+#define LIMIT_SIGNATURES 2000u                   /* told of one image, all formats together */
+#define LIMIT_FETCHED 100u                       /* of one image: referrers that may be signatures; and blobs of legacy ones, which share them */
 #define LIMIT_REFERRER_PAGES 10u
-#define LIMIT_REGISTRY_REQUESTS 130u             /* for one image, tokens included */
+#define LIMIT_REGISTRY_REQUESTS 600u             /* for one image: three a bundle where blobs are redirected, and two a blob; tokens included */
 #define LIMIT_EVIDENCE_SECONDS 20                /* for one image */
 #define LIMIT_EVIDENCE_BYTES (32u << 20)         /* for one image, all documents together */
 #define LIMIT_SUBJECTS 1024u                     /* of an in-toto statement */
@@ -46,7 +48,8 @@
 /* Policy objects: a person writes these. */
 #define LIMIT_POLICIES 1000u
 #define LIMIT_AUTHORITIES 100u
-#define LIMIT_TRUST_KEYS 1000u                   /* of all policies, tried on one image: at most 50 s of P-384 on 50 documents */
+#define LIMIT_TRUST_KEYS 1000u                   /* of all policies, tried on one image */
+#define LIMIT_KEY_WORK 600000u                   /* on signatures times keys, for one image, in units of 50 us (verify/key.h): 30 s of a job's 60 */
 #define LIMIT_GLOBS 200u
 #define LIMIT_GLOB_BYTES 512u
 #define LIMIT_GLOB_ALTERNATIVES 64u              /* of all {a,b} of one glob, multiplied */

@@ -17,7 +17,7 @@ static const struct command commands[] = {
 	  "DIR [--key VKEY|FILE] [--last-known CHECKPOINT|FILE]" },
 	{ "prove", "write a C2SP tlog-proof that a record is in the log", cli_audit_prove, "DIR SEQ" },
 	{ "join", "compare with the API server's audit log (exit 3: they do not agree)", cli_audit_join,
-	  "DIR APISERVER-AUDIT-LOG... [--account USER] [--also DIR]" },
+	  "DIR APISERVER-AUDIT-LOG... [--account USER] [--also DIR]... [--since TIME] [--until TIME]" },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -64,12 +64,41 @@ int cli_audit_fail(const struct error *err)
 	return cli_fail(err->kind == ERROR_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_FAILED, NULL, "%s", err->text);
 }
 
-static const struct audit_option *find_option(const struct audit_option *options, const char *word)
+static const struct audit_option *find_option(const struct audit_option *options, struct span word)
 {
 	for (; options->name; options++)
-		if (!strcmp(options->name, word))
+		if (span_is(word, options->name))
 			return options;
 	return NULL;
+}
+
+static int put_value(const struct audit_option *option, const char *value)
+{
+	unsigned at = 0;
+
+	while (at < option->most && option->value[at])
+		at++;
+	if (option->most && at == option->most)
+		return cli_fail(EXIT_USAGE, NULL, "%s is given more than %u times", option->name, option->most);
+	option->value[at] = value;
+	return 0;
+}
+
+/* The option at argv[*at], and what belongs to it; *at moves to its last word. */
+static int take_option(char **argv, int argc, int *at, const struct audit_option *options)
+{
+	const char *word = argv[*at], *equals = span_starts(span_of(word), "--") ? strchr(word, '=') : NULL;
+	const struct audit_option *option = find_option(options, span_sub(span_of(word), 0, equals ? (size_t)(equals - word) : strlen(word)));
+
+	if (!option || (option->flag && equals))
+		return cli_fail(EXIT_USAGE, NULL, "audit %s has no option %s", argv[0], word);
+	if (option->flag) {
+		++*option->flag;
+		return 0;
+	}
+	if (!equals && ++*at >= argc)
+		return cli_fail(EXIT_USAGE, NULL, "%s needs a value", option->name);
+	return put_value(option, equals ? equals + 1 : argv[*at]);
 }
 
 int cli_audit_arguments(int argc, char **argv, const struct audit_option *options, const char **words, int least, int most)
@@ -77,16 +106,9 @@ int cli_audit_arguments(int argc, char **argv, const struct audit_option *option
 	int count = 0;
 
 	for (int i = 1; i < argc; i++) {
-		const struct audit_option *option = find_option(options, argv[i]);
-
-		if (option && option->flag) {
-			++*option->flag;
-		} else if (option) {
-			if (++i >= argc)
-				return cli_fail(EXIT_USAGE, NULL, "%s needs a value", option->name);
-			*option->value = argv[i];
-		} else if (argv[i][0] == '-' && argv[i][1]) {
-			return cli_fail(EXIT_USAGE, NULL, "audit %s has no option %s", argv[0], argv[i]);
+		if (argv[i][0] == '-' && argv[i][1]) {
+			if (take_option(argv, argc, &i, options))
+				return EXIT_USAGE;
 		} else if (count == most) {
 			return cli_fail(EXIT_USAGE, NULL, "audit %s does not know what to do with %s", argv[0], argv[i]);
 		} else {
@@ -156,7 +178,7 @@ static void find_log(const char *dir, struct str *out)
 int cli_audit_verify(int argc, char **argv)
 {
 	const char *dir[1], *key_word = NULL, *last_known = NULL;
-	const struct audit_option options[] = { { "--key", &key_word, NULL }, { "--last-known", &last_known, NULL }, { 0 } };
+	const struct audit_option options[] = { { "--key", &key_word, NULL, 0 }, { "--last-known", &last_known, NULL, 0 }, { 0 } };
 	CLEANUP(str_release) struct str path = STR_INIT, known = STR_INIT;
 	struct audit_verify_options how = { 0 };
 	struct error err = ERROR_INIT;

@@ -22,11 +22,15 @@ int cli_audit_join(int argc, char **argv);
 /* Prints the error; its exit code: not found 4, not intact 3, else 1. */
 int cli_audit_fail(const struct error *err);
 
-/* Options of one command: what stands behind each is put into `value`; without a value `flag` is counted up. */
+/*
+ * Options of one command: what stands behind each, or behind its '=', is put into `value`; of one that may be given `most` times
+ * (0: once, the last counts) into the first of so many that is NULL. Without a value `flag` is counted up.
+ */
 struct audit_option {
 	const char *name;
 	const char **value;
 	unsigned *flag;
+	unsigned most;
 };
 /*
  * Sorts argv into options and at most `most` words, of which `least` must be there. A NULL name ends the options. 0, or

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "cli/audit.h"
 #include "cli/cli.h"
@@ -12,6 +13,7 @@
 #include "record/audit_verify.h"
 
 #define FILES_MAX 64            /* rotated parts of the API server's log */
+#define LOGS_MAX 64             /* of replicas and predecessors, beside the first */
 #define TOLD_MAX 1000           /* lines about single acts */
 
 static void print_line(void *data, const char *line)
@@ -70,23 +72,45 @@ static int take_events(struct audit_join *join, const char *path, struct error *
 	return 0;
 }
 
+/* `text` NULL: *out stays as it is. */
+static int read_time(const char *option, const char *text, int64_t *out)
+{
+	if (!text || time_parse(span_of(text), out))
+		return 0;
+	return cli_fail(EXIT_USAGE, NULL, "%s is an RFC 3339 time such as 2027-01-31T00:00:00Z, not %s", option, text);
+}
+
+static int take_all(struct audit_join *join, const char *const *words, const char *const *also, struct error *err)
+{
+	if (take_log(join, words[0], err))
+		return -1;
+	for (int i = 0; i < LOGS_MAX && also[i]; i++)
+		if (take_log(join, also[i], err))
+			return -1;
+	for (int i = 1; i <= FILES_MAX && words[i]; i++)
+		if (take_events(join, words[i], err))
+			return -1;
+	return 0;
+}
+
 int cli_audit_join(int argc, char **argv)
 {
-	const char *words[1 + FILES_MAX] = { NULL }, *account = NULL, *also = NULL;
-	const struct audit_option options[] = { { "--account", &account, NULL }, { "--also", &also, NULL }, { 0 } };
+	const char *words[1 + FILES_MAX] = { NULL }, *also[LOGS_MAX] = { NULL }, *account = NULL, *since = NULL, *until = NULL;
+	const struct audit_option options[] = { { "--account", &account, NULL, 0 }, { "--also", also, NULL, LOGS_MAX },
+						{ "--since", &since, NULL, 0 },     { "--until", &until, NULL, 0 },     { 0 } };
 	CLEANUP(audit_join_cleanup) struct audit_join *join = NULL;
+	int64_t since_ns = INT64_MIN, until_ns = INT64_MAX;
 	struct audit_join_counts counts;
 	struct error err = ERROR_INIT;
 	unsigned told = 0;
 
-	if (cli_audit_arguments(argc, argv, options, words, 2, 1 + FILES_MAX))
+	if (cli_audit_arguments(argc, argv, options, words, 2, 1 + FILES_MAX) || read_time("--since", since, &since_ns) ||
+	    read_time("--until", until, &until_ns))
 		return EXIT_USAGE;
 	join = audit_join_new(account, print_line, &told);
-	if (take_log(join, words[0], &err) || (also && take_log(join, also, &err)))
+	audit_join_between(join, since_ns, until_ns);
+	if (take_all(join, words, also, &err))
 		return cli_audit_fail(&err);
-	for (int i = 1; i <= FILES_MAX && words[i]; i++)
-		if (take_events(join, words[i], &err))
-			return cli_audit_fail(&err);
 	counts = audit_join_end(join);
 	printf("%" PRIu64 " writes, %" PRIu64 " matched, %" PRIu64 " unrecorded, %" PRIu64 " unsent, %" PRIu64 " foreign\n", counts.writes,
 	       counts.matched, counts.unrecorded, counts.unsent, counts.foreign);

@@ -137,8 +137,8 @@ int cli_audit_log(int argc, char **argv)
 {
 	const char *dir[1], *format = NULL, *kind = NULL, *app = NULL, *from_word = "0";
 	unsigned again = 0;
-	const struct audit_option options[] = { { "-f", NULL, &again },	   { "-o", &format, NULL },   { "--kind", &kind, NULL },
-						{ "--app", &app, NULL }, { "--from", &from_word, NULL }, { 0 } };
+	const struct audit_option options[] = { { "-f", NULL, &again, 0 },     { "-o", &format, NULL, 0 },       { "--kind", &kind, NULL, 0 },
+						{ "--app", &app, NULL, 0 }, { "--from", &from_word, NULL, 0 }, { 0 } };
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(audit_reader_release) struct audit_reader reader = AUDIT_READER_INIT;
 	struct printing printing = { .reader = &reader, .arena = arena };
@@ -185,7 +185,7 @@ static void print_tree(const struct json *value, int depth)
 int cli_audit_show(int argc, char **argv)
 {
 	const char *words[2], *format = NULL;
-	const struct audit_option options[] = { { "-o", &format, NULL }, { 0 } };
+	const struct audit_option options[] = { { "-o", &format, NULL, 0 }, { 0 } };
 	CLEANUP(audit_reader_release) struct audit_reader reader = AUDIT_READER_INIT;
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str text = STR_INIT;

@@ -101,6 +101,19 @@ static const char *image_of(const struct image_use *uses, size_t count, const st
 	return NULL;
 }
 
+/* Whether Git declares the container of `use`, in a custom resource that leaves the image to its operator: then the image alone is foreign. */
+static bool is_without_image(const struct json *desired, const struct image_use *use)
+{
+	struct span item = item_pointer(use);
+	ptrdiff_t slash = span_rindex(item, '/');
+	const struct json *list = slash > 0 ? json_pointer(desired, span_sub(item, 0, (size_t)slash)) : NULL;
+
+	for (size_t i = 0; !is_custom(use) && *use->container && i < json_count(list); i++)
+		if (span_is(json_text_span(json_get(json_at(list, i), "name")), use->container))
+			return true;
+	return false;
+}
+
 /* Foreign images: their list items are to be removed (*pointers), or they are put back in *patch where Git leaves the image to others. */
 static void add_images(struct pointers *pointers, const struct json *live, const struct json *desired, const struct json *full,
 		       const struct json *allowed, const struct custom_paths *custom, struct json *patch)
@@ -122,7 +135,8 @@ static void add_images(struct pointers *pointers, const struct json *live, const
 		if (find_use(wanted, wanted_count, &there[i]) || is_allowed(allowed, there[i].image) || (image && !strcmp(image, there[i].image)))
 			continue;
 		if (!image) {
-			add(pointers, arena_strndup(arena, item_pointer(&there[i])));
+			add(pointers, !image_of(wanted, wanted_count, &there[i]) && is_without_image(desired, &there[i])
+					      ? there[i].pointer : arena_strndup(arena, item_pointer(&there[i])));
 			continue;
 		}
 		put_back = operation(arena, "replace", span_of(there[i].pointer));

@@ -12,6 +12,7 @@ struct search {
 	struct image_use *uses;
 	size_t count, capacity;
 	struct str pointer;
+	bool is_custom;            /* of a custom resource */
 };
 
 static const struct {
@@ -58,6 +59,13 @@ static const char *name_of(const struct json *item)
 	return name ? name : "";
 }
 
+/* An operator takes an image of its own where a custom resource names none, as where it names no container at all. */
+static bool is_left_to_operator(const struct search *search, const struct json *image)
+{
+	return search->is_custom &&
+	       (!image || json_is(image, JSON_NULL) || (json_is(image, JSON_STRING) && !image->as.text.length));
+}
+
 /* Items that are no objects are no containers; the API server refuses them. */
 static void containers_of(struct search *search, struct json *spec, const char *list, const char *position)
 {
@@ -67,7 +75,7 @@ static void containers_of(struct search *search, struct json *spec, const char *
 	for (size_t i = 0; i < json_count(items); i++) {
 		struct json *item = json_at(items, i);
 
-		if (!json_is(item, JSON_OBJECT))
+		if (!json_is(item, JSON_OBJECT) || is_left_to_operator(search, json_get(item, "image")))
 			continue;
 		add_token(search, list);
 		json_pointer_add_index(&search->pointer, i);
@@ -85,7 +93,7 @@ static void volumes_of(struct search *search, struct json *spec)
 	for (size_t i = 0; i < json_count(items); i++) {
 		struct json *item = json_at(items, i), *image = json_get(item, "image");
 
-		if (!json_is(image, JSON_OBJECT))
+		if (!json_is(image, JSON_OBJECT) || is_left_to_operator(search, json_get(image, "reference")))
 			continue;
 		add_token(search, "volumes");
 		json_pointer_add_index(&search->pointer, i);
@@ -125,6 +133,12 @@ static void walk(struct search *search, struct json *value, unsigned depth)
 		walk(search, member->value, depth + 1);
 		str_drop_to(&search->pointer, length);
 	}
+}
+
+/* The API server's own groups have no dots, or end in .k8s.io. */
+static bool is_of_kubernetes(struct span group)
+{
+	return span_index(group, '.') < 0 || span_ends(group, ".k8s.io");
 }
 
 /* metadata holds no PodSpec, and managedFields would look like one. */
@@ -193,7 +207,7 @@ static void walk_custom(struct search *search, struct json *object, const struct
 void gate_find_images(struct json *object, const struct custom_paths *custom, struct arena *arena, struct image_use **uses,
 		      size_t *count)
 {
-	struct search search = { .arena = arena };
+	struct search search = { .arena = arena, .is_custom = !is_of_kubernetes(api_version_group(json_text_span(json_get(object, "apiVersion")))) };
 
 	walk_object(&search, object);
 	walk_custom(&search, object, custom);

@@ -10,8 +10,9 @@
  *   - paths that an ImagePolicy names for a custom resource (base/jsonpath.h);
  *     one that cannot be understood is told as a problem of each such object.
  * A container without an image, an image that is no string or empty is found
- * too and told as a problem: it is denied, not passed over. Strings inside of
- * ConfigMaps and annotations are not images.
+ * too and told as a problem: it is denied, not passed over. But in a custom
+ * resource a container may leave its image out, or empty: its operator takes one
+ * of its own then. Strings inside of ConfigMaps and annotations are not images.
  */
 #ifndef GATE_IMAGES_H
 #define GATE_IMAGES_H

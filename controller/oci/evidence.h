@@ -35,7 +35,7 @@ enum evidence_source { EVIDENCE_REFERRERS = 1, EVIDENCE_FALLBACK_TAG, EVIDENCE_S
 enum evidence_problem {
 	EVIDENCE_COMPLETE = 0,
 	EVIDENCE_MISSING,                 /* the registry lists it and answers 404 for it */
-	EVIDENCE_TOO_LARGE,               /* it claims to be larger than limits.h allows; not fetched */
+	EVIDENCE_TOO_LARGE,               /* it claims to be larger, or there are more of them, than limits.h allows; not fetched */
 	EVIDENCE_MEDIA_TYPE,              /* its layers are not what its place demands */
 	EVIDENCE_BAD_MANIFEST,            /* its manifest cannot be read */
 	EVIDENCE_PROBLEM_COUNT,

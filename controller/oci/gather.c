@@ -1,20 +1,31 @@
 /* Collecting evidence; see gather.h. */
 #include "oci/gather.h"
 
+#include <stdlib.h>
+
 #include "base/limits.h"
 #include "oci/header.h"
 #include "oci/manifest.h"
 
+#define ANNOTATION_SIGNATURE "dev.cosignproject.cosign/signature"
 #define MEDIA_LEGACY_LAYER "application/vnd.dev.cosign.simplesigning.v1+json"
 #define ACCEPT_MANIFEST MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_MANIFEST
+#define SHARED_BYTES_MAX ((size_t)LIMIT_OCI_BLOB_BYTES) /* of copies of blobs that several layers name; a frame holds them all */
+
+/* A referrer that may be a signature. */
+struct candidate {
+	struct descriptor descriptor;
+	size_t place;                     /* in the lists */
+};
 
 struct gather {
 	struct client *client;
 	const char *repository;
 	struct arena *arena;
 	struct evidence *evidence;
-	struct descriptor *candidates;    /* referrers that may be bundles, each digest once */
+	struct candidate *candidates;     /* each digest once */
 	size_t candidate_count, candidate_capacity;
+	size_t legacy_blobs, shared_bytes;
 };
 
 /* --- reading from the registry --------------------------------------------------------------------------------------- */
@@ -106,12 +117,12 @@ static int get_blob(struct gather *g, const struct descriptor *layer, struct evi
 	return 0;
 }
 
-/* --- bundles ---------------------------------------------------------------------------------------------------------- */
+/* --- lists of referrers -------------------------------------------------------------------------------------------------- */
 
 static bool is_known(const struct gather *g, const struct digest *digest)
 {
 	for (size_t i = 0; i < g->candidate_count; i++)
-		if (digest_equal(&g->candidates[i].digest, digest))
+		if (digest_equal(&g->candidates[i].descriptor.digest, digest))
 			return true;
 	return false;
 }
@@ -125,15 +136,15 @@ static int take_index(struct gather *g, const char *where, struct span body, str
 	if (index_parse(body, g->arena, &all, &count, &cause))
 		return error_set(err, ERROR_TRANSIENT, "FetchError", "%s: the index cannot be read: %s", where, cause.text);
 	for (size_t i = 0; i < count; i++) {
-		struct descriptor *next;
+		struct candidate *next;
 
-		if (!descriptor_may_be_bundle(&all[i]) || is_known(g, &all[i].digest))
+		if (!descriptor_may_be_signature(&all[i]) || is_known(g, &all[i].digest))
 			continue;
 		if (g->candidate_count == LIMIT_REFERRERS)
 			return error_set(err, ERROR_LIMIT, "TooManyReferrers",
 					 "%s lists more than %u referrers that may be signatures: remove old ones", where, LIMIT_REFERRERS);
 		next = arena_push(g->arena, &g->candidates, &g->candidate_count, &g->candidate_capacity, sizeof(*next));
-		*next = all[i];
+		*next = (struct candidate){ all[i], g->candidate_count - 1 };
 	}
 	return 0;
 }
@@ -207,78 +218,103 @@ static int list_referrers(struct gather *g, enum evidence_source *source, struct
 }
 
 /* A bundle's manifest: exactly one layer, of a bundle's media type. */
-static int take_bundle(struct gather *g, const struct descriptor *candidate, enum evidence_source source, struct span body,
+static int take_bundle(struct gather *g, const struct digest *digest, const struct manifest *manifest, enum evidence_source source,
 		       struct error *err)
 {
-	struct evidence_document *document;
-	struct error cause = ERROR_INIT;
-	struct manifest manifest;
-	bool readable = !manifest_parse(body, g->arena, &manifest, &cause);
+	struct evidence_document *document = add(g, EVIDENCE_BUNDLE, source, digest, err);
 
-	/* Only the manifest tells what a referrer with an empty or missing artifact type is; most are something else. */
-	if (readable && !manifest_is_bundle(&manifest))
-		return 0;
-	if (!readable && !span_starts(span_of(candidate->artifact_type), MEDIA_BUNDLE_PREFIX))
-		return 0;
-	document = add(g, EVIDENCE_BUNDLE, source, &candidate->digest, err);
 	if (!document)
 		return -1;
-	if (!readable)
-		return problem(document, EVIDENCE_BAD_MANIFEST, arena_printf(g->arena, "its manifest cannot be read: %s", cause.text));
-	if (manifest.layer_count != 1)
+	if (manifest->layer_count != 1)
 		return problem(document, EVIDENCE_MEDIA_TYPE,
-			       arena_printf(g->arena, "a bundle has one layer, this one has %zu", manifest.layer_count));
-	if (!span_starts(span_of(manifest.layers[0].media_type), MEDIA_BUNDLE_PREFIX))
+			       arena_printf(g->arena, "a bundle has one layer, this one has %zu", manifest->layer_count));
+	if (!span_starts(span_of(manifest->layers[0].media_type), MEDIA_BUNDLE_PREFIX))
 		return problem(document, EVIDENCE_MEDIA_TYPE, "its layer is not of a bundle's media type");
-	descriptor_annotations(&manifest.layers[0], g->arena, document);
-	return get_blob(g, &manifest.layers[0], document, err);
-}
-
-static int get_bundle(struct gather *g, const struct descriptor *candidate, enum evidence_source source, struct error *err)
-{
-	struct evidence_document *document;
-	struct response response;
-	struct digest real;
-	char hex[DIGEST_TEXT];
-	bool found;
-
-	digest_text(&candidate->digest, hex);
-	if (gather_manifest(g->client, g->repository, hex, &candidate->digest, ACCEPT_MANIFEST, g->arena, &response, &real, &found, err))
-		return -1;
-	if (found)
-		return take_bundle(g, candidate, source, response.body, err);
-	document = add(g, EVIDENCE_BUNDLE, source, &candidate->digest, err);
-	if (!document)
-		return -1;
-	return problem(document, EVIDENCE_MISSING, arena_printf(g->arena, "the registry answered 404 for the referrer %s", hex));
-}
-
-static int gather_bundles(struct gather *g, struct error *err)
-{
-	enum evidence_source source;
-
-	if (list_referrers(g, &source, err))
-		return -1;
-	for (size_t i = 0; i < g->candidate_count; i++)
-		if (get_bundle(g, &g->candidates[i], source, err))
-			return -1;
-	return 0;
+	descriptor_annotations(&manifest->layers[0], g->arena, document);
+	return get_blob(g, &manifest->layers[0], document, err);
 }
 
 /* --- legacy ----------------------------------------------------------------------------------------------------------- */
 
-static int take_layer(struct gather *g, const struct digest *manifest, const struct descriptor *layer, struct error *err)
+static bool is_same_signature(const struct evidence_document *a, const struct evidence_document *b)
 {
-	struct evidence_document *document = add(g, EVIDENCE_LEGACY, EVIDENCE_SIG_TAG, manifest, err);
+	const struct span *one = evidence_annotation(a, ANNOTATION_SIGNATURE), *two = evidence_annotation(b, ANNOTATION_SIGNATURE);
 
+	return one && two && span_equal(*one, *two);
+}
+
+/* A legacy document that has the blob of `like` already (one that only names it hides nothing), and `whole`: its signature; NULL: none. */
+static const struct evidence_document *find_fetched(const struct gather *g, const struct evidence_document *like, bool whole)
+{
+	for (size_t i = 0; i < g->evidence->count; i++) {
+		const struct evidence_document *one = &g->evidence->documents[i];
+
+		if (one->kind == EVIDENCE_LEGACY && one->problem == EVIDENCE_COMPLETE && digest_equal(&one->digest, &like->digest) &&
+		    (!whole || is_same_signature(one, like)))
+			return one;
+	}
+	return NULL;
+}
+
+/* cosign writes one payload for all who sign without annotations: fetched once, it stands in each of their documents. */
+static int share_blob(struct gather *g, const struct descriptor *layer, struct span blob, struct evidence_document *document)
+{
+	if (layer->size != blob.length)
+		return problem(document, EVIDENCE_BAD_MANIFEST,
+			       arena_printf(g->arena, "the layer claims %llu bytes and has %zu", (unsigned long long)layer->size, blob.length));
+	g->shared_bytes += blob.length;
+	if (g->shared_bytes > SHARED_BYTES_MAX)
+		return problem(document, EVIDENCE_TOO_LARGE, "its blob is in too many layers for its size");
+	document->bytes = blob;
+	return 0;
+}
+
+static int take_layer(struct gather *g, const struct digest *manifest, const struct descriptor *layer, enum evidence_source source,
+		      struct error *err)
+{
+	struct evidence_document like = { .digest = layer->digest }, *document;
+	bool is_signature = !strcmp(layer->media_type, MEDIA_LEGACY_LAYER);
+	const struct evidence_document *fetched;
+	struct span blob;
+
+	descriptor_annotations(layer, g->arena, &like);
+	/* told once */
+	if (is_signature && find_fetched(g, &like, true))
+		return 0;
+	fetched = find_fetched(g, &like, false);
+	/* the list moves when it grows */
+	blob = fetched ? fetched->bytes : SPAN0;
+	document = add(g, EVIDENCE_LEGACY, source, manifest, err);
 	if (!document)
 		return -1;
 	document->digest = layer->digest;
 	document->media_type = layer->media_type;
-	descriptor_annotations(layer, g->arena, document);
-	if (strcmp(layer->media_type, MEDIA_LEGACY_LAYER) != 0)
+	document->annotations = like.annotations;
+	document->annotation_count = like.annotation_count;
+	if (!is_signature)
 		return problem(document, EVIDENCE_MEDIA_TYPE, "its layer is not of the media type of a signature");
+	if (fetched)
+		return share_blob(g, layer, blob, document);
+	if (g->legacy_blobs++ >= LIMIT_FETCHED)
+		return problem(document, EVIDENCE_TOO_LARGE,
+			       arena_printf(g->arena, "not fetched: %u newer ones were, and no more are of one image", LIMIT_FETCHED));
 	return get_blob(g, layer, document, err);
+}
+
+/* Each layer is a signature. New ones are put at the end, so they are taken from there. */
+static int take_layers(struct gather *g, const struct digest *digest, const struct manifest *manifest, enum evidence_source source,
+		       struct error *err)
+{
+	char hex[DIGEST_TEXT];
+
+	digest_text(digest, hex);
+	if (manifest->layer_count > LIMIT_LAYERS)
+		return error_set(err, ERROR_LIMIT, "TooManySignatures", "%s@%s has %zu layers, over the limit of %u: remove old ones", g->repository,
+				 hex, manifest->layer_count, LIMIT_LAYERS);
+	for (size_t i = manifest->layer_count; i-- > 0;)
+		if (take_layer(g, digest, &manifest->layers[i], source, err))
+			return -1;
+	return 0;
 }
 
 /* Signature specification: each layer of the image tagged sha256-<hex>.sig is a signature; 404 means there are none. */
@@ -304,11 +340,87 @@ static int gather_legacy(struct gather *g, struct error *err)
 				 : problem(document, EVIDENCE_BAD_MANIFEST,
 					   arena_printf(g->arena, "the signature's manifest cannot be read: %s", cause.text));
 	}
-	if (manifest.layer_count > LIMIT_SIGNATURES)
-		return error_set(err, ERROR_LIMIT, "TooManySignatures", "tag sha256-%s.sig of %s has %zu layers, over the limit of %u", hex,
-				 g->repository, manifest.layer_count, LIMIT_SIGNATURES);
-	for (size_t i = 0; i < manifest.layer_count; i++)
-		if (take_layer(g, &real, &manifest.layers[i], err))
+	return take_layers(g, &real, &manifest, EVIDENCE_SIG_TAG, err);
+}
+
+/* --- referrers -------------------------------------------------------------------------------------------------------- */
+
+/* Only the manifest tells what a referrer with an empty or missing artifact type is; most are something else. */
+static int take_referrer(struct gather *g, const struct descriptor *descriptor, enum evidence_source source, struct span body,
+			 struct error *err)
+{
+	struct evidence_document *document;
+	struct error cause = ERROR_INIT;
+	struct manifest manifest;
+
+	if (manifest_parse(body, g->arena, &manifest, &cause)) {
+		if (!span_starts(span_of(descriptor->artifact_type), MEDIA_BUNDLE_PREFIX))
+			return 0;
+		document = add(g, EVIDENCE_BUNDLE, source, &descriptor->digest, err);
+		return !document ? -1
+				 : problem(document, EVIDENCE_BAD_MANIFEST,
+					   arena_printf(g->arena, "its manifest cannot be read: %s", cause.text));
+	}
+	if (manifest_is_bundle(&manifest))
+		return take_bundle(g, &descriptor->digest, &manifest, source, err);
+	return manifest_is_legacy(&manifest) ? take_layers(g, &descriptor->digest, &manifest, source, err) : 0;
+}
+
+static int get_referrer(struct gather *g, const struct descriptor *descriptor, enum evidence_source source, struct error *err)
+{
+	struct evidence_document *document;
+	struct response response;
+	struct digest real;
+	char hex[DIGEST_TEXT];
+	bool found;
+
+	digest_text(&descriptor->digest, hex);
+	if (gather_manifest(g->client, g->repository, hex, &descriptor->digest, ACCEPT_MANIFEST, g->arena, &response, &real, &found, err))
+		return -1;
+	if (found)
+		return take_referrer(g, descriptor, source, response.body, err);
+	document = add(g, EVIDENCE_BUNDLE, source, &descriptor->digest, err);
+	if (!document)
+		return -1;
+	return problem(document, EVIDENCE_MISSING, arena_printf(g->arena, "the registry answered 404 for the referrer %s", hex));
+}
+
+static int leave_out(struct gather *g, const struct descriptor *descriptor, enum evidence_source source, struct error *err)
+{
+	struct evidence_document *document = add(g, EVIDENCE_BUNDLE, source, &descriptor->digest, err);
+
+	if (!document)
+		return -1;
+	return problem(document, EVIDENCE_TOO_LARGE,
+		       arena_printf(g->arena, "not fetched: %u others of the referrers were, and no more are of one image", LIMIT_FETCHED));
+}
+
+/* What says to be an attestation behind what may be a signature, and then the newest first, as they say. */
+static int by_promise(const void *a, const void *b)
+{
+	const struct candidate *one = a, *two = b;
+	bool last = descriptor_says_attestation(&one->descriptor);
+	int order = span_compare(descriptor_created(&two->descriptor), descriptor_created(&one->descriptor));
+
+	if (last != descriptor_says_attestation(&two->descriptor))
+		return last ? 1 : -1;
+	if (order)
+		return order;
+	return one->place < two->place ? -1 : 1;
+}
+
+static int gather_referrers(struct gather *g, struct error *err)
+{
+	enum evidence_source source;
+
+	if (list_referrers(g, &source, err))
+		return -1;
+	/* who signs or attests each night makes more of them than can be fetched */
+	if (g->candidate_count > LIMIT_FETCHED)
+		qsort(g->candidates, g->candidate_count, sizeof(*g->candidates), by_promise);
+	for (size_t i = 0; i < g->candidate_count; i++)
+		if (i < LIMIT_FETCHED ? get_referrer(g, &g->candidates[i].descriptor, source, err)
+				      : leave_out(g, &g->candidates[i].descriptor, source, err))
 			return -1;
 	return 0;
 }
@@ -317,5 +429,5 @@ int gather_evidence(struct client *client, const char *repository, struct arena 
 {
 	struct gather g = { .client = client, .repository = repository, .arena = arena, .evidence = out };
 
-	return gather_bundles(&g, err) || gather_legacy(&g, err) ? -1 : 0;
+	return gather_referrers(&g, err) || gather_legacy(&g, err) ? -1 : 0;
 }

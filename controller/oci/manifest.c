@@ -108,11 +108,24 @@ int index_parse(struct span bytes, struct arena *arena, struct descriptor **out,
 	return 0;
 }
 
-bool descriptor_may_be_bundle(const struct descriptor *descriptor)
+bool descriptor_may_be_signature(const struct descriptor *descriptor)
 {
 	const char *type = descriptor->artifact_type;
 
-	return !type[0] || !strcmp(type, MEDIA_OCI_EMPTY) || span_starts(span_of(type), MEDIA_BUNDLE_PREFIX);
+	return !type[0] || !strcmp(type, MEDIA_OCI_EMPTY) || !strcmp(type, MEDIA_LEGACY_REFERRER) ||
+	       span_starts(span_of(type), MEDIA_BUNDLE_PREFIX);
+}
+
+bool descriptor_says_attestation(const struct descriptor *descriptor)
+{
+	struct span predicate = json_text_span(json_get(descriptor->annotations, "dev.sigstore.bundle.predicateType"));
+
+	return predicate.length && !span_is(predicate, "https://sigstore.dev/cosign/sign/v1");
+}
+
+struct span descriptor_created(const struct descriptor *descriptor)
+{
+	return json_text_span(json_get(descriptor->annotations, "org.opencontainers.image.created"));
 }
 
 bool manifest_is_bundle(const struct manifest *manifest)
@@ -121,6 +134,11 @@ bool manifest_is_bundle(const struct manifest *manifest)
 		if (span_starts(span_of(manifest->layers[i].media_type), MEDIA_BUNDLE_PREFIX))
 			return true;
 	return span_starts(span_of(manifest->artifact_type), MEDIA_BUNDLE_PREFIX);
+}
+
+bool manifest_is_legacy(const struct manifest *manifest)
+{
+	return !strcmp(manifest->artifact_type, MEDIA_LEGACY_REFERRER);
 }
 
 void descriptor_annotations(const struct descriptor *descriptor, struct arena *arena, struct evidence_document *document)

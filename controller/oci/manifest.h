@@ -18,6 +18,8 @@
 #define MEDIA_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define MEDIA_OCI_EMPTY "application/vnd.oci.empty.v1+json"
 #define MEDIA_BUNDLE_PREFIX "application/vnd.dev.sigstore.bundle"
+/* cosign's referrers of before bundles (--registry-referrers-mode=oci-1-1): the layers are those of a ".sig" image. */
+#define MEDIA_LEGACY_REFERRER "application/vnd.dev.cosign.artifact.sig.v1+json"
 
 /* Texts are "" when absent. */
 struct descriptor {
@@ -40,14 +42,22 @@ int manifest_parse(struct span bytes, struct arena *arena, struct manifest *out,
 int index_parse(struct span bytes, struct arena *arena, struct descriptor **out, size_t *count, struct error *err);
 
 /*
- * Whether a referrer may be a signature bundle, by its descriptor alone: its artifact type is
- * a bundle's, or is missing, or is that of the empty config, which cosign 3.0 wrote into
- * fallback indices. Only its manifest then tells.
+ * Whether a referrer may be a signature, by its descriptor alone: its artifact type is
+ * a bundle's or that of a legacy referrer, or is missing, or is that of the empty config,
+ * which cosign 3.0 wrote into fallback indices. Only its manifest then tells.
  */
-bool descriptor_may_be_bundle(const struct descriptor *descriptor);
+bool descriptor_may_be_signature(const struct descriptor *descriptor);
+
+/* Whether it says of itself to be an attestation: nobody has signed that, so it chooses only what is looked at first. */
+bool descriptor_says_attestation(const struct descriptor *descriptor);
+
+/* When it was made, as it says, "" when it does not; likewise. */
+struct span descriptor_created(const struct descriptor *descriptor);
 
 /* Whether a manifest is that of a bundle: by its artifact type or by a layer. */
 bool manifest_is_bundle(const struct manifest *manifest);
+/* Whether it is a legacy referrer. */
+bool manifest_is_legacy(const struct manifest *manifest);
 
 /* The text annotations of a descriptor, at most EVIDENCE_ANNOTATIONS_MAX; others are left out. */
 void descriptor_annotations(const struct descriptor *descriptor, struct arena *arena, struct evidence_document *document);

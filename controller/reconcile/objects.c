@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "api/audit.h"
 #include "api/image_policy.h"
 #include "api/repository_secret.h"
 #include "base/log.h"
@@ -33,6 +34,7 @@ struct objects {
 	struct collection collections[OWN_COUNT];
 	struct arena *custom_arena;       /* of `custom` */
 	struct custom_paths custom;
+	uint64_t policies_version;
 };
 
 static const struct {
@@ -83,14 +85,33 @@ static void enqueue_project(struct core *core, struct span project)
 	}
 }
 
-/* A Secret has no spec, and what is in it is not told. */
+/* Who wrote it last, as it says itself: we may have, for the admin project. Of a deletion nobody knows here (the API server's own log does). */
+static void set_actor(struct json *record, const struct json *object, struct arena *arena)
+{
+	struct audit_actor actor = { .type = "manager", .time = "" };
+
+	JSON_EACH(entry, json_path(object, "metadata", "managedFields", NULL)) {
+		const char *time = json_get_text(entry->value, "time");
+
+		if (!time || strcmp(time, actor.time) < 0 || json_text_span(json_get(entry->value, "subresource")).length)
+			continue;
+		actor.time = time;
+		actor.user = json_get_text(entry->value, "manager");
+	}
+	if (actor.user)
+		audit_set_actor(arena, record, &actor);
+}
+
+/* What is in a Secret is not told, not even as a digest: it may be guessed. */
 static void record_config_change(struct core *core, const char *kind, const struct json *object, const char *op)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str text = STR_INIT;
 	struct json *record, *what;
+	bool is_data = !strcmp(kind, "ConfigMap");
+	const struct json *content = json_get(object, is_data ? "data" : "spec");
 	struct digest digest;
-	char hex[DIGEST_TEXT];
+	char hex[DIGEST_HEX];
 
 	if (!core->audit)
 		return;
@@ -103,13 +124,14 @@ static void record_config_change(struct core *core, const char *kind, const stru
 	json_set(arena, what, "namespace", json_copy(arena, json_path(object, "metadata", "namespace", NULL)));
 	json_set(arena, what, "name", json_copy(arena, json_path(object, "metadata", "name", NULL)));
 	json_set_int(arena, what, "generation", json_get_int(json_get(object, "metadata"), "generation", 0));
-	if (json_get(object, "spec")) {
-		json_write(json_get(object, "spec"), JSON_SORTED, &text);
+	if (content) {
+		json_write(content, JSON_SORTED, &text);
 		digest = digest_of(str_span(&text));
-		digest_text(&digest, hex);
-		json_set_string(arena, what, "spec_sha256", hex + 7);
+		digest_hex(&digest, hex);
+		json_set_string(arena, what, is_data ? "data_sha256" : "spec_sha256", hex);
 	}
 	json_set(arena, record, "config", what);
+	set_actor(record, object, arena);
 	audit_log_append(core->audit, record, NULL, NULL);
 }
 
@@ -214,13 +236,39 @@ static bool is_key_of_policy(const struct objects *objects, struct span name)
 	return false;
 }
 
-/* Whom a policy trusts has changed, as if the policy had. */
-static void key_changed(struct collection *collection, struct span name, const struct json *object, const char *op)
+/* What was judged by them is judged anew, and until then not written: permission_to_send. */
+static void policies_changed(struct objects *objects)
+{
+	objects->policies_version++;
+	enqueue_all(objects->core);
+}
+
+/* Whether a Secret or ConfigMap decides what is trusted, by what credential a repository is read, or what is logged. */
+static bool is_configuration(const struct collection *collection, const struct json *object, bool is_key)
+{
+	return collection->kind == OWN_CONFIG_MAP || is_key || is_repository_secret(object);
+}
+
+/* A Secret, or one of the ConfigMaps that are wanted. */
+static void setting_changed(struct collection *collection, struct span name, const struct json *object, const char *op)
 {
 	const struct object_copy *copy = map_get(&collection->copies, name);
+	bool is_key = collection->kind == OWN_SECRET && is_key_of_policy(collection->objects, name);
+	const struct json *told = object ? object : copy ? copy->object : NULL;
+	struct core *core = collection->objects->core;
 
-	record_config_change(collection->objects->core, "Secret", object ? object : copy ? copy->object : NULL, op);
-	enqueue_all(collection->objects->core);
+	if (collection->listed_once && is_configuration(collection, told, is_key))
+		record_config_change(core, collection->kind == OWN_SECRET ? "Secret" : "ConfigMap", told, op);
+	if (collection->kind == OWN_CONFIG_MAP && span_is(name, SETTINGS_NAME)) {
+		take_settings(core, object);
+		return;
+	}
+	if (!collection->listed_once)
+		return;
+	/* whom a policy trusts has changed, as if the policy had */
+	if (is_key)
+		policies_changed(collection->objects);
+	repos_credentials_changed(core->repos);
 }
 
 static void react(struct collection *collection, struct span name, const struct json *object, bool same, const char *op)
@@ -247,20 +295,11 @@ static void react(struct collection *collection, struct span name, const struct 
 		if (collection->kind == OWN_PROJECT)
 			enqueue_project(core, name);
 		else
-			enqueue_all(core);
+			policies_changed(collection->objects);
 		return;
 	default:
-		if (same)
-			return;
-		if (collection->kind == OWN_CONFIG_MAP && span_is(name, SETTINGS_NAME)) {
-			take_settings(core, object);
-			return;
-		}
-		if (!collection->listed_once)
-			return;
-		if (collection->kind == OWN_SECRET && is_key_of_policy(collection->objects, name))
-			key_changed(collection, name, object, op);
-		repos_credentials_changed(core->repos);
+		if (!same)
+			setting_changed(collection, name, object, op);
 	}
 }
 
@@ -350,8 +389,9 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 	arena_free(copy->arena);
 	copy->arena = arena_new(0);
 	copy->object = json_copy(copy->arena, object);
-	json_remove(json_get(copy->object, "metadata"), "managedFields");
 	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
+	/* who changed it was all that they are good for */
+	json_remove(json_get(copy->object, "metadata"), "managedFields");
 	if (collection->kind == OWN_POLICY && !same)
 		take_custom_paths(collection->objects);
 }
@@ -505,6 +545,11 @@ const char *objects_project_version(const struct objects *objects, const char *n
 const struct map *objects_policies(const struct objects *objects)
 {
 	return &objects->collections[OWN_POLICY].copies;
+}
+
+uint64_t objects_policies_version(const struct objects *objects)
+{
+	return objects->policies_version;
 }
 
 const struct custom_paths *objects_custom_paths(const struct objects *objects)

@@ -25,6 +25,8 @@ const char *objects_project_version(const struct objects *objects, const char *n
 
 /* All ImagePolicies as JSON, borrowed until the next event: MAP_EACH gives struct object_copy. */
 const struct map *objects_policies(const struct objects *objects);
+/* Another number after each change of an ImagePolicy, or of a key that one takes from a Secret. */
+uint64_t objects_policies_version(const struct objects *objects);
 
 /* Where all ImagePolicies together say that custom resources keep images. Borrowed until the next event. */
 const struct custom_paths *objects_custom_paths(const struct objects *objects);

@@ -1,6 +1,7 @@
 /* May this be written, by the Project as it is now; see permission.h. */
 #include "reconcile/permission.h"
 
+#include "base/clock.h"
 #include "reconcile/objects.h"
 #include "source/git_url.h"
 
@@ -106,6 +107,17 @@ int permission_of_item(struct run *run, const struct inventory_item *item, const
 	return gate_permit(&request, err) || find_account(run, &request, account, err) ? -1 : 0;
 }
 
+int permission_verdicts(const struct run *run, struct error *err)
+{
+	if (run->policies_version != objects_policies_version(run->core->objects))
+		return error_set(err, ERROR_CANCELED, "Superseded", "the ImagePolicies, or a key of theirs, changed since the images were judged; they are "
+				 "judged anew before anything more is written");
+	if (run->exempt_until_ns && clock_wall_ns() >= run->exempt_until_ns)
+		return error_set(err, ERROR_CANCELED, "Superseded", "an exemption by which an image was to run has ended; the images are judged anew "
+				 "before anything more is written");
+	return 0;
+}
+
 int permission_to_send(const struct action *action, void *data, struct error *err)
 {
 	struct run *run = data;
@@ -117,7 +129,8 @@ int permission_to_send(const struct action *action, void *data, struct error *er
 	request.destination = action->destination;
 	request.file = action->file;
 	request.line = action->line;
-	if (permission_project(run, err) || gate_permit(&request, err) || find_account(run, &request, &account, err))
+	if ((verb == PERMIT_WRITE && permission_verdicts(run, err)) || permission_project(run, err) || gate_permit(&request, err) ||
+	    find_account(run, &request, &account, err))
 		return -1;
 	if (!strcmp(kube_account(run->arena, account), action->permit.account))
 		return 0;

@@ -1,7 +1,8 @@
 /*
- * What a run's Project permits, asked with the Project as it is at this
- * moment: for a plan, and once more for each write by apply/action.c, so that
- * what an administrator takes away stops a sync that is under way.
+ * What a run's Project permits, and whether its verdicts hold, asked with the
+ * Project and the policies as they are at this moment: for a plan, and once more
+ * for each write by apply/action.c, so that what an administrator takes away stops
+ * a sync that is under way.
  */
 #ifndef RECONCILE_PERMISSION_H
 #define RECONCILE_PERMISSION_H
@@ -18,6 +19,12 @@ int permission_of_desired(struct run *run, const struct desired *desired, const 
 
 /* Whether an object of the inventory may be deleted, and as whom. */
 int permission_of_item(struct run *run, const struct inventory_item *item, const char **account, struct error *err);
+
+/*
+ * Whether the verdicts hold still: no ImagePolicy and no key of one has changed since, and no exemption in use has ended.
+ * ERROR_CANCELED "Superseded": the run ends, and the next one judges anew.
+ */
+int permission_verdicts(const struct run *run, struct error *err);
 
 /* The question of apply/action.h before each write; `data` is the run. */
 int permission_to_send(const struct action *action, void *data, struct error *err);

@@ -117,6 +117,7 @@ struct run {
 	struct custom_paths custom;  /* where policies say that custom resources keep images */
 	struct pins pins;            /* of this revision */
 	bool judged, verified;       /* verdicts are there; all allow (or warn) */
+	uint64_t policies_version;   /* by which they were ruled (objects.h) */
 	int64_t exempt_until_ns;     /* when the first exemption in use ends; 0: none is */
 	bool judge_failed;           /* denied, or evidence could not be had: tried again by itself */
 	struct violation *violations;

@@ -235,6 +235,8 @@ static enum step_result wait_for_health(struct run *run, const struct desired *d
 		error_set(&err, ERROR_CANCELED, "Superseded", "%s %s/%s was changed by somebody meanwhile, and is mended before the later waves",
 			  desired->kind, desired->namespace, desired->name);
 		run->app->dirty = run->app->again = true;
+	} else if (permission_verdicts(run, &err)) {
+		run->app->again = true;
 	} else if (degraded || clock_mono_ms() > run->deadline_ms) {
 		error_set(&err, ERROR_TRANSIENT, degraded ? "Degraded" : "HealthTimeout",
 			  "%s %s/%s (%s:%u) did not become healthy, so what comes after it was not applied: %s", desired->kind,

@@ -141,6 +141,7 @@ static void collect(struct judging *judging)
 {
 	struct run *run = judging->run;
 
+	run->policies_version = objects_policies_version(run->core->objects);
 	load_policies(judging);
 	run->custom = verdict_custom_paths(&judging->policies, run->arena);
 	for (size_t i = 0; i < run->desired_count; i++) {

@@ -12,6 +12,7 @@
 #define VERIFY_JOBS_MAX 100
 #define FETCH_JOB_MS ((LIMIT_EVIDENCE_SECONDS + 5) * 1000)
 #define REMEMBERED_MAX 20000
+#define REMEMBERED_BYTES_MAX ((size_t)64 << 20)     /* of most images it is one signature, of half a kilobyte; but there may be two thousand */
 #define TAGS_MAX 20000
 
 struct waiter {
@@ -52,6 +53,7 @@ struct vetting {
 	struct map verify;            /* project -> struct worker_pool: a worker serves one project */
 	struct map questions;         /* key -> struct question */
 	struct map remembered;        /* key -> struct remembered */
+	size_t remembered_bytes;
 	struct map tags;              /* key -> struct tag */
 };
 
@@ -77,16 +79,18 @@ static void question_free(struct question *question)
 	free(question);
 }
 
-static void remembered_free(struct remembered *one)
+static void remembered_free(struct vetting *vetting, struct remembered *one)
 {
-	if (one)
-		pool_free(one, sizeof(*one) + one->length);
+	if (!one)
+		return;
+	vetting->remembered_bytes -= one->length;
+	pool_free(one, sizeof(*one) + one->length);
 }
 
 static void forget_remembered(struct vetting *vetting)
 {
 	MAP_EACH(entry, &vetting->remembered)
-		remembered_free(entry->value);
+		remembered_free(vetting, entry->value);
 	map_release(&vetting->remembered);
 }
 
@@ -320,12 +324,13 @@ static void remember(struct question *question, struct span frame)
 	struct remembered *one;
 
 	/* most are of images and keys of long ago: what is in use is verified once more */
-	if (vetting->remembered.count >= REMEMBERED_MAX)
+	if (vetting->remembered.count >= REMEMBERED_MAX || vetting->remembered_bytes + frame.length > REMEMBERED_BYTES_MAX)
 		forget_remembered(vetting);
+	vetting->remembered_bytes += frame.length;
 	one = pool_alloc(sizeof(*one) + frame.length);
 	one->length = frame.length;
 	memcpy(one->frame, frame.data, frame.length);
-	remembered_free(map_set(&vetting->remembered, span_of(question->known_as), one));
+	remembered_free(vetting, map_set(&vetting->remembered, span_of(question->known_as), one));
 }
 
 static void on_verified(void *data, struct span bytes, int fd, const struct error *err)
@@ -449,5 +454,5 @@ void vetting_forget(struct vetting *vetting, const char *project, const struct r
 	CLEANUP(str_release) struct str key = STR_INIT;
 
 	claims_key(project, reference, digest, trust, &key);
-	remembered_free(map_remove(&vetting->remembered, str_span(&key)));
+	remembered_free(vetting, map_remove(&vetting->remembered, str_span(&key)));
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/audit.h"
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/limits.h"
 #include "base/map.h"
@@ -35,6 +36,7 @@ struct intent {
 	struct planned *objects;
 	size_t count;
 	bool resolved, recovered;       /* has a result; one that was found out after a restart */
+	bool outside;                   /* recorded when the API server's log was not yet, or no more, written */
 };
 
 struct audit_join {
@@ -49,6 +51,7 @@ struct audit_join {
 	struct intent *first, **last;
 	const char *log_id;             /* of the log that is being read */
 	struct log_files *files;
+	int64_t since_ns, until_ns;     /* what the API server's log is of */
 	struct audit_join_counts counts;
 };
 
@@ -63,7 +66,14 @@ struct audit_join *audit_join_new(const char *account, audit_join_told *told, vo
 	join->told = told;
 	join->data = data;
 	join->last = &join->first;
+	audit_join_between(join, INT64_MIN, INT64_MAX);
 	return join;
+}
+
+void audit_join_between(struct audit_join *join, int64_t since_ns, int64_t until_ns)
+{
+	join->since_ns = since_ns;
+	join->until_ns = until_ns;
 }
 
 void audit_join_free(struct audit_join *join)
@@ -136,6 +146,13 @@ static const char *intent_key(struct audit_join *join, const char *log_id, uint6
 	return arena_printf(join->scratch, "%s.%" PRIu64, log_id, seq);
 }
 
+static bool is_outside(const struct audit_join *join, const struct json *record)
+{
+	int64_t at_ns;
+
+	return time_parse(json_text_span(json_get(record, "t")), &at_ns) && (at_ns < join->since_ns || at_ns > join->until_ns);
+}
+
 static void read_intent(struct audit_join *join, uint64_t seq, const struct json *record)
 {
 	struct intent *intent = ARENA_NEW(join->arena, struct intent);
@@ -144,6 +161,7 @@ static void read_intent(struct audit_join *join, uint64_t seq, const struct json
 
 	intent->log_id = join->log_id;
 	intent->seq = seq;
+	intent->outside = is_outside(join, record);
 	intent->count = json_count(objects);
 	intent->objects = arena_calloc(join->arena, intent->count, sizeof(*intent->objects));
 	for (size_t i = 0; i < intent->count; i++)
@@ -253,6 +271,9 @@ int audit_join_log(struct audit_join *join, struct audit_reader *reader, struct 
 {
 	join->log_id = keep(join, audit_reader_id(reader));
 	join->files = &reader->files;
+	if (map_has(&join->logs, span_of(join->log_id)))
+		return error_set(err, ERROR_INVALID, "LogTwice", "%s is of the log %s, which was given before: give each log once, in its newest copy",
+				 reader->files.dir, join->log_id);
 	map_set(&join->logs, span_of(join->log_id), join);
 	return audit_read_each(reader, 0, reader->checkpoint.size, read_record, join, err);
 }
@@ -458,7 +479,7 @@ static void end_object(struct audit_join *join, const struct intent *intent, siz
 struct audit_join_counts audit_join_end(struct audit_join *join)
 {
 	for (const struct intent *intent = join->first; intent; intent = intent->next)
-		for (size_t i = 0; i < intent->count; i++)
+		for (size_t i = 0; i < intent->count && !intent->outside; i++)
 			end_object(join, intent, i);
 	return join->counts;
 }

@@ -39,7 +39,12 @@ struct audit_join *audit_join_new(const char *account, audit_join_told *told, vo
 void audit_join_free(struct audit_join *join);          /* NULL is fine */
 void audit_join_cleanup(struct audit_join **join);
 
-/* Takes a log in; several, of replicas or of predecessors, may be. Before any event. */
+/*
+ * The API server's log is of `since_ns` to `until_ns` (nanoseconds since 1970): what was recorded before or after is no more looked
+ * for in it. Its own writes need their records all the same. Before any log; without it, all of the log is looked for.
+ */
+void audit_join_between(struct audit_join *join, int64_t since_ns, int64_t until_ns);
+/* Takes a log in; several, of replicas or of predecessors, may be, each once (ERROR_INVALID "LogTwice"). Before any event. */
 int audit_join_log(struct audit_join *join, struct audit_reader *reader, struct error *err);
 /* Takes one line of the API server's audit log in. ERROR_INVALID "BadEvent". */
 int audit_join_event(struct audit_join *join, struct span line, struct error *err);

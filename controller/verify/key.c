@@ -20,6 +20,7 @@ struct key {
 	const char *hint;
 	const EVP_MD *md;             /* the key's own hash; NULL: Ed25519 */
 	bool pkcs1, pss;              /* paddings to try, RSA only */
+	unsigned cost;
 	struct span raw;              /* Ed25519 only */
 };
 
@@ -90,10 +91,10 @@ static int read_der(struct span pem, struct str *der, struct error *err)
 static int take_ec(struct key *key, struct error *err)
 {
 	/* The length of the whole DER with a named curve and an uncompressed point: any other encoding is refused by it. */
-	static const struct { const char *group, *type; int der; const EVP_MD *(*md)(void); } curves[] = {
-		{ "prime256v1", "ECDSA P-256", 91, EVP_sha256 },
-		{ "secp384r1", "ECDSA P-384", 120, EVP_sha384 },
-		{ "secp521r1", "ECDSA P-521", 158, EVP_sha512 },
+	static const struct { const char *group, *type; int der; const EVP_MD *(*md)(void); unsigned cost; } curves[] = {
+		{ "prime256v1", "ECDSA P-256", 91, EVP_sha256, 1 },
+		{ "secp384r1", "ECDSA P-384", 120, EVP_sha384, 20 },
+		{ "secp521r1", "ECDSA P-521", 158, EVP_sha512, 20 },
 	};
 	char group[64] = "";
 
@@ -106,6 +107,7 @@ static int take_ec(struct key *key, struct error *err)
 					 curves[i].type);
 		key->type = curves[i].type;
 		key->md = curves[i].md();
+		key->cost = curves[i].cost;
 		return 0;
 	}
 	return error_set(err, ERROR_INVALID, REASON, "elliptic curve '%s' is not accepted: P-256, P-384 and P-521 are",
@@ -128,6 +130,7 @@ static int take_rsa(struct key *key, struct arena *arena, bool pss_only, struct 
 	key->md = EVP_sha256();
 	key->pkcs1 = !pss_only;
 	key->pss = true;
+	key->cost = 2;
 	return 0;
 }
 
@@ -139,6 +142,7 @@ static int take_ed25519(struct key *key, struct arena *arena, struct error *err)
 	if (!EVP_PKEY_get_raw_public_key(key->pkey, raw, &length) || length != ED25519_KEY_BYTES)
 		return error_set(err, ERROR_INVALID, REASON, "the Ed25519 key cannot be read");
 	key->type = "Ed25519";
+	key->cost = 100;
 	key->raw = span_make(raw, length);
 	return 0;
 }
@@ -204,6 +208,11 @@ int key_parse(struct span pem, struct arena *arena, struct key **out, struct err
 const char *key_type(const struct key *key)
 {
 	return key->type;
+}
+
+unsigned key_cost(const struct key *key)
+{
+	return key->cost;
 }
 
 const char *key_hint(const struct key *key)

@@ -12,7 +12,7 @@ enum reason {
 	REASON_NONE = 0,            /* nothing was refused; alone it proves nothing */
 	/* getting the bytes */
 	REASON_FETCH_ERROR,         /* the registry lists it and does not have it */
-	REASON_TOO_LARGE,           /* over a limit of limits.h: bytes, entries, subjects */
+	REASON_TOO_LARGE,           /* over a limit of limits.h: bytes, entries, subjects, documents */
 	REASON_BLOB_DIGEST,         /* the bytes do not hash to what their descriptor says */
 	/* reading them */
 	REASON_BAD_JSON,            /* not the document that its format demands */

@@ -24,6 +24,7 @@ struct job {
 	size_t *same;                     /* the first key that is the same one: policies share keys, and asking twice costs twice */
 	struct digest image;
 	struct arena *arena;              /* of the claims */
+	uint64_t *work;                   /* spent on trying keys so far, as key_cost counts it */
 };
 
 /* Which of the trusted keys made a signature. */
@@ -45,11 +46,13 @@ static struct match match_keys(const struct job *job, enum key_use use, struct s
 	for (size_t i = 0; i < job->trust->key_count; i++) {
 		if (!job->keys[i])
 			continue;
-		if (job->same[i] < i)
+		if (job->same[i] < i) {
 			results[i] = results[job->same[i]];
-		else
+		} else {
 			results[i] = digest ? key_verify_digest(job->keys[i], digest, signature)
 					    : key_verify(job->keys[i], use, message, signature);
+			*job->work += key_cost(job->keys[i]);
+		}
 		if (results[i] == KEY_VERIFIED)
 			match.indices[match.count++] = i;
 		else if (results[i] == KEY_OTHER_HASH)
@@ -226,6 +229,9 @@ static int judge(const struct job *job, const struct evidence_document *document
 {
 	if (check_problem(document, err) || check_digest(document, err))
 		return -1;
+	if (*job->work >= LIMIT_KEY_WORK)
+		return refuse(err, REASON_TOO_LARGE, "not tried: those before it were tried with %zu trusted keys, and no more are of one image",
+			      job->trust->key_count);
 	switch (document->kind) {
 	case EVIDENCE_BUNDLE:
 		return verify_bundle(job, document, claim, scratch, err);
@@ -287,7 +293,8 @@ static int parse_keys(struct job *job, struct claims *claims, struct error *err)
 int verify_evidence(const struct evidence *evidence, const struct trust *trust, int64_t time_ns, const struct digest *image,
 		    struct arena *arena, struct claims *out, struct error *err)
 {
-	struct job job = { .trust = trust, .image = *image, .arena = arena };
+	uint64_t work = 0;
+	struct job job = { .trust = trust, .image = *image, .arena = arena, .work = &work };
 	struct claims claims = { .image = *image, .count = evidence->count };
 
 	(void)time_ns; /* keys have no windows; certificates will */

@@ -144,6 +144,24 @@ def test_secret_is_in_the_log_as_a_keyed_hash_only(site):
     assert hashlib.sha256(word.encode()).hexdigest().encode() not in everything, "a plain hash of a secret can be guessed"
 
 
+def test_authority_and_credential_that_change_are_recorded_without_what_is_secret(site):
+    site.deploy({"app/c.yaml": text(config_map("c"))})
+    since = site.log.next_seq()
+    login = obj("v1", "Secret", "forge", site.system, stringData={"url": "https://forge.example/x", "password": "canary-hunter2"})
+    login["metadata"]["labels"] = {"countersign.dev/secret-type": "repository"}
+    trusted = obj("v1", "ConfigMap", "countersign-tls-certs", site.system, data={"forge.example": "one"})
+    site.kube.apply(login, obj("v1", "Secret", "of-somebody-else", site.system, stringData={"a": "b"}), trusted)
+    site.kube.apply({**trusted, "data": {"forge.example": "another"}})
+    site.kube.delete("v1", "Secret", site.system, "forge")
+    changes = until("four changes", lambda: site.log.records("config.change", since=since), lambda found: len(found) == 4)
+    told = [c["config"] for c in changes]
+    assert sorted((c["kind"], c["name"], c["op"]) for c in told) == [
+        ("ConfigMap", "countersign-tls-certs", "create"), ("ConfigMap", "countersign-tls-certs", "update"),
+        ("Secret", "forge", "create"), ("Secret", "forge", "delete")]
+    assert len({c.get("data_sha256") for c in told if c["kind"] == "ConfigMap"}) == 2
+    assert not any("sha256" in key for c in told for key in c if c["kind"] == "Secret") and "canary" not in str(site.log.records(since=since))
+
+
 def test_restart_goes_on_in_the_same_log_with_a_new_term(site):
     site.deploy({"app/a.yaml": text(config_map("a"))})
     before = site.log.records()

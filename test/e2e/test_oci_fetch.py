@@ -22,6 +22,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 LAYER = "application/vnd.dev.cosign.simplesigning.v1+json"
+SIGNATURE = "dev.cosignproject.cosign/signature"
 SECONDS_MAX = 22 * SCALE      # LIMIT_EVIDENCE_SECONDS and what starting a program takes
 MEGABYTES_MAX = 200 * (6 if SCALE > 1 else 1)
 
@@ -450,8 +451,43 @@ def test_other_referrers_are_passed_over_without_being_fetched(bad, image, key):
 def test_adv_cve_2024_29902_ten_thousand_referrers_that_may_be_signatures_are_an_error(bad, image, key):
     many = [{"mediaType": MANIFEST, "digest": f"sha256:{i:064x}", "size": 7, "artifactType": BUNDLE} for i in range(10000)]
     bad.rule(ENDPOINTS["referrers"], bad.body(json.dumps({"schemaVersion": 2, "manifests": many}).encode(), INDEX))
-    verify(bad, image, key).is_error("TooManyReferrers", "50")
+    verify(bad, image, key).is_error("TooManyReferrers", "1000")
     assert len(bad.requests) < 5
+
+
+VULNERABILITIES = {"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": "https://cosign.sigstore.dev/attestation/vuln/v1"}
+
+
+def crowd(bad, image, count, **descriptor):
+    """Lists so many made-up bundles before the real referrers of the image; each can be fetched and is none."""
+    index = real_index(bad, image)
+    made = [{"mediaType": MANIFEST, "digest": f"sha256:{i:064x}", "size": 7, "artifactType": BUNDLE, **descriptor} for i in range(count)]
+    index["manifests"] = made + index["manifests"]
+    bad.rule(ENDPOINTS["referrers"], bad.body(json.dumps(index).encode(), INDEX))
+    return [d["digest"] for d in made]
+
+
+def test_attestations_of_each_night_do_not_keep_the_signature_from_being_found(bad, image, key):
+    """A scanner that attests each night makes 365 referrers a year of the very type of a signature."""
+    crowd(bad, image, 365, annotations=VULNERABILITIES)
+    seen = verify(bad, image, key)
+    assert seen.code == 0, seen.err
+    assert seen.reasons.count("verified") == 2 and set(seen.reasons) == {"verified", "FETCH_ERROR", "TOO_LARGE"}
+    assert len(bad.asked("/manifests/sha256:0{60}")) < 100, "no more than so many are fetched"
+
+
+def test_newest_referrers_are_looked_at_where_there_are_too_many(bad, image, key):
+    crowd(bad, image, 300, annotations={"org.opencontainers.image.created": "2021-01-02T03:04:05Z"})
+    seen = verify(bad, image, key)
+    assert seen.code == 0 and seen.reasons.count("verified") == 2, seen.err
+    assert "not fetched" in next(s["message"] for s in seen.said["signatures"] if s.get("reason") == "TOO_LARGE")
+
+
+def test_few_referrers_are_all_looked_at_whatever_they_say_of_themselves(bad, image, key):
+    made = crowd(bad, image, 60, annotations=VULNERABILITIES)
+    seen = verify(bad, image, key)
+    assert seen.code == 0 and len(seen.said["signatures"]) == 62
+    assert {r[1].rsplit("/", 1)[1] for r in bad.asked("/manifests/sha256:0{60}")} == set(made)
 
 
 def test_pages_are_followed(bad, image, key):
@@ -523,10 +559,55 @@ def legacy(bad, layers):
 
 
 def test_adv_cve_2024_29903_thousand_and_one_legacy_layers_are_an_error(bad, image, key):
-    layer = {"mediaType": LAYER, "digest": "sha256:" + "5" * 64, "size": 7, "annotations": {"dev.cosignproject.cosign/signature": "AAAA"}}
+    layer = {"mediaType": LAYER, "digest": "sha256:" + "5" * 64, "size": 7, "annotations": {SIGNATURE: "AAAA"}}
     legacy(bad, [layer] * 1001)
     verify(bad, image, key).is_error("TooManySignatures", "1001")
     assert not bad.asked("5" * 64)
+
+
+def real_layers(bad, image):
+    class Ask:
+        command, path, headers = "GET", f"/v2/{image.name}/manifests/{image.digest.replace(':', '-')}.sig", {"Accept": MANIFEST}
+    return json.loads(bad.forward(Ask)[2])["layers"]
+
+
+def test_image_that_is_signed_anew_each_night_for_years_is_verified(bad, image, key):
+    """Every keyless signature of one image is one more layer of the same payload; cosign reads up to a thousand."""
+    mine, = real_layers(bad, image)
+    theirs = [{**mine, "annotations": {**mine["annotations"], SIGNATURE: base64.b64encode(str(i).encode()).decode()}} for i in range(999)]
+    legacy(bad, [*theirs[:500], mine, *theirs[500:]])
+    seen = verify(bad, image, key)
+    assert seen.code == 0, seen.err
+    assert seen.reasons.count("verified") == 2 and seen.reasons.count("SIG_INVALID") == 999
+    assert len(bad.asked(f"/blobs/{mine['digest']}$")) == 1, "one payload, one request"
+
+
+def test_layer_that_lies_about_a_payload_hides_no_other_of_the_same(bad, image, key):
+    mine, = real_layers(bad, image)
+    theirs = {**mine, "annotations": {**mine["annotations"], SIGNATURE: "AAAA"}}
+    legacy(bad, [theirs, mine, mine, {**mine, "size": 10}, {**mine, "size": 1 << 40}])
+    seen = verify(bad, image, key)
+    assert seen.code == 0 and seen.reasons == ["SIG_INVALID", "TOO_LARGE", "TOO_LARGE", "verified", "verified"], "what stands there twice is one"
+
+
+def test_legacy_payloads_that_are_all_different_are_looked_at_from_the_newest(bad, image, key):
+    mine, = real_layers(bad, image)
+    gone = [{**mine, "digest": f"sha256:{i:064x}"} for i in range(300)]
+    legacy(bad, [*gone, mine])
+    seen = verify(bad, image, key)
+    assert seen.code == 0 and seen.reasons.count("verified") == 2 and seen.reasons.count("FETCH_ERROR") == 99 and seen.reasons.count("TOO_LARGE") == 201
+    bad.rules.clear()
+    legacy(bad, [mine, *gone])
+    assert verify(bad, image, key).reasons.count("verified") == 1, "the bundle"
+
+
+def test_signature_that_cosign_made_a_referrer_before_bundles_is_found(registry, key, bad):
+    image = registry.image(f"{RUN}/oci11")
+    run(registry.stack.cosign, "sign", "--key", key.private, "--yes", "--tlog-upload=false", "--use-signing-config=false", "--new-bundle-format=false",
+        "--registry-referrers-mode=oci-1-1", image.pinned, env={**registry.env, "COSIGN_EXPERIMENTAL": "1"})
+    seen = verify(bad, image, key)
+    assert seen.code == 0, seen.err
+    assert [(s["format"], s["source"]) for s in seen.said["signatures"]] == [("legacy", "referrers")]
 
 
 def test_legacy_layers_of_another_type_are_reported_and_not_fetched(bad, image, key):

@@ -1,14 +1,15 @@
 """Image policies: which apply, what passes them, and every place where an image can hide."""
 
+import contextlib
 import datetime
 
 import pytest
 
 from harness.images import is_pinned
 from harness.kube import images
-from harness.manifests import config_map, deployment, text
+from harness.manifests import config_map, deployment, text, wave
 from harness.tenant import image_policy, obj, reads
-from harness.wait import until
+from harness.wait import stays, until
 
 EVIL_PLACES = {
     "containers": lambda good, evil: {"containers": [{"name": "a", "image": good}, {"name": "b", "image": evil}]},
@@ -99,6 +100,21 @@ def test_pod_shape_in_a_custom_resource_is_found(site, pair):
         site.deploy({"app/run.yaml": text(run)}, wait=False)
         site.wait_condition("Verified", "False", "app", said=evil.digest)
         assert site.find(f"{group}/v1", "Run", "run") is None
+    finally:
+        site.kube.delete(crd["apiVersion"], crd["kind"], None, crd["metadata"]["name"])
+
+
+def test_custom_resource_may_leave_the_image_of_a_container_to_its_operator(site):
+    """As those of ECK and of the Prometheus operator do; but what somebody puts in there is an image like any other."""
+    group, crd = custom(site, OPEN)
+    pod = {"template": {"spec": {"containers": [{"name": "elasticsearch", "tty": True}, {"name": "web", "image": site.image("web").ref}]}}}
+    try:
+        site.deploy({"app/run.yaml": text(obj(f"{group}/v1", "Run", "run", spec=pod))})
+        evil = site.image("evil", signed=False)
+        site.kube.patch(f"{group}/v1", "Run", site.namespace, "run", [{"op": "add", "path": "/spec/template/spec/containers/0/image", "value": evil.ref}])
+        until("the image to go", lambda: site.find(f"{group}/v1", "Run", "run")["spec"]["template"]["spec"]["containers"][0],
+              lambda seen: seen == {"name": "elasticsearch", "tty": True})
+        site.settled("app")
     finally:
         site.kube.delete(crd["apiVersion"], crd["kind"], None, crd["metadata"]["name"])
 
@@ -300,7 +316,57 @@ def test_tightened_policy_makes_what_runs_a_violation(site, keys):
     site.kube.apply(image_policy(site.system, "release", [f"{site.registry.address}/{site.name}/**"], [keys("partner", "rsa3072")]))
     site.wait_condition("Verified", "False", "app", said=image.digest, seconds=30)
     changes = site.log.records("config.change", since=since)
-    assert any("release" in str(r) for r in changes), changes
+    assert [(c["config"]["name"], c["config"]["op"]) for c in changes] == [("release", "update")], changes
+    assert changes[0]["actor"]["type"] == "manager" and changes[0]["actor"]["user"] and changes[0]["actor"]["time"], changes
+
+
+WAITS = {"policies": "yes"}
+
+
+@contextlib.contextmanager
+def waiting(site, second):
+    """A sync whose first wave waits for its health, and whose second runs that image; yields what lets it go on."""
+    site.deploy({"app/a.yaml": text(wave(deployment("first", site.image("first").ref, nodeSelector=WAITS), 0)),
+                 "app/b.yaml": text(wave(deployment("second", second.ref), 1))}, wait=False)
+    site.wait_condition("Synced", "Unknown", "app", reason="WaitingForHealth")
+    node = site.kube.list("v1", "Node")[0]["metadata"]["name"]
+    try:
+        yield lambda: site.kube.patch("v1", "Node", None, node, {"metadata": {"labels": WAITS}})
+    finally:
+        site.kube.patch("v1", "Node", None, node, {"metadata": {"labels": dict.fromkeys(WAITS)}})
+
+
+def is_not_written(site):
+    stays("the later wave unwritten", lambda: site.find("apps/v1", "Deployment", "second"), lambda found: found is None)
+
+
+def test_key_that_is_no_longer_trusted_lets_no_later_wave_be_written(site, keys):
+    second = site.image("second")
+    with waiting(site, second) as release:
+        site.kube.apply(image_policy(site.system, "release", [f"{site.registry.address}/{site.name}/**"], [keys("partner", "rsa3072")]))
+        release()
+        site.wait_condition("Verified", "False", "app", said=second.digest, seconds=5)
+        is_not_written(site)
+
+
+def test_exemption_that_ends_lets_no_later_wave_be_written(new_site):
+    site = new_site().install(policy=False)
+    site.kube.apply(exempting_policy(site, expires=when(seconds=12)))
+    site.controller.start()
+    second = site.image("old/second", signed=False)
+    with waiting(site, second) as release:
+        site.wait_condition("Verified", "False", "app", said=second.digest, seconds=20)
+        release()
+        is_not_written(site)
+
+
+def test_policy_that_changes_during_a_sync_and_still_holds_lets_it_end(site, keys):
+    second = site.image("second")
+    with waiting(site, second) as release:
+        site.kube.apply(image_policy(site.system, "release", [f"{site.registry.address}/{site.name}/**"], [site.key, keys("partner", "rsa3072")]))
+        release()
+        site.settled("app", seconds=20)
+        site.wait_running(second, "second")
 
 
 def test_application_without_images_is_verified_saying_so(site):

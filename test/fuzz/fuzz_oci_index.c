@@ -12,7 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (index_parse(input, arena, &list, &count, NULL))
 		return 0;
-	for (size_t i = 0; i < count; i++)
-		descriptor_may_be_bundle(&list[i]);
+	for (size_t i = 0; i < count; i++) {
+		descriptor_may_be_signature(&list[i]);
+		descriptor_says_attestation(&list[i]);
+		descriptor_created(&list[i]);
+	}
 	return 0;
 }

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (manifest_parse(input, arena, &m, NULL))
 		return 0;
 	manifest_is_bundle(&m);
+	manifest_is_legacy(&m);
 	if (m.layer_count)
 		descriptor_annotations(&m.layers[0], arena, &document);
 	ASSERT(document.annotation_count <= EVIDENCE_ANNOTATIONS_MAX);

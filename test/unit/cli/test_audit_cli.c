@@ -233,6 +233,57 @@ static void join_ends_in_its_counts(void **state)
 	assert_run(run("join", dir, "/nonexistent", NULL), 4, "/nonexistent");
 }
 
+/* One more log, behind that of the tests. */
+static const char *make_another(unsigned number)
+{
+	static char path[3][80];
+	CLEANUP(str_release) struct str first = STR_INIT;
+
+	str_adds(&first, dir);
+	snprintf(path[number], sizeof(path[number]), "%s/other%u", home, number);
+	snprintf(dir, sizeof(dir), "%s", path[number]);
+	make_log(1, 300);
+	snprintf(dir, sizeof(dir), "%s", str_c(&first));
+	return path[number];
+}
+
+static void join_takes_the_logs_of_all_replicas_each_once(void **state)
+{
+	static const char line[] = "{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"auditID\":\"%s.7.0.1\",\"stage\":\"ResponseComplete\","
+				   "\"verb\":\"patch\",\"user\":{\"username\":\"jane\"}}\n";
+	CLEANUP(audit_reader_release) struct audit_reader reader = AUDIT_READER_INIT;
+	CLEANUP(str_release) struct str events = STR_INIT, path = STR_INIT;
+	const char *one, *two;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	make_log(1, 300);
+	one = make_another(0);
+	two = make_another(1);
+	assert_int_equal(audit_reader_open(two, &reader, &err), 0);
+	str_addf(&events, line, audit_reader_id(&reader));
+	str_adds(&path, beside_dir(".events"));
+	write_whole(str_c(&path), str_span(&events));
+	assert_run(run("join", dir, str_c(&path), "--also", one, NULL), 0, "0 foreign");
+	/* an id of the third log, sent by another */
+	assert_run(run("join", dir, str_c(&path), "--also", one, "--also", two, NULL), 3, "1 foreign");
+	assert_run(run("join", dir, str_c(&path), "--also", two, "--also", one, NULL), 3, "1 foreign");
+	assert_run(run("join", dir, str_c(&path), "--also", one, "--also", one, NULL), 1, "was given before");
+}
+
+static void option_takes_its_value_behind_an_equals_sign_too(void **state)
+{
+	CLEANUP(str_release) struct str word = STR_INIT;
+
+	(void)state;
+	make_log(3, 300);
+	str_addf(&word, "--key=%s", in_dir("vkey"));
+	assert_run(run("verify", dir, str_c(&word), NULL), 0, "ok: 5 records");
+	assert_run(run("verify", dir, "--key=nonsense", NULL), 1, "--key nonsense is no file and no vkey");
+	assert_run(run("log", dir, "--from=4", "-o", "json", NULL), 0, "\"seq\":4");
+	assert_run(run("log", dir, "--frob=4", NULL), 2, "has no option --frob=4");
+}
+
 static void join_with_a_log_that_is_not_intact_exits_3(void **state)
 {
 	(void)state;
@@ -255,6 +306,7 @@ static void wrong_use_exits_2_and_says_how(void **state)
 	assert_non_null(strstr(str_c(&errors), "sync.denied"));
 	assert_run(run("log", "a", "--app", "shop", NULL), 2, "--app is NAMESPACE/NAME, not shop");
 	assert_run(run("join", "a", NULL), 2, "one argument more");
+	assert_run(run("join", "a", "b", "--since", "yesterday", NULL), 2, "--since is an RFC 3339 time");
 	assert_run(run("--help", NULL), 0, "audit join");
 	assert_int_equal(errors.length, 0);
 }
@@ -288,6 +340,8 @@ int main(void)
 		TEST(prove_writes_a_proof_that_holds),
 		TEST(prove_of_a_changed_record_exits_3),
 		TEST(join_ends_in_its_counts),
+		TEST(join_takes_the_logs_of_all_replicas_each_once),
+		TEST(option_takes_its_value_behind_an_equals_sign_too),
 		TEST(join_with_a_log_that_is_not_intact_exits_3),
 		TEST(wrong_use_exits_2_and_says_how),
 		TEST(folder_that_is_no_log_is_not_found),

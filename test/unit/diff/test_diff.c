@@ -163,6 +163,19 @@ static void strip_puts_back_the_image_of_a_container_whose_image_git_ignores(voi
 	assert_null(patch_strip(live, desired, full, J(arena, "['evil']"), NULL, false, arena));
 }
 
+static void strip_takes_out_the_image_alone_of_a_container_that_leaves_it_to_its_operator(void **state)
+{
+	WITH_ARENA(arena);
+	struct json *live = J(arena, "{'apiVersion':'x.example/v1','metadata':{'resourceVersion':'7'},"
+				     "'spec':{'containers':[{'name':'c','image':'evil'},{'name':'d','image':'evil'}]}}");
+	struct json *desired = J(arena, "{'apiVersion':'x.example/v1','spec':{'containers':[{'name':'c'}]}}");
+
+	(void)state;
+	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, NULL, false, arena)),
+		    "[{\"op\":\"test\",\"path\":\"/metadata/resourceVersion\",\"value\":\"7\"},{\"op\":\"remove\",\"path\":\"/spec/containers/1\"},"
+		    "{\"op\":\"remove\",\"path\":\"/spec/containers/0/image\"}]");
+}
+
 static void adoption_turns_kubectl_into_us_and_leaves_others(void **state)
 {
 	WITH_ARENA(arena);
@@ -393,6 +406,7 @@ int main(void)
 		cmocka_unit_test(who_only_noted_the_status_is_not_blamed),
 		cmocka_unit_test(strip_puts_back_the_image_of_a_container_whose_image_git_ignores),
 		cmocka_unit_test(strip_takes_out_the_foreign_container_and_nothing_else),
+		cmocka_unit_test(strip_takes_out_the_image_alone_of_a_container_that_leaves_it_to_its_operator),
 		cmocka_unit_test(adoption_turns_kubectl_into_us_and_leaves_others),
 		cmocka_unit_test(ignored_fields_leave_the_desired_object),
 		cmocka_unit_test(what_says_whose_an_object_is_is_never_ignored),

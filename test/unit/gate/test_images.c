@@ -71,6 +71,39 @@ static void a_container_without_a_usable_image_is_told_not_passed_over(void **st
 	}
 }
 
+static void a_container_of_a_custom_resource_may_leave_its_image_to_the_operator(void **state)
+{
+	static const char *const left_out[] = {
+		"{'apiVersion':'elasticsearch.k8s.elastic.co/v1','spec':{'nodeSets':[{'podTemplate':{'spec':{'containers':[{'name':'c'}]}}}]}}",
+		"{'apiVersion':'x.example/v1','spec':{'initContainers':[{'name':'c','image':null}]}}",
+		"{'apiVersion':'x.example/v1','spec':{'containers':[{'name':'c','image':''}],'volumes':[{'name':'v','image':{}}]}}",
+	};
+	static const struct { const char *object, *problem; } told[] = {
+		{ "{'apiVersion':'x.example/v1','spec':{'containers':[{'name':'c','image':7}]}}", "has an image that is a number, not a string" },
+		{ "{'apiVersion':'apps/v1','spec':{'containers':[{'name':'c'}]}}", "has no image" },
+		{ "{'apiVersion':'node.k8s.io/v1','spec':{'containers':[{'name':'c'}]}}", "has no image" },
+	};
+	WITH_ARENA(arena);
+	struct image_use *uses;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(left_out); i++) {
+		gate_find_images(J(arena, left_out[i]), NULL, arena, &uses, &count);
+		if (count)
+			fail_msg("%s: %s", left_out[i], uses[0].problem);
+	}
+	for (size_t i = 0; i < COUNT_OF(told); i++) {
+		gate_find_images(J(arena, told[i].object), NULL, arena, &uses, &count);
+		assert_int_equal(count, 1);
+		ASSERT_TEXT(told[i].object, uses[0].problem, told[i].problem);
+	}
+	gate_find_images(J(arena, "{'apiVersion':'x.example/v1','spec':{'containers':[{'name':'c'},{'name':'d','image':'a'}]}}"), NULL, arena, &uses,
+			 &count);
+	assert_int_equal(count, 1);
+	ASSERT_TEXT("the other container", uses[0].pointer, "/spec/containers/1/image");
+}
+
 static void a_path_that_cannot_be_understood_is_a_problem_of_each_object_of_its_kind(void **state)
 {
 	WITH_ARENA(arena);
@@ -135,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_every_image_position),
 		cmocka_unit_test(a_container_without_a_usable_image_is_told_not_passed_over),
+		cmocka_unit_test(a_container_of_a_custom_resource_may_leave_its_image_to_the_operator),
 		cmocka_unit_test(a_path_that_cannot_be_understood_is_a_problem_of_each_object_of_its_kind),
 		cmocka_unit_test(images_digest_changes_with_any_image_and_is_zero_without),
 		cmocka_unit_test(jsonpath_finds),

@@ -13,14 +13,15 @@
 #define HEX "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 #define LAYER "{\"mediaType\":\"m\",\"digest\":\"" HEX "\",\"size\":7}"
 
-static const struct { const char *text; bool bundle; } bundles[] = {
-	{ "{\"schemaVersion\":2,\"artifactType\":\"application/vnd.dev.sigstore.bundle.v0.3+json\",\"layers\":[" LAYER "]}", true },
-	{ "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/vnd.dev.sigstore.bundle+json;version=0.1\"},\"layers\":[]}", true },
+static const struct { const char *text; bool bundle, legacy; } bundles[] = {
+	{ "{\"schemaVersion\":2,\"artifactType\":\"application/vnd.dev.sigstore.bundle.v0.3+json\",\"layers\":[" LAYER "]}", true, false },
+	{ "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/vnd.dev.sigstore.bundle+json;version=0.1\"},\"layers\":[]}", true, false },
+	{ "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/vnd.dev.cosign.artifact.sig.v1+json\"},\"layers\":[" LAYER "]}", false, true },
 	{ "{\"schemaVersion\":2,\"layers\":[{\"mediaType\":\"application/vnd.dev.sigstore.bundle.v0.3+json\",\"digest\":\"" HEX "\",\"size\":7}]}",
-	  true },
-	{ "{\"schemaVersion\":2,\"artifactType\":\"application/spdx+json\",\"layers\":[" LAYER "]}", false },
-	{ "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/vnd.oci.empty.v1+json\"},\"layers\":null}", false },
-	{ "{\"schemaVersion\":2,\"artifactType\":null,\"config\":null,\"layers\":[]}", false },
+	  true, false },
+	{ "{\"schemaVersion\":2,\"artifactType\":\"application/spdx+json\",\"layers\":[" LAYER "]}", false, false },
+	{ "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/vnd.oci.empty.v1+json\"},\"layers\":null}", false, false },
+	{ "{\"schemaVersion\":2,\"artifactType\":null,\"config\":null,\"layers\":[]}", false, false },
 };
 
 static void manifest_tells_whether_it_is_a_bundles(void **state)
@@ -33,7 +34,7 @@ static void manifest_tells_whether_it_is_a_bundles(void **state)
 
 		if (manifest_parse(span_of(bundles[i].text), arena, &m, &err))
 			fail_msg("%s: %s", bundles[i].text, err.text);
-		if (manifest_is_bundle(&m) != bundles[i].bundle)
+		if (manifest_is_bundle(&m) != bundles[i].bundle || manifest_is_legacy(&m) != bundles[i].legacy)
 			fail_msg("%s", bundles[i].text);
 	}
 }
@@ -98,19 +99,45 @@ static void index_may_be_empty_or_null_as_registries_write_it(void **state)
 }
 
 /* cosign 3.0 wrote the empty config's type into fallback indices; filtering on it loses signatures (cosign#4641). */
-static void descriptor_of_the_empty_type_may_be_a_bundle(void **state)
+static void descriptor_of_the_empty_type_may_be_a_signature(void **state)
 {
 	static const struct { const char *type; bool may; } cases[] = {
 		{ "", true }, { "application/vnd.oci.empty.v1+json", true }, { "application/vnd.dev.sigstore.bundle.v0.3+json", true },
 		{ "application/vnd.dev.sigstore.bundle.v0.9+json", true }, { "application/spdx+json", false },
-		{ "application/vnd.in-toto+json", false },
+		{ "application/vnd.in-toto+json", false }, { "application/vnd.dev.cosign.artifact.sig.v1+json", true },
+		{ "application/vnd.dev.cosign.artifact.sbom.v1+json", false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct descriptor d = { .media_type = "", .artifact_type = cases[i].type };
 
-		assert_int_equal(descriptor_may_be_bundle(&d), cases[i].may);
+		assert_int_equal(descriptor_may_be_signature(&d), cases[i].may);
+	}
+}
+
+static void descriptor_says_what_it_is_and_when_it_was_made(void **state)
+{
+	static const struct { const char *annotations; bool attestation; const char *created; } cases[] = {
+		{ "null", false, "" }, { "{}", false, "" },
+		{ "{\"dev.sigstore.bundle.predicateType\":\"https://sigstore.dev/cosign/sign/v1\"}", false, "" },
+		{ "{\"dev.sigstore.bundle.predicateType\":\"https://slsa.dev/provenance/v1\",\"org.opencontainers.image.created\":\"2026-01-02\"}", true,
+		  "2026-01-02" },
+		{ "{\"dev.sigstore.bundle.predicateType\":\"\",\"org.opencontainers.image.created\":\"\"}", false, "" },
+		{ "{\"dev.sigstore.bundle.predicateType\":7,\"org.opencontainers.image.created\":[]}", false, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		struct descriptor *list;
+		size_t count;
+		const char *text = arena_printf(arena, "{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"" HEX "\",\"size\":7,\"annotations\":%s}]}",
+						cases[i].annotations);
+
+		assert_int_equal(index_parse(span_of(text), arena, &list, &count, NULL), 0);
+		assert_int_equal(descriptor_says_attestation(&list[0]), cases[i].attestation);
+		assert_true(span_is(descriptor_created(&list[0]), cases[i].created));
 	}
 }
 
@@ -167,7 +194,8 @@ int main(void)
 		cmocka_unit_test(manifest_and_index_with_a_list_that_is_none_are_refused),
 		cmocka_unit_test(manifest_of_another_schema_or_no_object_is_refused),
 		cmocka_unit_test(index_may_be_empty_or_null_as_registries_write_it),
-		cmocka_unit_test(descriptor_of_the_empty_type_may_be_a_bundle),
+		cmocka_unit_test(descriptor_of_the_empty_type_may_be_a_signature),
+		cmocka_unit_test(descriptor_says_what_it_is_and_when_it_was_made),
 		cmocka_unit_test(descriptor_annotations_are_texts_and_few),
 		cmocka_unit_test(fetch_job_that_is_no_job_is_an_error),
 	};

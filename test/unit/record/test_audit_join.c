@@ -1,6 +1,7 @@
 /* record/audit_join: every governed write has its record and every record its write; and what does not fit is told. */
 #include "log_fixture.h"
 
+#include "base/clock.h"
 #include "record/audit_join.h"
 
 #define SELF "system:serviceaccount:countersign-system:countersign-controller"
@@ -112,6 +113,9 @@ static struct span event_line(struct arena *arena, const struct event *event)
 	return arena_span(arena, str_span(&text));
 }
 
+/* What the API server's log is said to be of. */
+static int64_t since_ns = INT64_MIN, until_ns = INT64_MAX;
+
 static struct audit_join_counts join(const struct event *const *events, size_t count, struct told *told)
 {
 	CLEANUP(audit_join_cleanup) struct audit_join *join = audit_join_new(NULL, on_told, told);
@@ -119,6 +123,7 @@ static struct audit_join_counts join(const struct event *const *events, size_t c
 	CLEANUP(audit_reader_release) struct audit_reader reader = AUDIT_READER_INIT;
 	struct error err = ERROR_INIT;
 
+	audit_join_between(join, since_ns, until_ns);
 	if (audit_reader_open(dir, &reader, &err) || audit_join_log(join, &reader, &err))
 		fail_msg("%s", err.text);
 	for (size_t i = 0; i < count; i++)
@@ -220,6 +225,42 @@ static void recorded_answer_without_a_write_is_unrecorded_unless_it_was_a_refusa
 	assert_counts(join(without_done, 2, &told), 2, 2, 1, 0, 0, "a 200 that the API server does not have");
 	assert_non_null(strstr(told.last, "shop/web"));
 	assert_counts(join(without_refused, 2, &told), 2, 2, 0, 0, 0, "a 429 that the API server does not have");
+}
+
+static void what_was_recorded_outside_of_the_time_is_not_looked_for(void **state)
+{
+	const struct event rogue = { "a/b", "patch", SELF, AS, "apps", "deployments", "shop", "web", NULL, NULL, 200 };
+	const struct event *events[] = { &web_done, &rogue };
+	struct told told = { 0 };
+	int64_t now = clock_wall_ns(), hour = 3600ll * 1000000000;
+
+	(void)state;
+	make_joined_log();
+	since_ns = now - hour;
+	until_ns = now + hour;
+	assert_counts(join(events, 0, &told), 0, 0, 2, 0, 0, "within");
+	since_ns = now + hour;
+	assert_counts(join(events, 0, &told), 0, 0, 0, 0, 0, "before");
+	/* what the API server has of it fits all the same, and what has no record is told whenever it was */
+	assert_counts(join(events, 2, &told), 2, 1, 1, 0, 0, "before, with writes");
+	since_ns = INT64_MIN;
+	until_ns = now - hour;
+	assert_counts(join(events, 0, &told), 0, 0, 0, 0, 0, "after");
+	until_ns = INT64_MAX;
+}
+
+static void a_log_counts_once(void **state)
+{
+	CLEANUP(audit_join_cleanup) struct audit_join *join = audit_join_new(NULL, on_told, NULL);
+	CLEANUP(audit_reader_release) struct audit_reader reader = AUDIT_READER_INIT;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	make_joined_log();
+	assert_int_equal(audit_reader_open(dir, &reader, &err), 0);
+	assert_int_equal(audit_join_log(join, &reader, &err), 0);
+	assert_int_equal(audit_join_log(join, &reader, &err), -1);
+	assert_string_equal(err.reason, "LogTwice");
 }
 
 static void intent_that_is_open_matches_its_writes_and_says_what_was_not_sent(void **state)
@@ -400,6 +441,8 @@ int main(void)
 		TEST(all_writes_match_one_to_one),
 		TEST(what_does_not_fit_is_counted_and_told),
 		TEST(recorded_answer_without_a_write_is_unrecorded_unless_it_was_a_refusal),
+		TEST(what_was_recorded_outside_of_the_time_is_not_looked_for),
+		TEST(a_log_counts_once),
 		TEST(intent_that_is_open_matches_its_writes_and_says_what_was_not_sent),
 		TEST(intent_resolved_after_a_crash_matches_without_attempts),
 		TEST(answer_that_never_came_matches_any),

@@ -575,6 +575,34 @@ static void verify_bounds_the_number_of_trusted_keys(void **state)
 	assert_string_equal(err.reason, "TooManyKeys");
 }
 
+static void verify_bounds_the_work_of_trying_keys(void **state)
+{
+	/* Ed25519: 100 units a trial; and the one that signed */
+	enum { KEYS = 301, TRIED = LIMIT_KEY_WORK / ((KEYS - 1) * 100) };
+	FORGE(f);
+	struct trust_key *many = arena_calloc(f.arena, KEYS, sizeof(*many));
+	struct trust trust = { many, KEYS };
+	struct claims claims;
+
+	(void)state;
+	for (size_t i = 0; i < TRIED; i++)
+		sample_legacy(&f.sample, legacy_payload(f.arena, &f.sample.image), SPAN("AAAA"));
+	legacy_signed(&f, legacy_payload(f.arena, &f.sample.image));
+	for (size_t i = 1; i < KEYS; i++) {
+		EVP_PKEY *key = signer_new("ED25519");
+
+		many[i] = (struct trust_key){ arena_printf(f.arena, "%zu", i), arena_strndup(f.arena, signer_pem(key, f.arena)) };
+		EVP_PKEY_free(key);
+	}
+	many[0] = f.sample.keys[0];
+	assert_int_equal(verify_evidence(&f.sample.evidence, &trust, 0, &f.sample.image, f.arena, &claims, NULL), 0);
+	assert_int_equal(claims.items[TRIED - 1].reason, REASON_SIG_INVALID);
+	assert_int_equal(claims.items[TRIED].reason, REASON_TOO_LARGE);
+	trust.key_count -= 2;
+	assert_int_equal(verify_evidence(&f.sample.evidence, &trust, 0, &f.sample.image, f.arena, &claims, NULL), 0);
+	assert_int_equal(claims.items[TRIED].proves, CLAIM_SIGNATURE);
+}
+
 static void verify_job_cut_or_changed_is_an_error_and_no_claim(void **state)
 {
 	FORGE(f);
@@ -821,6 +849,7 @@ int main(void)
 		cmocka_unit_test(verify_lets_no_hint_choose_a_key),
 		cmocka_unit_test(verify_binds_the_payload_type_to_the_signature),
 		cmocka_unit_test(claim_text_holds_no_control_bytes_of_strangers),
+		cmocka_unit_test(verify_bounds_the_work_of_trying_keys),
 		cmocka_unit_test(verify_job_cut_or_changed_is_an_error_and_no_claim),
 	};
 
