@@ -197,14 +197,20 @@ static int check_seen(struct run *run, const struct action *action, struct error
 			 "not answer); waiting for it", action->title, action->group);
 }
 
+bool plan_takes(const struct run *run, const struct inventory_item *item)
+{
+	/* the Application's own Delete=false may be newer than what is remembered; a circle of Applications ends here: each would wait for the
+	 * other's end */
+	return !item->no_delete && !run->spec.options.delete_disabled && !claims_is_above(run, item);
+}
+
 int plan_deletion(struct run *run, struct error *err)
 {
 	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
 		const struct inventory_item *item = &app_inventory(run->app)->items[i];
 		struct action *action;
 
-		/* a circle of Applications ends here: each would wait for the other's end */
-		if (item->no_delete || claims_is_above(run, item))
+		if (!plan_takes(run, item))
 			continue;
 		action = plan_delete(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name),
 				     "its Application is being deleted", err);

@@ -261,6 +261,28 @@ static void heal_or_tell(struct run *run, struct action *action, const struct de
 		contest(run, action, who, is_grave(run, desired, action->live));
 }
 
+/* Policies look for images elsewhere than when it was written, and find what is declared there. */
+static bool is_looked_at_anew(struct run *run, const struct desired *desired, const struct live_object *live, const struct inventory_item *item)
+{
+	const struct digest *now = &live_more(live)->images;
+	struct digest declared;
+
+	if (live->metadata_only || digest_equal(now, &item->images))
+		return false;
+	declared = gate_images_digest(desired->object, &run->custom, run->arena);
+	return digest_equal(now, &declared);
+}
+
+/* What is remembered of an object that is in order, and was said anew meanwhile without a change of the object: by the Application, by a policy. */
+static void note_outdated(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
+{
+	if (run->operation_dry_run)
+		return;
+	desired->images_outdated = is_looked_at_anew(run, desired, live, item);
+	run->outdated |= desired->images_outdated || item->no_prune != desired->options.prune_disabled ||
+			 item->no_delete != desired->options.delete_disabled;
+}
+
 static void plan_drift(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
 {
 	struct extra who = { "", "", "" };
@@ -277,8 +299,10 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	same = digest_equal(&live->owned, &item->owned) || (object && *desired->taken && ignore_is_so(desired->object, desired->taken, object));
 	/* images that came in from elsewhere and were judged as any other: they may stay */
 	if (object && same &&
-	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, desired->options.exact, run->arena))
+	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, desired->options.exact, run->arena)) {
+		note_outdated(run, desired, live, item);
 		return;
+	}
 	action = plan_add(run, ACT_HEAL, desired, why);
 	action->live = object;
 	action->uid = live_uid(live, run->arena);
@@ -289,7 +313,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 }
 
 /* Extras that are taken out again: all of them where exactness is asked for, those that weaken security anyway. */
-static void plan_extras(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
+static bool plan_extras(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
 {
 	bool all = desired->options.exact;
 	struct action *action;
@@ -297,7 +321,7 @@ static void plan_extras(struct run *run, struct desired *desired, const struct l
 	const char *why;
 
 	if (!read || !patch_has_extras(read, desired->object, all, run->arena, &who))
-		return;
+		return false;
 	why = arena_printf(run->arena, "%s added by %s%s%s", who.path, *who.manager ? who.manager : "an unknown manager",
 			   *who.time ? " at " : "", who.time);
 	action = plan_add(run, ACT_HEAL, desired, why);
@@ -306,6 +330,7 @@ static void plan_extras(struct run *run, struct desired *desired, const struct l
 	action->strip_all = all;
 	action->uid = live_uid(live, run->arena);
 	heal_or_tell(run, action, desired, &who);
+	return true;
 }
 
 static void plan_update(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
@@ -365,8 +390,8 @@ static int plan_one(struct run *run, struct desired *desired, struct error *err)
 	else if (same_uid && !live->metadata_only &&
 		 (!digest_equal(&live->owned, &item->owned) || !digest_equal(&live_more(live)->images, &item->images)))
 		plan_drift(run, desired, live, item);
-	else if (same_uid)
-		plan_extras(run, desired, live, read);
+	else if (same_uid && !plan_extras(run, desired, live, read))
+		note_outdated(run, desired, live, item);
 	else if (!same_uid && read)
 		return plan_existing(run, desired, read, err);
 	else if (!same_uid)

@@ -10,6 +10,7 @@
 #include "base/name.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
+#include "reconcile/planning.h"
 #include "reconcile/records.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -327,12 +328,6 @@ static enum step_result record_forget(struct run *run)
 	return STEP_NEXT;
 }
 
-/* Whether an item stands between the Application and its end. */
-static bool is_in_the_way(const struct run *run, const struct inventory_item *item)
-{
-	return !item->no_delete && !claims_is_above(run, item);
-}
-
 static bool is_still_there(const struct run *run)
 {
 	const struct app *app = run->app;
@@ -341,7 +336,7 @@ static bool is_still_there(const struct run *run)
 		const struct inventory_item *item = &app_inventory(app)->items[i];
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
-		if (is_in_the_way(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
+		if (plan_takes(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
 			return true;
 	}
 	/* what was deleted in the foreground goes after its own objects */
@@ -354,7 +349,7 @@ static enum step_result record_delete(struct run *run)
 	bool left = false;
 
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
-		left |= is_in_the_way(run, &app_inventory(app)->items[i]);
+		left |= plan_takes(run, &app_inventory(app)->items[i]);
 	if (run->err.reason[0] || left || is_still_there(run)) {
 		if (run->err.reason[0]) {
 			report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->err.reason, "deleting: %s", run->err.text);

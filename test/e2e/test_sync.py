@@ -4,8 +4,10 @@ import time
 
 import pytest
 
+from harness.controller import cli
+from harness.kube import conditions
 from harness.manifests import config_map, deployment, text, wave
-from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj
+from harness.tenant import APP_RULES, CRD_RULES, WORKLOAD_RULES, obj, reads
 from harness.wait import stays, until
 
 ONE = {"app/config.yaml": text(config_map("config", key="one"))}
@@ -344,6 +346,42 @@ def test_delete_false_keeps_an_object_from_the_end_of_its_application_and_not_fr
     site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
     until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
     assert site.find("v1", "ConfigMap", "stays") and site.find("v1", "ConfigMap", "goes") is None
+
+
+def patch_options(site, options, **source):
+    """Says other options of the Application; returns its generation then."""
+    site.kube.patch_application(site.system, "app", {"spec": {"syncPolicy": {"syncOptions": options}, "source": source}})
+    return site.app("app")["metadata"]["generation"]
+
+
+def delete_app(site):
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+
+
+@pytest.mark.parametrize("option, source", [
+    ("Delete=false", {}), ("Delete=false", {"helm": {"releaseName": "x"}}), ("Delete=confirm", {}),
+], ids=["alone", "beside what is refused", "that nobody can confirm"])
+def test_delete_false_of_an_application_that_is_in_sync_keeps_all_it_has(site, option, source):
+    app = site.team.application("app", site.repo(ONE), "app")
+    app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+    site.kube.apply(app)
+    site.settled("app")
+    patch_options(site, ["Validate=true", "Nothing=known", option] if source else [option], **source)
+    delete_app(site)
+    stays("the object stays", lambda: key(site), lambda k: k == "one", seconds=2)
+
+
+def test_delete_false_that_is_taken_back_keeps_nothing(site):
+    app = site.team.application("app", site.repo(ONE), "app", options=["Delete=false"])
+    app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+    site.kube.apply(app)
+    site.settled("app")
+    generation = patch_options(site, [])
+    until("the change to be seen", lambda: site.app("app")["status"]["observedGeneration"], lambda seen: seen == generation)
+    site.settled("app")
+    delete_app(site)
+    assert key(site) is None
 
 
 def test_prune_false_on_an_object_keeps_it(site):
