@@ -224,6 +224,9 @@ static int read_retry(const struct json *policy, struct retry *out, struct error
 		return invalid(err, "spec.syncPolicy.retry.backoff.factor", "is less than 1");
 	if (out->duration_ms < 100)
 		out->duration_ms = 100;
+	/* a limit below it would be tries without a pause, for ever where there is no limit to those */
+	if (out->duration_max_ms < out->duration_ms)
+		out->duration_max_ms = out->duration_ms;
 	return 0;
 }
 

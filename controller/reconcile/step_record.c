@@ -42,7 +42,7 @@ static int64_t sync_retry(struct run *run)
 	if (retry->limit >= 0 && app_setbacks(run->app)->retry_count >= retry->limit)
 		return -1;
 	for (int64_t i = 0; i < app_setbacks(run->app)->retry_count && wait < retry->duration_max_ms; i++)
-		wait *= retry->factor;
+		wait = wait > retry->duration_max_ms / retry->factor ? retry->duration_max_ms : wait * retry->factor;
 	app_setback(run->app)->retry_count++;
 	return wait > retry->duration_max_ms ? retry->duration_max_ms : wait;
 }

@@ -240,6 +240,26 @@ static void an_option_that_is_not_known_is_refused_wherever_it_stands(void **sta
 	}
 }
 
+static void retries_always_have_a_pause_between_them(void **state)
+{
+	static const struct { const char *backoff; int64_t first_ms, most_ms; } cases[] = {
+		{ "{}", 5000, 180000 }, { "{'duration':'0'}", 100, 180000 }, { "{'duration':'10s','maxDuration':'0'}", 10000, 10000 },
+		{ "{'duration':'0','maxDuration':'1ms'}", 100, 100 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct application app;
+		struct error err = ERROR_INIT;
+
+		if (application_decode(J(arena, arena_printf(arena, WITH_POLICY("{'retry':{'limit':-1,'backoff':%s}}"), cases[i].backoff)), arena, &app, &err))
+			fail_msg("%s: %s", cases[i].backoff, err.text);
+		assert_int_equal(app.retry.duration_ms, cases[i].first_ms);
+		assert_int_equal(app.retry.duration_max_ms, cases[i].most_ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +268,7 @@ int main(void)
 		cmocka_unit_test(permits), cmocka_unit_test(an_application_refuses_what_is_not_built_by_name),
 		cmocka_unit_test(what_may_be_deleted_is_known_whatever_else_of_an_application_is_refused),
 		cmocka_unit_test(an_option_that_is_not_known_is_refused_wherever_it_stands),
+		cmocka_unit_test(retries_always_have_a_pause_between_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
