@@ -240,7 +240,8 @@ static void adopt_revision(struct run *run)
 	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
 		return;
 	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard &&
-	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown))
+	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown) &&
+	    !strcmp(next.target_revision, run->spec.target_revision))
 		return;
 	next.app = run->app->key;
 	next.uid = run->spec.uid;

@@ -200,6 +200,21 @@ def test_branch_that_was_rewritten_is_held_and_told_also_after_a_restart(site):
     assert "HistoryRewritten" in described and "Find out who rewrote the branch" in described
 
 
+def test_branch_that_the_application_changed_to_is_held_too_when_it_is_rewritten(site):
+    """Also one that says what the former branch said, so that nothing had to be written for it."""
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="applied"))})
+    repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/release")
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "release"}}})
+    generation = site.app("app")["metadata"]["generation"]
+    until("the change to be seen", lambda: site.app("app")["status"]["observedGeneration"], lambda seen: seen == generation)
+    site.settled("app")
+    repo.git("checkout", "-q", "--orphan", "other")
+    new = repo.commit("another beginning", {"app/c.yaml": text(config_map("c", key="rewritten"))})
+    repo.git("push", "-q", "--force", str(repo.bare), "HEAD:refs/heads/release")
+    said = site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")["message"]
+    assert new[:12] in said and data_of(site) == "applied", said
+
+
 def test_rewritten_branch_is_held_while_what_runs_is_still_healed(site):
     rewritten(site)
     site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")
