@@ -136,7 +136,7 @@ struct run {
 	bool only_told;              /* err is what the plan has to tell; the rest of it goes on */
 	const char *prune_waits;     /* what has to be known before anything is pruned; NULL: nothing */
 	bool moves;                  /* another Application declares now what this one does no longer */
-	struct error contested;      /* reason "" unless a field is taken back again and again */
+	struct error undone;         /* reason "" unless something is left as it is for now: a field that is taken back again and again, ... */
 	bool holds_back;             /* ...and it is not for us to change that now */
 	struct json *differences;    /* status.resources: what is not in order, and why */
 

@@ -202,6 +202,12 @@ static bool is_superseded(struct run *run)
 	       strcmp(commit, run->tip);
 }
 
+/* Held back until the one of that name is gone. */
+static bool is_awaited(const struct action *action)
+{
+	return action->act == ACT_CREATE && !action->in_plan && action->live;
+}
+
 /*
  * An object that somebody deleted since this run wrote it, or, if it does not write it, deleted or changed since it was planned:
  * only a new plan mends it.
@@ -215,7 +221,7 @@ static bool is_drifted_since(const struct run *run, const struct desired *desire
 	/* what was written is known from its answer on, so it is missing only when it is gone */
 	for (size_t i = 0; i < run->action_count; i++)
 		if (!strcmp(run->actions[i].key, desired->key))
-			return run->actions[i].finished && run->actions[i].after && !live;
+			return run->actions[i].finished && (run->actions[i].after || is_awaited(&run->actions[i])) && !live;
 	if (!item || !*item->uid || desired->found)
 		return false;
 	return !live || !live_has_uid(live, item->uid) || (!live->metadata_only && !digest_equal(&live->owned, &item->owned));

@@ -13,6 +13,7 @@
 #include "diff/ignore.h"
 #include "diff/compare.h"
 #include "diff/extras.h"
+#include "diff/health.h"
 #include "diff/order.h"
 #include "diff/patch.h"
 #include "reconcile/claims.h"
@@ -123,11 +124,29 @@ static int may_adopt(struct run *run, const struct desired *desired, const struc
 	return 0;
 }
 
+/* What goes away cannot be kept by an apply: it is made anew when it is gone. The rest of the plan does not wait for that. */
+static void await_end(struct run *run, struct desired *desired, const struct json *live)
+{
+	const char *since = json_text(json_path(live, "metadata", "deletionTimestamp", NULL)), *how;
+	struct action *action = plan_add(run, ACT_CREATE, desired, "");
+
+	health_of(live, run->arena, &how);
+	action->why = arena_printf(run->arena, "the one of that name %s (since %s); it is made anew when that is gone", how, since);
+	action->live = live;
+	plan_hold_back(run, action);
+	plan_differs(run, action, "OutOfSync", action->why);
+	error_set(&run->undone, ERROR_TRANSIENT, "BeingDeleted", "%s: %s", action->title, action->why);
+}
+
 static int plan_existing(struct run *run, struct desired *desired, const struct json *live, struct error *err)
 {
 	const char *mine = tracking_app(run->arena, live);
 	struct action *action;
 
+	if (json_text(json_path(live, "metadata", "deletionTimestamp", NULL))) {
+		await_end(run, desired, live);
+		return 0;
+	}
 	/* made by us before a crash, or under an inventory that was lost: its own annotation says so */
 	if (mine && !strcmp(mine, run->app->key) && compare_is_applied(desired->object, live)) {
 		desired->found = live;
@@ -247,7 +266,7 @@ static void contest(struct run *run, struct action *action, const struct extra *
 		  grave ? "it may not stay and is taken out again every few seconds: stop who puts it there, or declare it in Git, then refresh"
 			: "it is not fought any further: settle who owns the field (ignoreDifferences leaves it to others), then refresh");
 	plan_hold_back(run, action);
-	run->contested = err;
+	run->undone = err;
 }
 
 /* Somebody changed an object: it is told and recorded, and mended unless that is off or they take it back each time. */
@@ -477,7 +496,7 @@ enum step_result step_plan(struct run *run)
 	struct error err = ERROR_INIT, refused = ERROR_INIT;
 
 	run->differences = json_array(run->arena);
-	run->contested = (struct error)ERROR_INIT;
+	run->undone = (struct error)ERROR_INIT;
 	run->same_revision = run->revision && !strcmp(app_inventory(run->app)->revision, run->revision);
 	if (run->goal == GOAL_DELETE) {
 		if (plan_deletion(run, &err))
@@ -501,8 +520,8 @@ enum step_result step_plan(struct run *run)
 		run->app->unhealed = false;
 		run->app->again = run->app->force = true;
 	}
-	if (run->contested.reason[0] && !run->err.reason[0]) {
-		run->err = run->contested;   /* likewise */
+	if (run->undone.reason[0] && !run->err.reason[0]) {
+		run->err = run->undone;   /* likewise */
 		run->only_told = true;
 	}
 	number(run);

@@ -384,6 +384,28 @@ def test_delete_false_that_is_taken_back_keeps_nothing(site):
     assert key(site) is None
 
 
+@pytest.mark.parametrize("waves", [False, True], ids=["alone", "before a later wave"])
+def test_object_that_is_declared_again_while_it_goes_is_made_anew_when_it_is_gone(site, waves):
+    held = config_map("held", key="one")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    first = {**ONE, "app/held.yaml": text(held)}
+    repo = site.deploy(first, automated={"prune": True})
+    repo.push("less", {"app/held.yaml": None})
+    old = until("it to be going", lambda: site.find("v1", "ConfigMap", "held"), lambda found: "deletionTimestamp" in found["metadata"])
+    since = site.log.next_seq()
+    later = {"app/later.yaml": text(wave(config_map("later", key="x"), 1))} if waves else {}
+    repo.push("again", {"app/held.yaml": text(config_map("held", key="two")), "app/more.yaml": text(config_map("more", key="x")), **later})
+    status, reason = ("Unknown", "WaitingForHealth") if waves else ("False", "BeingDeleted")
+    site.wait_condition("Synced", status, "app", said="example.com/hold", reason=reason)
+    until("the rest of the revision", lambda: key(site, "more"), lambda k: k == "x")
+    assert key(site, "later") is None
+    site.kube.patch("v1", "ConfigMap", site.namespace, "held", {"metadata": {"finalizers": None}})
+    until("the new one", lambda: key(site, "held"), lambda k: k == "two", seconds=10)
+    site.settled("app")
+    assert key(site, "later") == ("x" if waves else None) and site.find("v1", "ConfigMap", "held")["metadata"]["uid"] != old["metadata"]["uid"]
+    assert not site.records("drift", since, "app")
+
+
 def test_prune_false_on_an_object_keeps_it(site):
     kept = config_map("kept")
     kept["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=false"}
