@@ -406,6 +406,24 @@ def test_object_that_is_declared_again_while_it_goes_is_made_anew_when_it_is_gon
     assert not site.records("drift", since, "app")
 
 
+def test_refresh_that_is_asked_for_in_git_is_no_part_of_what_is_declared(new_site):
+    site = new_site().install(rules=WORKLOAD_RULES + APP_RULES)
+    site.team.namespaces.append(site.system)
+    site.kube.apply(site.team.project)
+    site.controller.start()
+    child = site.team.application("child", site.repo(ONE), "app")
+    child["metadata"]["annotations"] = {"argocd.argoproj.io/refresh": "hard", "countersign.dev/refresh": "normal", "a/b": "c"}
+    site.deploy({"app/child.yaml": text(child)}, namespace=site.system)
+    site.settled("child")
+    assert site.app("child")["metadata"]["annotations"]["a/b"] == "c"
+    site.requests.mark()
+    time.sleep(2)
+    site.nothing_sent(site.requests)
+    assert not site.records("drift", 0, "app")
+    done = cli("diff", "app", "-n", site.system, kubeconfig=site.stack.kubeconfig)
+    assert done.returncode == 0, done.stdout
+
+
 def test_prune_false_on_an_object_keeps_it(site):
     kept = config_map("kept")
     kept["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=false"}
