@@ -23,6 +23,12 @@ static int read_operation(struct run *run, struct error *err)
 	if (json_count(json_get(sync, "resources")) || json_get(sync, "manifests") || json_get(sync, "source") || json_get(sync, "sources"))
 		return error_set(err, ERROR_INVALID, "NotSupported",
 				 "operation.sync.resources, manifests and source(s) are not built yet: sync the whole Application");
+	if (json_count(json_get(sync, "revisions")))
+		return error_set(err, ERROR_INVALID, "NotSupported",
+				 "operation.sync.revisions is for several sources, which are not built yet: name the commit in operation.sync.revision");
+	if (json_get_int(json_get(operation, "retry"), "limit", 0))
+		return error_set(err, ERROR_INVALID, "NotSupported",
+				 "operation.retry is not built: ask again, or let an automated Application try again by spec.syncPolicy.retry");
 	if (json_get_bool(json_path(sync, "syncStrategy", "apply", NULL), "force", false) ||
 	    json_get_bool(json_path(sync, "syncStrategy", "hook", NULL), "force", false))
 		return error_set(err, ERROR_INVALID, "NotSupported",

@@ -68,6 +68,22 @@ def test_operation_that_asks_for_force_is_refused_and_not_ignored(shared_site, h
     assert site.find("v1", "ConfigMap", name) is None
 
 
+@pytest.mark.parametrize("brings, said", [
+    ({"sync": {}, "retry": {"limit": 2}}, "operation.retry"), ({"sync": {"revisions": ["main", "main"]}}, "operation.sync.revisions"),
+], ids=["retry", "revisions"])
+def test_part_of_an_operation_that_is_not_built_is_refused_and_not_ignored(shared_site, brings, said):
+    site, name = shared_site, f"brings-{said.rpartition('.')[2]}"
+    site.kube.apply(site.team.application(name, site.repo({"app/c.yaml": text(config_map(name))}), "app", automated=None))
+    site.wait_condition("Synced", "False", name)
+    site.kube.patch_application(site.system, name, {"operation": brings})
+    state = until("the operation to end", lambda: site.app(name)["status"].get("operationState") or {}, lambda s: s.get("phase"))
+    assert state["phase"] == "Error" and said in state["message"], state
+    assert site.find("v1", "ConfigMap", name) is None
+    # Argo CD's own tools write it empty
+    site.kube.patch_application(site.system, name, {"operation": {"sync": {}, "retry": {}}})
+    until("the object", lambda: site.find("v1", "ConfigMap", name))
+
+
 def test_dry_run_operation_sends_no_real_write(site):
     site.deploy(ONE, automated=None, wait=False)
     until("OutOfSync", lambda: site.app("app")["status"]["sync"], lambda s: s["status"] == "OutOfSync")
