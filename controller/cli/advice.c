@@ -21,7 +21,7 @@ static const struct {
 	  "Ask whoever keeps Project {project} to allow it (kubectl -n {ns} get csproj {project} -o yaml), or take it out of Git." },
 	{ "Synced", " RepositoryAuth ", "", "Check the repository's credential: a Secret in namespace {ns} labelled countersign.dev/secret-type=repository, with url, username and password." },
 	{ "Synced", " RepositoryUnreachable RepositoryTimeout RepositoryNotFound CertificateError NotAGitRepository BadRedirect BadURL ", "", "Check spec.source.repoURL and the Git server. What runs stays and is kept as it is; it is tried again by itself." },
-	{ "Synced", " RevisionNotFound RevisionMoved PathNotFound PathIsFile ", "", "Check spec.source.targetRevision and spec.source.path against the repository." },
+	{ "Synced", " RevisionNotFound AmbiguousRevision RevisionMoved PathNotFound PathIsFile ", "", "Check spec.source.targetRevision and spec.source.path against the repository." },
 	{ "Synced", " HistoryRewritten ", "", "Find out who rewrote the branch and why (git log of both commits). If it is meant: countersign sync {app} -n {ns} --revision COMMIT with the commit that the message names." },
 	{ "Synced", " ClusterRestored ", "", "Compare Applications, Projects and policies with what was decided since the snapshot, apply what is missing, look at countersign diff {app} -n {ns}, then countersign sync {app} -n {ns}." },
 	{ "Synced", " InvalidSpec NotSupported ", "", "Correct the field that the message names: kubectl -n {ns} edit csapp {app}, or in the repository that declares this Application." },

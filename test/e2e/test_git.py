@@ -215,6 +215,21 @@ def test_branch_that_the_application_changed_to_is_held_too_when_it_is_rewritten
     assert new[:12] in said and data_of(site) == "applied", said
 
 
+def test_branch_that_takes_the_name_of_the_tag_that_runs_does_not_take_its_place(site):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="applied"))})
+    repo.git("tag", "v1")
+    repo.git("push", "-q", str(repo.bare), "refs/tags/v1")
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "v1"}}})
+    site.settled("app")
+    repo.commit("what nobody released", {"app/c.yaml": text(config_map("c", key="hijacked"))})
+    repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/v1")
+    said = site.wait_condition("Synced", "False", "app", reason="AmbiguousRevision")["message"]
+    assert "refs/tags/v1" in said and data_of(site) == "applied", said
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "refs/tags/v1"}}})
+    site.settled("app")
+    assert data_of(site) == "applied"
+
+
 def test_rewritten_branch_is_held_while_what_runs_is_still_healed(site):
     rewritten(site)
     site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")
