@@ -59,6 +59,17 @@ static void check_gone(struct run *run, struct action *action)
 		  json_get_text(json_at(patch, 1), "path"));
 }
 
+static void note_deleted(struct live *live, const struct action *action)
+{
+	const struct live_object *object = live_find(live, action->key);
+
+	if (!action->kept)
+		live_deleted(live, action->key);
+	else if (object && !object->app)
+		/* without a mark nobody tells of it any more */
+		live_drop(live, action->key);
+}
+
 static void on_done(struct action *action, void *data)
 {
 	struct run *run = data;
@@ -70,7 +81,7 @@ static void on_done(struct action *action, void *data)
 		run_fail(run, &action->err);
 	}
 	if (action->act == ACT_DELETE && !action->err.reason[0])
-		live_deleted(run->core->live, live_key(run->arena, action->group, action->kind, action->namespace, action->name));
+		note_deleted(run->core->live, action);
 	if (action->after)
 		live_take(run->core->live, action->after, action->group, action->kind);
 	if (!strcmp(action->kind, "CustomResourceDefinition") && action->after)
@@ -81,7 +92,7 @@ static void on_done(struct action *action, void *data)
 
 static void start(struct run *run, struct action *action)
 {
-	static const struct action_rules rules = { permission_to_send, claims_is_others };
+	static const struct action_rules rules = { permission_to_send, claims_why_kept };
 	struct error err = ERROR_INIT;
 
 	if (!action->resource) {

@@ -199,6 +199,21 @@ static void tell_images(struct run *run)
 
 /* --- status.operationState, as Argo CD has it ------------------------------------------------------------------------ */
 
+/* Or looked at, when there was nothing left to delete. */
+static bool was_sent(const struct action *action)
+{
+	return action->attempt_count || (action->act == ACT_DELETE && action->finished);
+}
+
+static const char *result_status(const struct action *action)
+{
+	if (action->err.reason[0] || !was_sent(action))
+		return "SyncFailed";
+	if (action->kept)
+		return "PruneSkipped";
+	return action->act == ACT_DELETE ? "Pruned" : "Synced";
+}
+
 static struct json *result_json(struct run *run)
 {
 	struct json *result = json_object(run->arena), *resources = json_array(run->arena);
@@ -216,10 +231,9 @@ static struct json *result_json(struct run *run)
 		json_set_string(run->arena, one, "kind", action->kind);
 		json_set_string(run->arena, one, "namespace", action->namespace);
 		json_set_string(run->arena, one, "name", action->name);
-		json_set_string(run->arena, one, "status",
-				action->err.reason[0] || !action->attempt_count ? "SyncFailed" : action->act == ACT_DELETE ? "Pruned" : "Synced");
+		json_set_string(run->arena, one, "status", result_status(action));
 		json_set_string(run->arena, one, "message",
-				action->err.reason[0] ? action->err.text : !action->attempt_count ? "not sent" : action->why ? action->why : "");
+				action->err.reason[0] ? action->err.text : !was_sent(action) ? "not sent" : action->kept ? action->kept : action->why ? action->why : "");
 	}
 	json_set(run->arena, result, "resources", resources);
 	return result;

@@ -422,6 +422,35 @@ def test_object_that_is_declared_again_while_it_goes_is_made_anew_when_it_is_gon
     assert not site.records("drift", since, "app")
 
 
+def test_what_was_gone_before_it_was_pruned_is_not_told_as_failed(site):
+    repo = site.deploy({**ONE, "app/more.yaml": text(config_map("more", key="x"))}, automated={"prune": True})
+    site.kube.delete("v1", "ConfigMap", site.namespace, "more")
+    site.wait_condition("Synced", "False", "app", said="deleted by somebody")
+    commit = repo.push("less", {"app/more.yaml": None, "app/config.yaml": text(config_map("config", key="two"))})
+    site.synced_at(commit, "app")
+    resources = site.app("app")["status"]["operationState"]["syncResult"]["resources"]
+    assert {r["name"]: r["status"] for r in resources} == {"config": "Synced", "more": "Pruned"}, resources
+
+
+def test_object_whose_mark_somebody_took_off_is_let_go_and_not_deleted(site):
+    marks = {"metadata": {"annotations": {"countersign.dev/tracking-id": None}, "labels": {"countersign.dev/app": None}}}
+    app_repo = site.repo({**ONE, "app/more.yaml": text(config_map("more", key="x"), config_map("third", key="x"))})
+    app = site.team.application("app", app_repo, "app", automated={"prune": True})
+    app["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    site.kube.apply(app)
+    site.settled("app")
+    site.kube.patch("v1", "ConfigMap", site.namespace, "more", marks)
+    site.wait_condition("Synced", "False", "app", said="more")
+    commit = app_repo.push("less", {"app/more.yaml": text(config_map("third", key="y"))})
+    site.synced_at(commit, "app")
+    resources = site.app("app")["status"]["operationState"]["syncResult"]["resources"]
+    assert {r["name"]: r["status"] for r in resources} == {"third": "Synced", "more": "PruneSkipped"}, resources
+    site.kube.patch("v1", "ConfigMap", site.namespace, "third", marks)
+    site.wait_condition("Synced", "False", "app", said="third")
+    delete_app(site)
+    assert key(site) is None and key(site, "more") == "x" and key(site, "third") == "y"
+
+
 def test_refresh_that_is_asked_for_in_git_is_no_part_of_what_is_declared(new_site):
     site = new_site().install(rules=WORKLOAD_RULES + APP_RULES)
     site.team.namespaces.append(site.system)
