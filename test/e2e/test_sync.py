@@ -92,14 +92,16 @@ def test_dry_run_operation_sends_no_real_write(site):
     assert site.find("v1", "ConfigMap", "config") is None
 
 
-def test_operation_without_prune_leaves_what_git_dropped(site):
-    repo = site.deploy({**ONE, "app/more.yaml": text(config_map("more", key="x"), config_map("third", key="x"))}, automated=None, wait=False)
+@pytest.mark.parametrize("automated", [None, {"enabled": False, "prune": True}], ids=["by hand", "switched off"])
+def test_operation_without_prune_leaves_what_git_dropped(site, automated):
+    files = {**ONE, "app/more.yaml": text(config_map("more", key="x"), config_map("third", key="x"))}
+    repo = site.deploy(files, automated=automated, wait=False)
     operate(site, prune=True)
     operated(site)
     commit = repo.push("less", {"app/config.yaml": None})
     site.compared_at(commit, "app")
     operate(site)
-    until("the operation to end", lambda: site.app("app"), lambda a: "operation" not in a)
+    until("the operation to end", lambda: site.app("app")["status"]["operationState"]["operation"]["sync"], lambda asked: not asked)
     assert key(site) == "one"
     operate(site, prune=True)
     until("the object to be pruned", lambda: key(site), lambda found: found is None)
@@ -344,6 +346,16 @@ def test_half_of_an_application_is_not_pruned_unless_allowed(site):
     seen = site.wait_condition("Synced", "False", "app", said="5")
     left = [n for n in range(8) if site.find("v1", "ConfigMap", f"c{n}")]
     assert left == list(range(8)), f"{left} are left; {seen['message']}"
+
+
+def test_what_never_came_to_be_may_go_from_git_in_any_number(site):
+    """Who takes back what the API server refused deletes nothing."""
+    refused = {f"app/{n}.yaml": text(obj("v1", "Service", f"s{n}", spec={"ports": [{"port": 70000}]})) for n in range(5)}
+    repo = site.deploy({**ONE, "app/more.yaml": text(config_map("more"), config_map("third"))})
+    repo.push("five that are refused", refused)
+    site.wait_condition("Synced", "False", "app", said="70000")
+    commit = repo.push("without them", {path: None for path in refused})
+    site.synced_at(commit, "app")
 
 
 @pytest.mark.parametrize("annotation", [{"argocd.argoproj.io/sync-options": "Delete=false"}, {"helm.sh/resource-policy": "keep"}], ids=["option", "helm"])
