@@ -238,6 +238,18 @@ static bool is_drifted_since(const struct run *run, const struct desired *desire
 	return !live || !live_has_uid(live, item->uid) || (!live->metadata_only && !digest_equal(&live->owned, &item->owned));
 }
 
+/* Told while it lasts, since it may last long: whoever waits until it is ready must not go by what it was before. */
+static void tell_waiting(struct run *run)
+{
+	if (run->goal == GOAL_SYNC) {
+		report_of(run->app)->sync_status = "OutOfSync";
+		report_text(&report_of(run->app)->compared_revision, run->revision);
+		report_looked_at(run->app, &run->spec);
+		report_health(run->app);
+	}
+	report_write(run->app);
+}
+
 static enum step_result wait_for_health(struct run *run, const struct desired *desired, bool degraded, const char *message)
 {
 	struct error err = ERROR_INIT;
@@ -257,8 +269,7 @@ static enum step_result wait_for_health(struct run *run, const struct desired *d
 			  "%s %s/%s (%s:%u) did not become healthy, so what comes after it was not applied: %s", desired->kind,
 			  desired->namespace, desired->name, desired->file, desired->line, message);
 	} else {
-		/* told while it lasts, since it may last long */
-		report_write(run->app);
+		tell_waiting(run);
 		return wait_a_little(run);
 	}
 	run->apply_failed = true;

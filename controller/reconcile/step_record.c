@@ -362,6 +362,7 @@ static enum step_result record_delete(struct run *run)
 	struct app *app = run->app;
 	bool left = false;
 
+	report_looked_at(app, &run->spec);
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
 		left |= plan_takes(run, &app_inventory(app)->items[i]);
 	if (run->err.reason[0] || left || is_still_there(run)) {
@@ -408,6 +409,7 @@ static enum step_result record_sync(struct run *run)
 
 	if (run->err.kind == ERROR_CANCELED && run->err.reason[0] && !run->apply_failed)
 		return STEP_NEXT;
+	report_looked_at(app, &run->spec);
 	if (run->tip)
 		name_set(&app->seen_tip, run->tip);
 	if (is_new_attempt(run))
@@ -468,9 +470,10 @@ static enum step_result record(struct run *run)
 	}
 	if (run->tip || run->err.kind != ERROR_CANCELED)
 		claims_looked(run);
-	if (run->quiet || run->early)
-		return record_quietly(run);
-	return record_sync(run);
+	if (!run->quiet && !run->early)
+		return record_sync(run);
+	report_looked_at(run->app, &run->spec);
+	return record_quietly(run);
 }
 
 enum step_result step_record(struct run *run)

@@ -178,7 +178,22 @@ def test_later_wave_waits_for_the_health_of_the_earlier(site, stack):
         site.deploy({"app/a.yaml": text(wave(slow, 0), wave(config_map("after", key="x"), 1))}, wait=False)
         until("the first wave", lambda: site.find("apps/v1", "Deployment", "web"))
         stays("the second wave waits", lambda: key(site, "after"), lambda k: k is None, seconds=2)
+        assert site.app("app")["status"]["sync"]["status"] == "OutOfSync"
     until("the second wave", lambda: key(site, "after"), lambda k: k == "x", seconds=20)
+
+
+def test_application_that_was_ready_is_not_while_a_wave_of_its_new_revision_is_waited_for(site, stack):
+    """kubectl wait --for=condition=Ready goes by the generation that the status says it is of."""
+    repo = site.deploy(ONE)
+    commit = repo.commit("two waves", {"app/a.yaml": text(wave(deployment("web", site.image("web").ref), 0), wave(config_map("after", key="x"), 1))})
+    repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/next")
+    with stack.outage("kwok"):
+        site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "next"}}})
+        generation = site.app("app")["metadata"]["generation"]
+        status = until("the change to be seen", lambda: site.app("app")["status"], lambda s: s["observedGeneration"] == generation)
+        assert conditions({"status": status})["Ready"].startswith("Unknown"), status["conditions"]
+        assert status["sync"] == {"status": "OutOfSync", "revision": commit}
+    site.synced_at(commit, "app", seconds=30)
 
 
 def test_newer_commit_supersedes_a_sync_that_does_not_progress(site):
