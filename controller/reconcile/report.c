@@ -220,6 +220,8 @@ static struct health_sum sum_health(struct app *app)
 		const struct live_object *live =
 			live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name));
 
+		if (live && live->aside)
+			continue;
 		count_health(&sum, item, live ? (enum health)live->health : HEALTH_MISSING,
 			     live ? live_more(live)->health_message : "does not exist");
 	}

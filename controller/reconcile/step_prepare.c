@@ -193,7 +193,9 @@ static int prepare_one(struct run *run, const struct rendered_object *object, st
 	*desired = (struct desired){ .object = object->object, .kind_known = kind, .kind_later = later, .group = object->group,
 				     .version = kind->version, .kind = object->kind, .namespace = object->namespace,
 				     .name = object->name, .file = object->path, .line = object->line,
-				     .namespaced = kind->namespaced, .rank = order_rank(span_of(object->kind)), .released = "", .taken = "" };
+				     /* whatever its kind is called: behind the CRD that brings it */
+				     .namespaced = kind->namespaced, .rank = order_rank(later ? SPAN0 : span_of(object->kind)), .released = "",
+				     .taken = "" };
 	if (set_namespace(run, desired, err) || check_address(desired, err) || permission_of_desired(run, desired, &desired->account, err) || read_options(run, desired, err))
 		return -1;
 	if (order_wave(desired->object, &desired->wave, err))

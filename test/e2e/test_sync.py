@@ -496,6 +496,32 @@ def test_refresh_that_is_asked_for_in_git_is_no_part_of_what_is_declared(new_sit
     assert done.returncode == 0, done.stdout
 
 
+def test_health_that_argo_cd_would_not_count_is_not_counted(site):
+    balanced = obj("v1", "Service", "web", spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
+    repo = site.deploy({"app/a.yaml": text(balanced)}, wait=False)
+    site.wait_condition("Healthy", "False", "app", said="load balancer")
+    balanced["metadata"]["annotations"] = {"argocd.argoproj.io/ignore-healthcheck": "true"}
+    site.synced_at(repo.push("set aside", {"app/a.yaml": text(balanced)}), "app")
+
+
+def test_custom_kind_that_is_called_as_an_early_one_comes_behind_its_definition(new_site):
+    site = new_site()
+    group = f"{site.name}.example"
+    site.install(rules=WORKLOAD_RULES + CRD_RULES + [{"apiGroups": [group], "resources": ["networkpolicies"], "verbs": ["*"]}],
+                 project={"clusterResourceWhitelist": [{"group": "*", "kind": "CustomResourceDefinition"}]})
+    reader = reads(site.kube, site.system, group, ["networkpolicies"])
+    definition = obj("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"networkpolicies.{group}", spec={
+        "group": group, "scope": "Namespaced", "names": {"plural": "networkpolicies", "singular": "networkpolicy", "kind": "NetworkPolicy"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}]})
+    try:
+        site.controller.start()
+        site.deploy({"app/a.yaml": text(definition, obj(f"{group}/v1", "NetworkPolicy", "all"))})
+        assert site.kube.find(f"{group}/v1", "NetworkPolicy", site.namespace, "all")
+    finally:
+        site.kube.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, f"networkpolicies.{group}", missing_ok=True)
+        site.kube.delete("rbac.authorization.k8s.io/v1", "ClusterRole", None, reader["metadata"]["name"], missing_ok=True)
+
+
 def test_prune_false_on_an_object_keeps_it(site):
     kept = config_map("kept")
     kept["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=false"}
