@@ -75,7 +75,7 @@ static size_t count_there(struct run *run)
 /* 0, or why so much may not go at once. */
 static int guard(struct run *run, size_t going, struct error *err)
 {
-	size_t all = app_inventory(run->app)->count;
+	size_t all;
 
 	if (!going || run->spec.allow_empty || run->operation_prune)
 		return 0;
@@ -126,7 +126,7 @@ static bool plan_move(struct run *run, const struct inventory_item *item, char *
 	return mover;
 }
 
-/* One object that Git no longer declares; true: it is to be deleted. */
+/* One object that Git no longer declares; true: it is there, and to be deleted. */
 static bool plan_gone(struct run *run, const struct inventory_item *item, char *key, struct error *err)
 {
 	struct error refused = ERROR_INIT;

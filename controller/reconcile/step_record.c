@@ -61,6 +61,15 @@ static int64_t next_try(struct run *run)
 	return error_wait(run->app, RETRY_FIRST_MS);
 }
 
+/* By then "it is tried again" would be a lie. */
+static void say_given_up(struct run *run)
+{
+	struct error plain = run->err;
+
+	error_set(&run->err, plain.kind, plain.reason, "%s; it was tried %lld times and is not tried again before something changes or somebody syncs",
+		  plain.text, (long long)app_setbacks(run->app)->retry_count + 1);
+}
+
 static void plan_next(struct run *run)
 {
 	struct app *app = run->app;
@@ -82,6 +91,8 @@ static void plan_next(struct run *run)
 	}
 	wait = next_try(run);
 	setbacks->retry_until_ms = wait < 0 ? INT64_MAX : now + wait;
+	if (wait < 0 && run->apply_failed)
+		say_given_up(run);
 	if (wait >= 0)
 		app_enqueue(app, wait);
 }

@@ -223,8 +223,7 @@ def test_newer_revision_has_retries_of_its_own(site):
     app = site.team.application("app", repo, "app")
     app["spec"]["syncPolicy"]["retry"] = retry
     site.kube.apply(obj("v1", "ResourceQuota", "none", site.namespace, spec={"hard": {"services": "0"}}), app)
-    until("the retries to be used up", lambda: site.app("app")["status"].get("operationState") or {}, lambda s: s.get("retryCount") == 1)
-    time.sleep(1)
+    site.wait_condition("Synced", "False", "app", said="it was tried 2 times and is not tried again before something changes")
     site.requests.mark()
     commit = repo.push("mended", {"app/a.yaml": text(obj("v1", "Service", "web", spec={"ports": [{"port": 80}]}))})
     site.compared_at(commit, "app")
