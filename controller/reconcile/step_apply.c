@@ -245,7 +245,9 @@ static void tell_waiting(struct run *run)
 		report_of(run->app)->sync_status = "OutOfSync";
 		report_text(&report_of(run->app)->compared_revision, run->revision);
 		report_looked_at(run->app, &run->spec);
-		report_health(run->app);
+		/* of the first that it writes nothing is remembered yet, and it would say that nothing was applied */
+		if (app_inventory(run->app)->count)
+			report_health(run->app);
 	}
 	report_write(run->app);
 }
@@ -268,6 +270,45 @@ static enum step_result wait_for_health(struct run *run, const struct desired *d
 		error_set(&err, ERROR_TRANSIENT, degraded ? "Degraded" : "HealthTimeout",
 			  "%s %s/%s (%s:%u) did not become healthy, so what comes after it was not applied: %s", desired->kind,
 			  desired->namespace, desired->name, desired->file, desired->line, message);
+	} else {
+		tell_waiting(run);
+		return wait_a_little(run);
+	}
+	run->apply_failed = true;
+	run_fail(run, &err);
+	return STEP_NEXT;
+}
+
+/* --- waiting for the end of what was deleted, between waves ---------------------------------------------------------- */
+
+/* What was deleted of another wave and is there still: who ends it (an operator, say) may be in the wave that goes next. NULL: nothing. */
+static const struct action *still_going(const struct run *run, int wave)
+{
+	for (size_t i = 0; i < run->action_count; i++) {
+		const struct action *action = &run->actions[i];
+		const struct live_object *live = action->act == ACT_DELETE && action->in_plan && action->finished && !action->kept && action->wave != wave
+							 ? live_find(run->core->live, action->key) : NULL;
+
+		if (live && live_has_uid(live, action->uid))
+			return action;
+	}
+	return NULL;
+}
+
+/* Not past a newer commit, nor past drift, which would not be healed meanwhile. */
+static enum step_result wait_for_end(struct run *run, const struct action *going)
+{
+	const char *message = live_more(live_find(run->core->live, going->key))->health_message;
+	struct error err = ERROR_INIT;
+
+	message = message ? message : "is being deleted";
+	report_condition(run->app, CONDITION_SYNCED, TRUTH_UNKNOWN, "WaitingForDeletion", "what is of earlier waves than %d stays for now: %s %s",
+			 going->wave, going->title, message);
+	if (is_superseded(run) || (run->goal != GOAL_DELETE && run->app->dirty)) {
+		error_set(&err, ERROR_CANCELED, "Superseded", "there is news; the rest is deleted after it, and not yet since %s %s", going->title, message);
+		run->app->again = true;
+	} else if (clock_mono_ms() > run->deadline_ms) {
+		error_set(&err, ERROR_TRANSIENT, "BeingDeleted", "%s %s, and so what is of earlier waves was not deleted", going->title, message);
 	} else {
 		tell_waiting(run);
 		return wait_a_little(run);
@@ -320,7 +361,7 @@ static bool watch_new_kinds(struct run *run)
 
 enum step_result step_apply(struct run *run)
 {
-	const struct action *busy = any_in_flight(run);
+	const struct action *busy = any_in_flight(run), *going;
 	const struct desired *waited;
 	const char *message;
 	struct action *next = first_open(run);
@@ -341,6 +382,9 @@ enum step_result step_apply(struct run *run)
 		if (!busy && run->goal == GOAL_SYNC && next->act != ACT_DELETE &&
 		    !are_healthy_before(run, next->wave, &waited, &degraded, &message))
 			return wait_for_health(run, waited, degraded, message);
+		going = !busy && next->act == ACT_DELETE ? still_going(run, next->wave) : NULL;
+		if (going)
+			return wait_for_end(run, going);
 		start(run, next);
 		if (run->apply_failed)
 			return stop_here(run);

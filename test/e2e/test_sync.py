@@ -448,6 +448,35 @@ def test_object_that_is_declared_again_while_it_goes_is_made_anew_when_it_is_gon
     assert not site.records("drift", since, "app")
 
 
+@pytest.mark.parametrize("end", ["of the application", "in git"])
+def test_earlier_wave_is_deleted_when_the_later_is_gone(site, end):
+    """What ends a custom resource is often an operator of an earlier wave."""
+    resource = wave(config_map("resource", key="x"), 1)
+    resource["metadata"]["finalizers"] = ["example.com/operator"]
+    repo = site.repo({**ONE, "app/a.yaml": text(config_map("operator", key="x"), resource), "app/b.yaml": text(config_map("more", key="x"))})
+    app = site.team.application("app", repo, "app")
+    app["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    site.kube.apply(app)
+    site.settled("app")
+    if end == "in git":
+        repo.push("less", {"app/a.yaml": None})
+    else:
+        site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("it to be going", lambda: site.find("v1", "ConfigMap", "resource"), lambda found: "deletionTimestamp" in found["metadata"])
+    stays("its operator", lambda: key(site, "operator"), lambda k: k == "x", seconds=3)
+    if end == "in git":
+        assert "example.com/operator" in site.wait_condition("Synced", "Unknown", "app", reason="WaitingForDeletion")["message"]
+        # drift does not wait for that
+        site.kube.patch("v1", "ConfigMap", site.namespace, "more", {"data": {"key": "drifted"}})
+        until("drift to be healed", lambda: key(site, "more"), lambda k: k == "x", seconds=10)
+    site.kube.patch("v1", "ConfigMap", site.namespace, "resource", {"metadata": {"finalizers": None}})
+    until("its operator to go", lambda: key(site, "operator"), lambda k: k is None, seconds=15)
+    if end == "in git":
+        site.settled("app")
+    else:
+        until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+
+
 def test_what_was_gone_before_it_was_pruned_is_not_told_as_failed(site):
     repo = site.deploy({**ONE, "app/more.yaml": text(config_map("more", key="x"))}, automated={"prune": True})
     site.kube.delete("v1", "ConfigMap", site.namespace, "more")
