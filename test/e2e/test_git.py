@@ -165,6 +165,20 @@ def test_git_outage_keeps_what_runs_and_heals_drift(site, stack):
     site.synced_at(commit, "app", seconds=60)
 
 
+def test_repository_whose_credential_is_of_another_project_is_not_contacted(site):
+    repo = site.repo({"app/c.yaml": text(config_map("c", key="one"))})
+    secret = obj("v1", "Secret", "git-c", site.system, stringData={"url": repo.url, "username": "u", "password": "p", "project": "blue"})
+    secret["metadata"]["labels"] = {"argocd.argoproj.io/secret-type": "repository"}
+    site.kube.apply(secret)
+    asked = len(repo.requests())
+    site.kube.apply(site.team.application("app", repo, "app"))
+    said = site.wait_condition("Synced", "False", "app", reason="RepositoryNotPermitted")["message"]
+    assert "project blue alone" in said and "git-c" in said and len(repo.requests()) == asked, said
+    site.kube.patch("v1", "Secret", site.system, "git-c", {"stringData": {"project": "red"}})
+    site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {"countersign.dev/refresh": "normal"}}})
+    site.settled("app")
+
+
 # --- a branch whose history was rewritten ---------------------------------------------------------------------------------------
 
 def rewritten(site, **project):
