@@ -57,7 +57,7 @@ $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -DVERSION='"$(VERSION)"' -c -o $@ $<
 
 # what the assembler puts in, see controller/cli/install_yaml.c
-$(B)/controller/cli/install_yaml.o build/fuzz/controller/cli/install_yaml.o: manifests/install.yaml
+$(B)/controller/cli/install_yaml.o build/fuzz/controller/cli/install_yaml.o: manifests/install.yaml manifests/namespace-install.yaml
 
 # --- unit tests: one cmocka program a file -------------------------------------------------------------------
 vpath test_%.c $(sort $(dir $(TESTS)))

@@ -224,25 +224,40 @@ static int read_retry(const struct json *policy, struct retry *out, struct error
 		return invalid(err, "spec.syncPolicy.retry.backoff.factor", "is less than 1");
 	if (out->duration_ms < 100)
 		out->duration_ms = 100;
+	/* a limit below it would be tries without a pause, for ever where there is no limit to those */
+	if (out->duration_max_ms < out->duration_ms)
+		out->duration_max_ms = out->duration_ms;
 	return 0;
+}
+
+/* All of them, also those behind one that is refused: a deletion asks what may be deleted, whatever else is wrong. */
+static int read_options(const struct json *spec, struct application *out, struct error *err)
+{
+	const struct json *list = json_path(spec, "syncPolicy", "syncOptions", NULL);
+	int failed = 0;
+
+	out->options = (struct sync_options){ .validate = true };
+	for (size_t i = 0; i < json_count(list); i++) {
+		struct span option = json_text_span(json_at(list, i));
+
+		failed |= sync_option_read(option, &out->options, failed ? NULL : err);
+		/* refused, since nobody could confirm it; until it is taken out nothing is deleted */
+		out->options.delete_disabled |= span_is(span_trim(option), "Delete=confirm");
+	}
+	return failed;
 }
 
 static int read_policy(const struct json *spec, struct application *out, struct error *err)
 {
 	static const char *const not_yet[] = { "managedNamespaceMetadata", NULL };
 	const struct json *policy = json_get(spec, "syncPolicy"), *automated = json_get(policy, "automated");
-	const struct json *list = json_get(policy, "syncOptions");
 
-	out->options = (struct sync_options){ .validate = true };
 	if (refuse_fields(policy, "spec.syncPolicy", not_yet, err))
 		return -1;
 	out->automated = json_is(automated, JSON_OBJECT) && json_get_bool(automated, "enabled", true);
 	out->prune = json_get_bool(automated, "prune", false);
 	out->self_heal = json_get_bool(automated, "selfHeal", false);
 	out->allow_empty = json_get_bool(automated, "allowEmpty", false);
-	for (size_t i = 0; i < json_count(list); i++)
-		if (sync_option_read(json_text_span(json_at(list, i)), &out->options, err))
-			return -1;
 	return read_retry(policy, &out->retry, err);
 }
 
@@ -292,9 +307,11 @@ int application_decode(const struct json *object, struct arena *arena, struct ap
 {
 	static const char *const not_yet[] = { "sourceHydrator", NULL };
 	const struct json *spec = json_get(object, "spec");
+	struct error refused = ERROR_INIT;
 
 	*out = (struct application){ 0 };
 	read_metadata(object, out);
+	read_options(spec, out, &refused);
 	if (json_is(json_get(object, "operation"), JSON_OBJECT))
 		out->operation = json_get(object, "operation");
 	if (!json_is(spec, JSON_OBJECT))
@@ -309,5 +326,7 @@ int application_decode(const struct json *object, struct arena *arena, struct ap
 	if (refuse_fields(spec, "spec", not_yet, err) || read_source(spec, out, err) || read_destination(spec, out, err) ||
 	    read_policy(spec, out, err))
 		return -1;
+	if (refused.reason[0])
+		return error_set(err, refused.kind, refused.reason, "%s", refused.text);
 	return read_ignore(spec, arena, out, err);
 }

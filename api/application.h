@@ -76,7 +76,7 @@ struct application {
 
 /*
  * Reads an object as the API server gives it. ERROR_INVALID with reason "InvalidSpec" or "NotSupported" names the field;
- * namespace, name, uid, generation, deleting, finalizer, refresh and status are set even then (if the object has them).
+ * namespace, name, uid, generation, deleting, finalizer, refresh, options and status are set even then (if the object has them).
  */
 int application_decode(const struct json *object, struct arena *arena, struct application *out, struct error *err);
 

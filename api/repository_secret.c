@@ -68,6 +68,11 @@ static const char *text_of(const struct json *secret, const char *key, struct ar
 	return arena_strndup(arena, str_span(&bytes));
 }
 
+const char *repository_secret_project(const struct json *secret, struct arena *arena)
+{
+	return text_of(secret, "project", arena);
+}
+
 void repository_login_read(const struct json *secret, struct arena *arena, struct repository_login *out)
 {
 	out->username = text_of(secret, "username", arena);

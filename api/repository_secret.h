@@ -34,6 +34,9 @@ struct repository_login {
 	const char *client_cert, *client_key;   /* PEM */
 };
 
+/* The only project whose Applications it is for; "" for any (Argo CD: a project-scoped repository). In the arena; secret may be NULL. */
+const char *repository_secret_project(const struct json *secret, struct arena *arena);
+
 /* Reads the credentials of a Secret (NULL: all ""). What is no base64 is read as "". */
 void repository_login_read(const struct json *secret, struct arena *arena, struct repository_login *out);
 

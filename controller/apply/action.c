@@ -257,7 +257,13 @@ static bool is_leaving(const struct json *object)
 	return json_get_text(metadata, "deletionTimestamp") != NULL;
 }
 
-/* The object as it is now: gone, going, another one of that name, taken over by another Application, or to be deleted in this version. */
+static bool is_kept(struct action *action, const struct json *live)
+{
+	action->kept = action->rules->why_kept(action, live, action->data);
+	return action->kept;
+}
+
+/* The object as it is now: gone, going, another one of that name, no longer the Application's, or to be deleted in this version. */
 static void on_looked(void *data, const struct kube_answer *answer)
 {
 	struct action *action = data;
@@ -270,7 +276,7 @@ static void on_looked(void *data, const struct kube_answer *answer)
 			fail(action, answer->err);
 		return;
 	}
-	if (answer->err || !uid || strcmp(uid, action->uid) || is_leaving(answer->object) || action->rules->is_others(action, answer->object, action->data)) {
+	if (answer->err || !uid || strcmp(uid, action->uid) || is_leaving(answer->object) || is_kept(action, answer->object)) {
 		finish(action);
 		return;
 	}

@@ -47,8 +47,8 @@ struct action;
 struct action_rules {
 	/* Before each single write: does the Project, as it is now, permit it? Nothing is sent without. */
 	int (*may_send)(const struct action *action, void *data, struct error *err);
-	/* Of an object that is about to be deleted, as it is now: has another Application taken it over? */
-	bool (*is_others)(const struct action *action, const struct json *live, void *data);
+	/* Of an object that is about to be deleted, as it is now: why it is no longer the Application's, and stays; NULL: it is. */
+	const char *(*why_kept)(const struct action *action, const struct json *live, void *data);
 };
 
 struct action {
@@ -79,6 +79,7 @@ struct action {
 	bool in_plan;                /* it is in the intent */
 	bool in_flight, finished;
 	bool clean;                  /* STAGE_STRIP found nothing to take out of what the last answer gave */
+	const char *kept;            /* of a deletion: why the object stays after all; NULL: it goes */
 	struct error err;            /* reason "" while it is well */
 	struct attempt attempts[ATTEMPTS_MAX];
 	size_t attempt_count;

@@ -10,6 +10,7 @@
 struct check {
 	struct person *person;
 	bool pre, is_account;      /* is_account: we are asked with the controller's own credential */
+	bool namespaced;           /* it is, or is to be, an installation without a right in the cluster */
 	unsigned failed;           /* lines that said FAIL */
 	const char *account;       /* full user name */
 };

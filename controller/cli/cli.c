@@ -34,7 +34,7 @@ const struct command cli_commands[] = {
 	  "[--kubeconfig FILE] [--namespace NS] [--data DIR] [--poll 5s] [--plain-http-registry HOST:PORT]... [--admin-project NAME] "
 	  "[--log-level info] [--listen :8080] [--namespaced]" },
 	{ "status", "tell who leads, which sandbox layers are on, and how many Applications are ready", cli_status, "" },
-	{ "check", "check a cluster before (--pre) or after installation", cli_check, "[--pre]" },
+	{ "check", "check a cluster before (--pre) or after installation", cli_check, "[--pre] [--namespaced]" },
 	{ "install", "install into a cluster, or print what would be applied", cli_install, "--image REF [--export]" },
 	{ "project", "print the YAML that lets the controller write as a project's account", cli_project, "grant NAME | grant --account NS:NAME" },
 	{ "completion", "print a shell completion script", cli_completion, "bash|zsh|fish" },

@@ -198,7 +198,7 @@ static void compare_gone(struct diff *diff, const struct inventory_item *item)
 		diff->failed = true;
 	} else if (live && item->no_prune) {
 		str_addf(&diff->out, "# %s: is no longer in Git; it stays, as its sync option Prune=false says (kubectl delete takes it away)\n", what);
-	} else if (live && (!diff->app.prune || diff->app.options.prune_disabled)) {
+	} else if (live && (!diff->app.automated || !diff->app.prune || diff->app.options.prune_disabled)) {
 		str_addf(&diff->out, "# %s: is no longer in Git; it stays, since pruning is off (countersign sync --prune deletes it)\n", what);
 	} else if (live) {
 		show(diff, what, live, NULL);

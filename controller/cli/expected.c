@@ -79,6 +79,17 @@ static void strip(struct json *object)
 	json_remove(object, "status");
 }
 
+/* As the controller does: what is asked of an Application once is never declared. */
+static void strip_refresh(const struct expected *expected)
+{
+	struct json *annotations = json_path(expected->object, "metadata", "annotations", NULL);
+
+	if (strcmp(expected->group, API_GROUP) || strcmp(expected->kind_name, "Application"))
+		return;
+	json_remove(annotations, ANNOTATION_REFRESH);
+	json_remove(annotations, ANNOTATION_REFRESH_ARGO);
+}
+
 static void mark(struct person *person, const struct application *app, struct expected *expected)
 {
 	struct json *metadata = json_get(expected->object, "metadata");
@@ -125,6 +136,7 @@ static int take_one(struct person *person, const struct application *app, const 
 	if (set_namespace(person, app, to, err))
 		return -1;
 	strip(to->object);
+	strip_refresh(to);
 	mark(person, app, to);
 	return 0;
 }

@@ -85,7 +85,7 @@ int cli_install(int argc, char **argv)
 		return cli_fail(EXIT_USAGE, "lower-case letters, digits and '-'", "%s is no name of a namespace", common.namespace);
 	if (install.image && reference_parse(span_of(install.image), arena, &reference, &err))
 		return cli_fail(EXIT_USAGE, "REGISTRY/countersign@sha256:...", "--image: %s", err.text);
-	text = install_yaml_text(arena, common.namespace, install.image);
+	text = install_yaml_text(arena, INSTALL_CLUSTER, common.namespace, install.image);
 	if (install.export) {
 		struct str out = { (char *)(uintptr_t)text.data, text.length, text.length, 0, false };
 

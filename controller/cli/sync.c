@@ -170,6 +170,16 @@ static int check(const struct json *app, const char *name, struct error *err)
 	return 0;
 }
 
+/* Who goes back by a sync alone finds the newest commit applied again a moment later. */
+static void warn_automated(const struct json *app, const struct sync *sync)
+{
+	const struct json *automated = json_path(app, "spec", "syncPolicy", "automated", NULL);
+
+	if (sync->wish.revision && !sync->wish.dry_run && json_is(automated, JSON_OBJECT) && json_get_bool(automated, "enabled", true))
+		fprintf(stderr, "warning: automated sync is on: what spec.source.targetRevision stands for is applied again behind it; to stay at %s, "
+			"revert in Git, or name it there\n", sync->wish.revision);
+}
+
 int cli_sync(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -195,6 +205,7 @@ int cli_sync(int argc, char **argv)
 	if (person_open(&common, &person, &err) || person_application(&person, words[0], &app, &err) || check(app, words[0], &err) ||
 	    ask(&person, &sync, words[0], &err))
 		return person_fail(&person, &err);
+	warn_automated(app, &sync);
 	if (!sync.no_wait)
 		return wait_for(&person, &sync, words[0]);
 	printf("%s: asked for a sync\n", words[0]);

@@ -85,9 +85,9 @@ void app_enqueue(struct app *app, int64_t delay_ms)
 }
 
 /* The generation counts operations too: those that come, and those that we have taken up. */
-static bool is_same_spec(const struct application *before, const struct application *now)
+bool app_is_same_spec(const struct application *one, const struct application *other)
 {
-	return before->generation == now->generation || json_equal(json_get(before->object, "spec"), json_get(now->object, "spec"));
+	return one->generation == other->generation || json_equal(json_get(one->object, "spec"), json_get(other->object, "spec"));
 }
 
 /* What else than our own writes changed: spec, deletion, an operation, a refresh. */
@@ -98,7 +98,7 @@ static bool is_news(const struct app *app, const struct application *now)
 	if (!app->present)
 		return true;
 	before = app_spec(app);
-	return !is_same_spec(before, now) || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
+	return !app_is_same_spec(before, now) || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
 	       now->operation || before->skip != now->skip || !!before->finalizer != !!now->finalizer;
 }
 
@@ -154,7 +154,7 @@ void app_update(struct app *app, const struct json *object)
 	struct arena *arena;
 	struct application spec;
 	struct error err = ERROR_INIT;
-	bool news, generation;
+	bool news, generation, told;
 
 	if (!object) {
 		app->present = false;
@@ -170,6 +170,7 @@ void app_update(struct app *app, const struct json *object)
 	application_decode(keep(arena, object, !open->report), arena, &spec, &err);
 	news = is_news(app, &spec);
 	generation = app->present && open->spec.generation != spec.generation;
+	told = open->report && open->report->generation == open->spec.generation;
 	arena_free(open->arena);
 	open->arena = arena;
 	open->spec = spec;
@@ -177,6 +178,8 @@ void app_update(struct app *app, const struct json *object)
 	app->present = true;
 	/* the status tells the generation; and what was synced may be another revision than the Application's own */
 	if (!news && generation) {
+		if (told)
+			report_looked_at(app, &spec);
 		if (open->report)
 			report_write(app);
 		app_enqueue(app, 0);

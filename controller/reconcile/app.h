@@ -132,6 +132,8 @@ struct app *app_get(struct core *core, struct span key);
 struct app *app_find(const struct core *core, struct span key);
 /* Looks at the Application in `delay_ms` (0: soon); an earlier time already set stays. */
 void app_enqueue(struct app *app, int64_t delay_ms);
+/* Whether both say the same; of what they are told by, the generation, operations are a part, too. */
+bool app_is_same_spec(const struct application *one, const struct application *other);
 /* Takes a changed object in; NULL: it is gone. */
 void app_update(struct app *app, const struct json *object);
 /* The status that was read is not needed any more. */

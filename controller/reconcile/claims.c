@@ -470,16 +470,22 @@ const char *claims_wait(struct run *run)
 	return NULL;
 }
 
-bool claims_is_others(const struct action *action, const struct json *live, void *data)
+/* Whether that Application says the same: the mark alone is not enough, since who may write the object may write it too. */
+static bool is_of(const struct app *other, const struct action *action)
 {
-	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	return other->present && (holder(other->core, action->key) == other || map_has(&app_dealings(other)->wanted, span_of(action->key)) ||
+				  inventory_find(app_inventory(other), action->group, action->kind, action->namespace, action->name));
+}
+
+const char *claims_why_kept(const struct action *action, const struct json *live, void *data)
+{
 	struct run *run = data;
-	char *name = tracking_app(arena, live);
+	const char *name = tracking_app(run->arena, live);
 	const struct app *other = name ? app_find(run->core, span_of(name)) : NULL;
 
-	/* the mark alone is not enough, since who may write the object may write it too */
-	if (!other || other == run->app || !other->present)
-		return false;
-	return holder(run->core, action->key) == other || map_has(&app_dealings(other)->wanted, span_of(action->key)) ||
-	       inventory_find(app_inventory(other), action->group, action->kind, action->namespace, action->name);
+	if (!json_path(live, "metadata", "annotations", ANNOTATION_TRACKING, NULL))
+		return "the annotation " ANNOTATION_TRACKING " was taken off it: it belongs to no Application any more, and stays";
+	if (other && other != run->app && is_of(other, action))
+		return arena_printf(run->arena, "Application %s has taken it over", other->key);
+	return NULL;
 }

@@ -62,6 +62,6 @@ void claims_no_news(struct core *core);
 bool claims_is_above(const struct run *run, const struct inventory_item *item);
 
 /* The question of apply/action.h before a deletion; `data` is the run. */
-bool claims_is_others(const struct action *action, const struct json *live, void *data);
+const char *claims_why_kept(const struct action *action, const struct json *live, void *data);
 
 #endif

@@ -229,6 +229,9 @@ void live_gone(struct live *live, const char *key)
 	if (!object)
 		return;
 	app = live_concerns(live, object);
+	/* what was pruned and is declared again is made anew now */
+	if (app && map_has(&app_dealings(app)->wanted, span_of(key)))
+		app->force = true;
 	tell(app, app && item_of(app, key));
 	drop(live, object);
 }

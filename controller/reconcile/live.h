@@ -39,6 +39,7 @@ struct live_object {
 	uint8_t health;              /* enum health */
 	bool exists : 1, digested : 1, deleting : 1, metadata_only : 1;
 	bool leaving : 1;            /* we deleted it, and it is not gone yet: its own objects go first */
+	bool aside : 1;              /* its health is not its Application's: argocd.argoproj.io/ignore-healthcheck */
 	char key[];                  /* GROUP/KIND/NAMESPACE/NAME */
 };
 

@@ -80,7 +80,7 @@ void record_clear(struct live_object *object)
 	name_set(&object->app, NULL);
 	object->watch = NULL;
 	object->version = 0;
-	object->exists = object->digested = object->deleting = object->metadata_only = object->leaving = false;
+	object->exists = object->digested = object->deleting = object->metadata_only = object->leaving = object->aside = false;
 	object->owned = (struct digest){ { 0 } };
 	memset(object->uid, 0, sizeof(object->uid));
 }
@@ -253,6 +253,7 @@ bool record_take(struct live_object *object, const struct json *from, const stru
 	more->images = gate_images_digest(from, custom, arena);
 	object->health = (uint8_t)health_of(from, arena, &message);
 	name_set(&more->health_message, message && *message ? message : NULL);
+	object->aside = span_is(json_text_span(json_path(metadata, "annotations", "argocd.argoproj.io/ignore-healthcheck", NULL)), "true");
 	take_extras(more, from, arena);
 	posture = take_posture(more, from, arena);
 	now = matter_of(object);

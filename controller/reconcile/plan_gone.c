@@ -46,18 +46,40 @@ static struct action *plan_delete(struct run *run, const struct inventory_item *
 	return action;
 }
 
+/* automated.prune is said of what is done by itself: where that is switched off, a person says for each sync. */
 static bool may_prune(const struct run *run)
 {
-	return run->spec.options.prune_disabled ? false : run->manual ? run->operation_prune || run->spec.prune : run->spec.prune;
+	bool by_itself = run->spec.automated && run->spec.prune;
+
+	return !run->spec.options.prune_disabled && (by_itself || (run->manual && run->operation_prune));
+}
+
+/* As far as anybody knows: what somebody deleted, or what was refused when it was made, is not. */
+static bool is_there(struct run *run, const struct inventory_item *item, const char *key)
+{
+	return live_find(run->core->live, key) || plan_watch(run, item) != LIVE_LISTED;
+}
+
+static size_t count_there(struct run *run)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(run->app)->items[i];
+
+		count += is_there(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name));
+	}
+	return count;
 }
 
 /* 0, or why so much may not go at once. */
 static int guard(struct run *run, size_t going, struct error *err)
 {
-	size_t all = app_inventory(run->app)->count;
+	size_t all;
 
 	if (!going || run->spec.allow_empty || run->operation_prune)
 		return 0;
+	all = count_there(run);
 	if (!run->desired_count)
 		return error_set(err, ERROR_DENIED, "PruneRefused",
 				 "the revision declares nothing, and all %zu objects would be deleted; refused: if that is meant, set "
@@ -104,7 +126,7 @@ static bool plan_move(struct run *run, const struct inventory_item *item, char *
 	return mover;
 }
 
-/* One object that Git no longer declares; true: it is to be deleted. */
+/* One object that Git no longer declares; true: it is there, and to be deleted. */
 static bool plan_gone(struct run *run, const struct inventory_item *item, char *key, struct error *err)
 {
 	struct error refused = ERROR_INIT;
@@ -114,7 +136,7 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 		return false;
 	action = plan_delete(run, item, key, "Git no longer declares it", &refused);
 	/* what is gone is deleted without harm, and forgotten by that */
-	if (item->no_prune && (live_find(run->core->live, key) || plan_watch(run, item) != LIVE_LISTED)) {
+	if (item->no_prune && is_there(run, item, key)) {
 		leave(run, action, "Git no longer declares it; it stays, as its sync option Prune=false says");
 		return false;
 	}
@@ -138,7 +160,7 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 		return false;
 	}
 	plan_differs(run, action, "OutOfSync", action->why);
-	return true;
+	return is_there(run, item, key);
 }
 
 /* What a crash left in two inventories. */
@@ -197,14 +219,20 @@ static int check_seen(struct run *run, const struct action *action, struct error
 			 "not answer); waiting for it", action->title, action->group);
 }
 
+bool plan_takes(const struct run *run, const struct inventory_item *item)
+{
+	/* the Application's own Delete=false may be newer than what is remembered; a circle of Applications ends here: each would wait for the
+	 * other's end */
+	return !item->no_delete && !run->spec.options.delete_disabled && !claims_is_above(run, item);
+}
+
 int plan_deletion(struct run *run, struct error *err)
 {
 	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
 		const struct inventory_item *item = &app_inventory(run->app)->items[i];
 		struct action *action;
 
-		/* a circle of Applications ends here: each would wait for the other's end */
-		if (item->no_delete || claims_is_above(run, item))
+		if (!plan_takes(run, item))
 			continue;
 		action = plan_delete(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name),
 				     "its Application is being deleted", err);

@@ -22,6 +22,9 @@ int plan_prune(struct run *run, struct error *err);
  */
 int plan_deletion(struct run *run, struct error *err);
 
+/* Whether the end of its Application takes an object along. */
+bool plan_takes(const struct run *run, const struct inventory_item *item);
+
 /* Counts the fields that were taken back, after they were: what was never sent (no log, no API server) was no fight. */
 void plan_count_heals(struct run *run);
 

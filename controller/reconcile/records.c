@@ -192,6 +192,8 @@ struct json *records_result(struct run *run)
 		if (action->err.reason[0]) {
 			json_set_string(run->arena, object, "reason", action->err.reason);
 			json_set_string(run->arena, object, "message", action->err.text);
+		} else if (action->kept) {
+			json_set_string(run->arena, object, "message", action->kept);
 		} else if (action_met_another(action)) {
 			json_set_string(run->arena, object, "message", "an object of that name was there when it was written, and is adopted");
 		}

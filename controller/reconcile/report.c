@@ -74,6 +74,7 @@ struct report *report_of(struct app *app)
 		snprintf(line->since, sizeof(line->since), "%s", now);
 	}
 	report->sync_status = "Unknown";
+	report->generation = json_get_int(status, "observedGeneration", 0);
 	read_conditions(report, status);
 	report_text(&report->compared_revision, json_text(json_path(status, "sync", "revision", NULL)));
 	read_json(&report->operation, json_get(status, "operationState"));
@@ -124,6 +125,7 @@ void report_pack(const struct report *report, struct str *out)
 	pack_u8(out, sync);
 	pack_u8(out, (uint8_t)report->health);
 	pack_u32(out, (uint32_t)report->object_count);
+	pack_u64(out, (uint64_t)report->generation);
 }
 
 static const char *unpack_string(struct unpack *in)
@@ -161,7 +163,13 @@ struct report *report_unpack(struct unpack *in)
 	report->sync_status = sync_statuses[sync < COUNT_OF(sync_statuses) ? sync : 0];
 	report->health = (enum health)unpack_u8(in);
 	report->object_count = unpack_u32(in);
+	report->generation = (int64_t)unpack_u64(in);
 	return report;
+}
+
+void report_looked_at(struct app *app, const struct application *spec)
+{
+	report_of(app)->generation = app_is_same_spec(spec, app_spec(app)) ? app_spec(app)->generation : spec->generation;
 }
 
 void report_condition(struct app *app, enum condition which, enum truth truth, const char *reason, const char *format, ...)
@@ -212,6 +220,8 @@ static struct health_sum sum_health(struct app *app)
 		const struct live_object *live =
 			live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name));
 
+		if (live && live->aside)
+			continue;
 		count_health(&sum, item, live ? (enum health)live->health : HEALTH_MISSING,
 			     live ? live_more(live)->health_message : "does not exist");
 	}
@@ -285,7 +295,7 @@ static struct json *conditions_json(struct app *app, struct arena *arena)
 		json_set_string(arena, one, "reason", line->reason);
 		json_set_string(arena, one, "message", line->message ? line->message : "");
 		json_set_string(arena, one, "lastTransitionTime", line->since);
-		json_set_int(arena, one, "observedGeneration", app_spec(app)->generation);
+		json_set_int(arena, one, "observedGeneration", report_of(app)->generation);
 	}
 	return list;
 }
@@ -329,7 +339,7 @@ static struct json *status_json(struct app *app, struct arena *arena)
 	struct report *report = report_of(app);
 	struct json *status = json_object(arena), *sync = json_object(arena), *health = json_object(arena), *summary = json_object(arena);
 
-	json_set_int(arena, status, "observedGeneration", app_spec(app)->generation);
+	json_set_int(arena, status, "observedGeneration", report->generation);
 	json_set(arena, status, "conditions", conditions_json(app, arena));
 	json_set_string(arena, sync, "status", report->sync_status);
 	json_set_string(arena, sync, "revision", report->compared_revision ? report->compared_revision : "");

@@ -30,6 +30,7 @@ struct report {
 	char *images;              /* JSON array: what runs, pinned; or NULL */
 	size_t object_count;
 	enum health health;
+	int64_t generation;        /* of the spec that all this was found out of */
 };
 
 /* The Application's report; made from its status when core first sees it. */
@@ -43,6 +44,8 @@ struct report *report_unpack(struct unpack *in);
 void report_condition(struct app *app, enum condition which, enum truth truth, const char *reason, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void report_text(char **slot, const char *text);
+/* What is told from now on is of this spec, and of what the Application says now if that is the same. */
+void report_looked_at(struct app *app, const struct application *spec);
 
 /* Recomputes Healthy and Ready and the extras from the live objects. */
 void report_health(struct app *app);

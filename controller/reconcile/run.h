@@ -46,6 +46,7 @@ struct desired {                     /* one object of the revision */
 	const char *taken;           /* those of which the live value is applied (diff/ignore.h); "" none */
 	struct json *full;           /* with the ignored fields, for its creation; NULL when there are none */
 	const struct json *found;    /* it was there already just as declared, but in no inventory; NULL otherwise */
+	bool images_outdated;        /* the digest that is remembered is of fewer or other places than policies look at now */
 	bool unmanaged;              /* made by CreateNamespace: not in the inventory, never pruned */
 	const char *from;            /* key of the Application that it is taken over from; NULL: it is nobody else's */
 	bool images_allowed;         /* by the verdict; also when it carries none */
@@ -132,10 +133,11 @@ struct run {
 	bool out_of_sync;            /* the cluster differs from the revision */
 	bool same_revision;          /* the revision is the one that is applied */
 	bool prune_refused, found_any;
+	bool outdated;               /* what is remembered of objects is not as it would be now, though nothing of them is written */
 	bool only_told;              /* err is what the plan has to tell; the rest of it goes on */
 	const char *prune_waits;     /* what has to be known before anything is pruned; NULL: nothing */
 	bool moves;                  /* another Application declares now what this one does no longer */
-	struct error contested;      /* reason "" unless a field is taken back again and again */
+	struct error undone;         /* reason "" unless something is left as it is for now: a field that is taken back again and again, ... */
 	bool holds_back;             /* ...and it is not for us to change that now */
 	struct json *differences;    /* status.resources: what is not in order, and why */
 

@@ -59,6 +59,17 @@ static void check_gone(struct run *run, struct action *action)
 		  json_get_text(json_at(patch, 1), "path"));
 }
 
+static void note_deleted(struct live *live, const struct action *action)
+{
+	const struct live_object *object = live_find(live, action->key);
+
+	if (!action->kept)
+		live_deleted(live, action->key);
+	else if (object && !object->app)
+		/* without a mark nobody tells of it any more */
+		live_drop(live, action->key);
+}
+
 static void on_done(struct action *action, void *data)
 {
 	struct run *run = data;
@@ -70,7 +81,7 @@ static void on_done(struct action *action, void *data)
 		run_fail(run, &action->err);
 	}
 	if (action->act == ACT_DELETE && !action->err.reason[0])
-		live_deleted(run->core->live, live_key(run->arena, action->group, action->kind, action->namespace, action->name));
+		note_deleted(run->core->live, action);
 	if (action->after)
 		live_take(run->core->live, action->after, action->group, action->kind);
 	if (!strcmp(action->kind, "CustomResourceDefinition") && action->after)
@@ -81,7 +92,7 @@ static void on_done(struct action *action, void *data)
 
 static void start(struct run *run, struct action *action)
 {
-	static const struct action_rules rules = { permission_to_send, claims_is_others };
+	static const struct action_rules rules = { permission_to_send, claims_why_kept };
 	struct error err = ERROR_INIT;
 
 	if (!action->resource) {
@@ -202,6 +213,12 @@ static bool is_superseded(struct run *run)
 	       strcmp(commit, run->tip);
 }
 
+/* Held back until the one of that name is gone. */
+static bool is_awaited(const struct action *action)
+{
+	return action->act == ACT_CREATE && !action->in_plan && action->live;
+}
+
 /*
  * An object that somebody deleted since this run wrote it, or, if it does not write it, deleted or changed since it was planned:
  * only a new plan mends it.
@@ -215,10 +232,24 @@ static bool is_drifted_since(const struct run *run, const struct desired *desire
 	/* what was written is known from its answer on, so it is missing only when it is gone */
 	for (size_t i = 0; i < run->action_count; i++)
 		if (!strcmp(run->actions[i].key, desired->key))
-			return run->actions[i].finished && run->actions[i].after && !live;
+			return run->actions[i].finished && (run->actions[i].after || is_awaited(&run->actions[i])) && !live;
 	if (!item || !*item->uid || desired->found)
 		return false;
 	return !live || !live_has_uid(live, item->uid) || (!live->metadata_only && !digest_equal(&live->owned, &item->owned));
+}
+
+/* Told while it lasts, since it may last long: whoever waits until it is ready must not go by what it was before. */
+static void tell_waiting(struct run *run)
+{
+	if (run->goal == GOAL_SYNC) {
+		report_of(run->app)->sync_status = "OutOfSync";
+		report_text(&report_of(run->app)->compared_revision, run->revision);
+		report_looked_at(run->app, &run->spec);
+		/* of the first that it writes nothing is remembered yet, and it would say that nothing was applied */
+		if (app_inventory(run->app)->count)
+			report_health(run->app);
+	}
+	report_write(run->app);
 }
 
 static enum step_result wait_for_health(struct run *run, const struct desired *desired, bool degraded, const char *message)
@@ -242,8 +273,46 @@ static enum step_result wait_for_health(struct run *run, const struct desired *d
 			  "%s %s/%s (%s:%u) did not become healthy, so what comes after it was not applied: %s", desired->kind,
 			  desired->namespace, desired->name, desired->file, desired->line, message);
 	} else {
-		/* told while it lasts, since it may last long */
-		report_write(run->app);
+		tell_waiting(run);
+		return wait_a_little(run);
+	}
+	run->apply_failed = true;
+	run_fail(run, &err);
+	return STEP_NEXT;
+}
+
+/* --- waiting for the end of what was deleted, between waves ---------------------------------------------------------- */
+
+/* What was deleted of another wave and is there still: who ends it (an operator, say) may be in the wave that goes next. NULL: nothing. */
+static const struct action *still_going(const struct run *run, int wave)
+{
+	for (size_t i = 0; i < run->action_count; i++) {
+		const struct action *action = &run->actions[i];
+		const struct live_object *live = action->act == ACT_DELETE && action->in_plan && action->finished && !action->kept && action->wave != wave
+							 ? live_find(run->core->live, action->key) : NULL;
+
+		if (live && live_has_uid(live, action->uid))
+			return action;
+	}
+	return NULL;
+}
+
+/* Not past a newer commit, nor past drift, which would not be healed meanwhile. */
+static enum step_result wait_for_end(struct run *run, const struct action *going)
+{
+	const char *message = live_more(live_find(run->core->live, going->key))->health_message;
+	struct error err = ERROR_INIT;
+
+	message = message ? message : "is being deleted";
+	report_condition(run->app, CONDITION_SYNCED, TRUTH_UNKNOWN, "WaitingForDeletion", "what is of earlier waves than %d stays for now: %s %s",
+			 going->wave, going->title, message);
+	if (is_superseded(run) || (run->goal != GOAL_DELETE && run->app->dirty)) {
+		error_set(&err, ERROR_CANCELED, "Superseded", "there is news; the rest is deleted after it, and not yet since %s %s", going->title, message);
+		run->app->again = true;
+	} else if (clock_mono_ms() > run->deadline_ms) {
+		error_set(&err, ERROR_TRANSIENT, "BeingDeleted", "%s %s, and so what is of earlier waves was not deleted", going->title, message);
+	} else {
+		tell_waiting(run);
 		return wait_a_little(run);
 	}
 	run->apply_failed = true;
@@ -294,7 +363,7 @@ static bool watch_new_kinds(struct run *run)
 
 enum step_result step_apply(struct run *run)
 {
-	const struct action *busy = any_in_flight(run);
+	const struct action *busy = any_in_flight(run), *going;
 	const struct desired *waited;
 	const char *message;
 	struct action *next = first_open(run);
@@ -315,6 +384,9 @@ enum step_result step_apply(struct run *run)
 		if (!busy && run->goal == GOAL_SYNC && next->act != ACT_DELETE &&
 		    !are_healthy_before(run, next->wave, &waited, &degraded, &message))
 			return wait_for_health(run, waited, degraded, message);
+		going = !busy && next->act == ACT_DELETE ? still_going(run, next->wave) : NULL;
+		if (going)
+			return wait_for_end(run, going);
 		start(run, next);
 		if (run->apply_failed)
 			return stop_here(run);

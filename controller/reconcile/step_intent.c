@@ -107,6 +107,8 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 	item->wave = desired->wave;
 	item->no_prune = desired->options.prune_disabled;
 	item->no_delete = desired->options.delete_disabled;
+	if (desired->images_outdated)
+		item->images = gate_images_digest(desired->object, &run->custom, run->arena);
 	if (!uid)
 		return;
 	item->uid = uid;
@@ -238,7 +240,8 @@ static void adopt_revision(struct run *run)
 	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
 		return;
 	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard &&
-	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown))
+	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown) &&
+	    !strcmp(next.target_revision, run->spec.target_revision))
 		return;
 	next.app = run->app->key;
 	next.uid = run->spec.uid;
@@ -262,7 +265,7 @@ static enum step_result wait_for_inventory(struct run *run)
 enum step_result step_settle(struct run *run)
 {
 	if (!run->intent_durable) {
-		if (run->found_any && !run->err.reason[0])
+		if ((run->found_any || run->outdated) && !run->err.reason[0])
 			remember(run);
 		remember_pending(run);
 		adopt_revision(run);

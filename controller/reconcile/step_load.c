@@ -1,6 +1,8 @@
 /* load: the Application as it is now, what asks for this run, and what its Project allows. */
+#include "api/repository_secret.h"
 #include "base/clock.h"
 #include "reconcile/interests.h"
+#include "reconcile/objects.h"
 #include "reconcile/permission.h"
 #include "reconcile/report.h"
 #include "reconcile/rollback.h"
@@ -23,6 +25,12 @@ static int read_operation(struct run *run, struct error *err)
 	if (json_count(json_get(sync, "resources")) || json_get(sync, "manifests") || json_get(sync, "source") || json_get(sync, "sources"))
 		return error_set(err, ERROR_INVALID, "NotSupported",
 				 "operation.sync.resources, manifests and source(s) are not built yet: sync the whole Application");
+	if (json_count(json_get(sync, "revisions")))
+		return error_set(err, ERROR_INVALID, "NotSupported",
+				 "operation.sync.revisions is for several sources, which are not built yet: name the commit in operation.sync.revision");
+	if (json_get_int(json_get(operation, "retry"), "limit", 0))
+		return error_set(err, ERROR_INVALID, "NotSupported",
+				 "operation.retry is not built: ask again, or let an automated Application try again by spec.syncPolicy.retry");
 	if (json_get_bool(json_path(sync, "syncStrategy", "apply", NULL), "force", false) ||
 	    json_get_bool(json_path(sync, "syncStrategy", "hook", NULL), "force", false))
 		return error_set(err, ERROR_INVALID, "NotSupported",
@@ -58,12 +66,26 @@ static void take_up(struct run *run)
 	app_spec(app)->operation = NULL;
 }
 
+/* What one project's credential opens is not another's to read. */
+static int check_credential(struct run *run, struct error *err)
+{
+	const struct json *secret = objects_repository_secret(run->core->objects, run->spec.repo_url);
+	const char *project = repository_secret_project(secret, run->arena);
+
+	if (!*project || !strcmp(project, run->project.name))
+		return 0;
+	return error_set(err, ERROR_DENIED, "RepositoryNotPermitted",
+			 "the credential of the repository %s is for project %s alone, as its Secret %s says (project), and Application %s is of project "
+			 "%s; it was not contacted: let the Secret say another project or none, or move the Application", run->repo_shown, project,
+			 json_text(json_path(secret, "metadata", "name", NULL)), run->app->key, run->project.name);
+}
+
 static enum step_result permit(struct run *run)
 {
 	const struct application *spec = &run->spec;
 	struct error err = ERROR_INIT;
 
-	if (permission_project(run, &err))
+	if (permission_project(run, &err) || check_credential(run, &err))
 		return run_fail(run, &err);
 	run->account = project_account(&run->project, spec->destination_server, spec->destination_namespace, run->arena);
 	if (!run->account) {

@@ -13,6 +13,7 @@
 #include "diff/ignore.h"
 #include "diff/compare.h"
 #include "diff/extras.h"
+#include "diff/health.h"
 #include "diff/order.h"
 #include "diff/patch.h"
 #include "reconcile/claims.h"
@@ -123,11 +124,29 @@ static int may_adopt(struct run *run, const struct desired *desired, const struc
 	return 0;
 }
 
+/* What goes away cannot be kept by an apply: it is made anew when it is gone. The rest of the plan does not wait for that. */
+static void await_end(struct run *run, struct desired *desired, const struct json *live)
+{
+	const char *since = json_text(json_path(live, "metadata", "deletionTimestamp", NULL)), *how;
+	struct action *action = plan_add(run, ACT_CREATE, desired, "");
+
+	health_of(live, run->arena, &how);
+	action->why = arena_printf(run->arena, "the one of that name %s (since %s); it is made anew when that is gone", how, since);
+	action->live = live;
+	plan_hold_back(run, action);
+	plan_differs(run, action, "OutOfSync", action->why);
+	error_set(&run->undone, ERROR_TRANSIENT, "BeingDeleted", "%s: %s", action->title, action->why);
+}
+
 static int plan_existing(struct run *run, struct desired *desired, const struct json *live, struct error *err)
 {
 	const char *mine = tracking_app(run->arena, live);
 	struct action *action;
 
+	if (json_text(json_path(live, "metadata", "deletionTimestamp", NULL))) {
+		await_end(run, desired, live);
+		return 0;
+	}
 	/* made by us before a crash, or under an inventory that was lost: its own annotation says so */
 	if (mine && !strcmp(mine, run->app->key) && compare_is_applied(desired->object, live)) {
 		desired->found = live;
@@ -247,7 +266,7 @@ static void contest(struct run *run, struct action *action, const struct extra *
 		  grave ? "it may not stay and is taken out again every few seconds: stop who puts it there, or declare it in Git, then refresh"
 			: "it is not fought any further: settle who owns the field (ignoreDifferences leaves it to others), then refresh");
 	plan_hold_back(run, action);
-	run->contested = err;
+	run->undone = err;
 }
 
 /* Somebody changed an object: it is told and recorded, and mended unless that is off or they take it back each time. */
@@ -259,6 +278,28 @@ static void heal_or_tell(struct run *run, struct action *action, const struct de
 		plan_hold_back(run, action);
 	else if (is_contested(run, desired, is_grave(run, desired, action->live)))
 		contest(run, action, who, is_grave(run, desired, action->live));
+}
+
+/* Policies look for images elsewhere than when it was written, and find what is declared there. */
+static bool is_looked_at_anew(struct run *run, const struct desired *desired, const struct live_object *live, const struct inventory_item *item)
+{
+	const struct digest *now = &live_more(live)->images;
+	struct digest declared;
+
+	if (live->metadata_only || digest_equal(now, &item->images))
+		return false;
+	declared = gate_images_digest(desired->object, &run->custom, run->arena);
+	return digest_equal(now, &declared);
+}
+
+/* What is remembered of an object that is in order, and was said anew meanwhile without a change of the object: by the Application, by a policy. */
+static void note_outdated(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
+{
+	if (run->operation_dry_run)
+		return;
+	desired->images_outdated = is_looked_at_anew(run, desired, live, item);
+	run->outdated |= desired->images_outdated || item->no_prune != desired->options.prune_disabled ||
+			 item->no_delete != desired->options.delete_disabled;
 }
 
 static void plan_drift(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
@@ -277,8 +318,10 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	same = digest_equal(&live->owned, &item->owned) || (object && *desired->taken && ignore_is_so(desired->object, desired->taken, object));
 	/* images that came in from elsewhere and were judged as any other: they may stay */
 	if (object && same &&
-	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, desired->options.exact, run->arena))
+	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, desired->options.exact, run->arena)) {
+		note_outdated(run, desired, live, item);
 		return;
+	}
 	action = plan_add(run, ACT_HEAL, desired, why);
 	action->live = object;
 	action->uid = live_uid(live, run->arena);
@@ -289,7 +332,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 }
 
 /* Extras that are taken out again: all of them where exactness is asked for, those that weaken security anyway. */
-static void plan_extras(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
+static bool plan_extras(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
 {
 	bool all = desired->options.exact;
 	struct action *action;
@@ -297,7 +340,7 @@ static void plan_extras(struct run *run, struct desired *desired, const struct l
 	const char *why;
 
 	if (!read || !patch_has_extras(read, desired->object, all, run->arena, &who))
-		return;
+		return false;
 	why = arena_printf(run->arena, "%s added by %s%s%s", who.path, *who.manager ? who.manager : "an unknown manager",
 			   *who.time ? " at " : "", who.time);
 	action = plan_add(run, ACT_HEAL, desired, why);
@@ -306,6 +349,7 @@ static void plan_extras(struct run *run, struct desired *desired, const struct l
 	action->strip_all = all;
 	action->uid = live_uid(live, run->arena);
 	heal_or_tell(run, action, desired, &who);
+	return true;
 }
 
 static void plan_update(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
@@ -365,8 +409,8 @@ static int plan_one(struct run *run, struct desired *desired, struct error *err)
 	else if (same_uid && !live->metadata_only &&
 		 (!digest_equal(&live->owned, &item->owned) || !digest_equal(&live_more(live)->images, &item->images)))
 		plan_drift(run, desired, live, item);
-	else if (same_uid)
-		plan_extras(run, desired, live, read);
+	else if (same_uid && !plan_extras(run, desired, live, read))
+		note_outdated(run, desired, live, item);
 	else if (!same_uid && read)
 		return plan_existing(run, desired, read, err);
 	else if (!same_uid)
@@ -452,7 +496,7 @@ enum step_result step_plan(struct run *run)
 	struct error err = ERROR_INIT, refused = ERROR_INIT;
 
 	run->differences = json_array(run->arena);
-	run->contested = (struct error)ERROR_INIT;
+	run->undone = (struct error)ERROR_INIT;
 	run->same_revision = run->revision && !strcmp(app_inventory(run->app)->revision, run->revision);
 	if (run->goal == GOAL_DELETE) {
 		if (plan_deletion(run, &err))
@@ -476,8 +520,8 @@ enum step_result step_plan(struct run *run)
 		run->app->unhealed = false;
 		run->app->again = run->app->force = true;
 	}
-	if (run->contested.reason[0] && !run->err.reason[0]) {
-		run->err = run->contested;   /* likewise */
+	if (run->undone.reason[0] && !run->err.reason[0]) {
+		run->err = run->undone;   /* likewise */
 		run->only_told = true;
 	}
 	number(run);

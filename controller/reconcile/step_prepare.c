@@ -103,6 +103,17 @@ static void strip(struct json *object)
 	json_remove(object, "status");
 }
 
+/* Asked of an Application once, and taken off by us: declared, it would be put back and asked for again, for ever. */
+static void strip_refresh(const struct desired *desired)
+{
+	struct json *annotations = json_path(desired->object, "metadata", "annotations", NULL);
+
+	if (strcmp(desired->group, API_GROUP) || strcmp(desired->kind, "Application"))
+		return;
+	json_remove(annotations, ANNOTATION_REFRESH);
+	json_remove(annotations, ANNOTATION_REFRESH_ARGO);
+}
+
 static void mark(struct run *run, struct desired *desired)
 {
 	struct json *metadata = json_get(desired->object, "metadata");
@@ -182,12 +193,15 @@ static int prepare_one(struct run *run, const struct rendered_object *object, st
 	*desired = (struct desired){ .object = object->object, .kind_known = kind, .kind_later = later, .group = object->group,
 				     .version = kind->version, .kind = object->kind, .namespace = object->namespace,
 				     .name = object->name, .file = object->path, .line = object->line,
-				     .namespaced = kind->namespaced, .rank = order_rank(span_of(object->kind)), .released = "", .taken = "" };
+				     /* whatever its kind is called: behind the CRD that brings it */
+				     .namespaced = kind->namespaced, .rank = order_rank(later ? SPAN0 : span_of(object->kind)), .released = "",
+				     .taken = "" };
 	if (set_namespace(run, desired, err) || check_address(desired, err) || permission_of_desired(run, desired, &desired->account, err) || read_options(run, desired, err))
 		return -1;
 	if (order_wave(desired->object, &desired->wave, err))
 		return error_wrap(err, "%s", rendered_object_title(object, run->arena));
 	strip(desired->object);
+	strip_refresh(desired);
 	mark(run, desired);
 	desired->key = live_key(run->arena, desired->group, desired->kind, desired->namespace, desired->name);
 	return claims_check(run, desired, err);

@@ -10,6 +10,7 @@
 #include "base/name.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
+#include "reconcile/planning.h"
 #include "reconcile/records.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -41,7 +42,7 @@ static int64_t sync_retry(struct run *run)
 	if (retry->limit >= 0 && app_setbacks(run->app)->retry_count >= retry->limit)
 		return -1;
 	for (int64_t i = 0; i < app_setbacks(run->app)->retry_count && wait < retry->duration_max_ms; i++)
-		wait *= retry->factor;
+		wait = wait > retry->duration_max_ms / retry->factor ? retry->duration_max_ms : wait * retry->factor;
 	app_setback(run->app)->retry_count++;
 	return wait > retry->duration_max_ms ? retry->duration_max_ms : wait;
 }
@@ -58,6 +59,15 @@ static int64_t next_try(struct run *run)
 	if (err->kind == ERROR_INVALID || err->kind == ERROR_LIMIT || err->kind == ERROR_DENIED)
 		return -1;
 	return error_wait(run->app, RETRY_FIRST_MS);
+}
+
+/* By then "it is tried again" would be a lie. */
+static void say_given_up(struct run *run)
+{
+	struct error plain = run->err;
+
+	error_set(&run->err, plain.kind, plain.reason, "%s; it was tried %lld times and is not tried again before something changes or somebody syncs",
+		  plain.text, (long long)app_setbacks(run->app)->retry_count + 1);
 }
 
 static void plan_next(struct run *run)
@@ -81,6 +91,8 @@ static void plan_next(struct run *run)
 	}
 	wait = next_try(run);
 	setbacks->retry_until_ms = wait < 0 ? INT64_MAX : now + wait;
+	if (wait < 0 && run->apply_failed)
+		say_given_up(run);
 	if (wait >= 0)
 		app_enqueue(app, wait);
 }
@@ -198,6 +210,21 @@ static void tell_images(struct run *run)
 
 /* --- status.operationState, as Argo CD has it ------------------------------------------------------------------------ */
 
+/* Or looked at, when there was nothing left to delete. */
+static bool was_sent(const struct action *action)
+{
+	return action->attempt_count || (action->act == ACT_DELETE && action->finished);
+}
+
+static const char *result_status(const struct action *action)
+{
+	if (action->err.reason[0] || !was_sent(action))
+		return "SyncFailed";
+	if (action->kept)
+		return "PruneSkipped";
+	return action->act == ACT_DELETE ? "Pruned" : "Synced";
+}
+
 static struct json *result_json(struct run *run)
 {
 	struct json *result = json_object(run->arena), *resources = json_array(run->arena);
@@ -215,10 +242,9 @@ static struct json *result_json(struct run *run)
 		json_set_string(run->arena, one, "kind", action->kind);
 		json_set_string(run->arena, one, "namespace", action->namespace);
 		json_set_string(run->arena, one, "name", action->name);
-		json_set_string(run->arena, one, "status",
-				action->err.reason[0] || !action->attempt_count ? "SyncFailed" : action->act == ACT_DELETE ? "Pruned" : "Synced");
+		json_set_string(run->arena, one, "status", result_status(action));
 		json_set_string(run->arena, one, "message",
-				action->err.reason[0] ? action->err.text : !action->attempt_count ? "not sent" : action->why ? action->why : "");
+				action->err.reason[0] ? action->err.text : !was_sent(action) ? "not sent" : action->kept ? action->kept : action->why ? action->why : "");
 	}
 	json_set(run->arena, result, "resources", resources);
 	return result;
@@ -327,12 +353,6 @@ static enum step_result record_forget(struct run *run)
 	return STEP_NEXT;
 }
 
-/* Whether an item stands between the Application and its end. */
-static bool is_in_the_way(const struct run *run, const struct inventory_item *item)
-{
-	return !item->no_delete && !claims_is_above(run, item);
-}
-
 static bool is_still_there(const struct run *run)
 {
 	const struct app *app = run->app;
@@ -341,7 +361,7 @@ static bool is_still_there(const struct run *run)
 		const struct inventory_item *item = &app_inventory(app)->items[i];
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 
-		if (is_in_the_way(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
+		if (plan_takes(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
 			return true;
 	}
 	/* what was deleted in the foreground goes after its own objects */
@@ -353,8 +373,9 @@ static enum step_result record_delete(struct run *run)
 	struct app *app = run->app;
 	bool left = false;
 
+	report_looked_at(app, &run->spec);
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
-		left |= is_in_the_way(run, &app_inventory(app)->items[i]);
+		left |= plan_takes(run, &app_inventory(app)->items[i]);
 	if (run->err.reason[0] || left || is_still_there(run)) {
 		if (run->err.reason[0]) {
 			report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->err.reason, "deleting: %s", run->err.text);
@@ -399,6 +420,7 @@ static enum step_result record_sync(struct run *run)
 
 	if (run->err.kind == ERROR_CANCELED && run->err.reason[0] && !run->apply_failed)
 		return STEP_NEXT;
+	report_looked_at(app, &run->spec);
 	if (run->tip)
 		name_set(&app->seen_tip, run->tip);
 	if (is_new_attempt(run))
@@ -459,9 +481,10 @@ static enum step_result record(struct run *run)
 	}
 	if (run->tip || run->err.kind != ERROR_CANCELED)
 		claims_looked(run);
-	if (run->quiet || run->early)
-		return record_quietly(run);
-	return record_sync(run);
+	if (!run->quiet && !run->early)
+		return record_sync(run);
+	report_looked_at(run->app, &run->spec);
+	return record_quietly(run);
 }
 
 enum step_result step_record(struct run *run)

@@ -247,9 +247,14 @@ int ls_refs_parse(struct span body, struct arena *arena, struct git_refs *out, s
 
 /* --- meaning ----------------------------------------------------------------------------------------------------- */
 
+static const char *commit_of(const struct git_ref *ref)
+{
+	return ref->peeled[0] ? ref->peeled : ref->id;
+}
+
 static void found(const struct git_ref *ref, struct arena *arena, struct source_ref *out)
 {
-	memcpy(out->commit, ref->peeled[0] ? ref->peeled : ref->id, COMMIT_HEX);
+	memcpy(out->commit, commit_of(ref), COMMIT_HEX);
 	out->ref = arena_strndup(arena, ref->name);
 }
 
@@ -283,12 +288,21 @@ static const struct git_ref *highest_tag(const struct git_refs *refs, const stru
 	return best;
 }
 
-static const struct git_ref *choose(const struct git_refs *refs, const char *revision, bool *constrained)
+/* The branch, or the tag; NULL where there is none, or *both are there and not at one commit. */
+static const struct git_ref *find_short(const struct git_refs *refs, const char *name, bool *both)
+{
+	const struct git_ref *branch = find(refs, "refs/heads/", name), *tag = find(refs, "refs/tags/", name);
+
+	*both = branch && tag && strcmp(commit_of(branch), commit_of(tag)) != 0;
+	return *both ? NULL : branch ? branch : tag;
+}
+
+static const struct git_ref *choose(const struct git_refs *refs, const char *revision, bool *constrained, bool *both)
 {
 	struct semver_constraint constraint;
 	const struct git_ref *ref = NULL;
 
-	*constrained = false;
+	*constrained = *both = false;
 	if (is_head(revision))
 		return find(refs, "", "HEAD");
 	if (is_constraint(revision, &constraint)) {
@@ -297,15 +311,13 @@ static const struct git_ref *choose(const struct git_refs *refs, const char *rev
 	}
 	if (!ref && strncmp(revision, "refs/", 5) == 0)
 		ref = find(refs, "", revision);
-	if (!ref)
-		ref = find(refs, "refs/heads/", revision);
-	return ref ? ref : find(refs, "refs/tags/", revision);
+	return ref ? ref : find_short(refs, revision, both);
 }
 
 void refs_resolve(const struct git_refs *refs, const char *revision, struct arena *arena, struct source_ref *out)
 {
 	const struct git_ref *ref;
-	bool constrained;
+	bool constrained, both;
 
 	*out = (struct source_ref){ .ref = "" };
 	if (revision_is_commit(revision)) {
@@ -313,12 +325,16 @@ void refs_resolve(const struct git_refs *refs, const char *revision, struct aren
 			out->commit[i] = (char)tolower((unsigned char)revision[i]);
 		return;
 	}
-	ref = choose(refs, revision, &constrained);
+	ref = choose(refs, revision, &constrained, &both);
 	if (ref) {
 		found(ref, arena, out);
 		return;
 	}
-	if (is_head(revision))
+	if (both)
+		error_set(&out->error, ERROR_INVALID, "AmbiguousRevision",
+			  "there is a branch and a tag '%.200s', at different commits: name the one that is meant, refs/heads/%.200s or refs/tags/%.200s",
+			  revision, revision, revision);
+	else if (is_head(revision))
 		error_set(&out->error, ERROR_INVALID, "RevisionNotFound", "the repository has no default branch, or no commit yet");
 	else if (constrained)
 		error_set(&out->error, ERROR_INVALID, "RevisionNotFound", "no tag satisfies '%.200s', and no branch or tag has that name",

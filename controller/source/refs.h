@@ -8,6 +8,8 @@
  *   3. A semver constraint ("1.x", ">=1.2 <2"; not a plain version) is the
  *      highest tag that matches, if one does.
  *   4. A full name ("refs/heads/x"), else a branch, else a tag of that name.
+ *      Both, at different commits, are neither: who may make the one could
+ *      have what others mean by the other.
  * Annotated tags are peeled to their commit.
  */
 #ifndef SOURCE_REFS_H
@@ -47,8 +49,8 @@ void ls_refs_request(const struct source_refs_request *wanted, struct str *out);
 int ls_refs_parse(struct span body, struct arena *arena, struct git_refs *out, struct error *err);
 
 /*
- * Finds one revision. On failure out->error says why ("RevisionNotFound") and
- * out->commit is "". Texts in the arena.
+ * Finds one revision. On failure out->error says why ("RevisionNotFound",
+ * "AmbiguousRevision") and out->commit is "". Texts in the arena.
  */
 void refs_resolve(const struct git_refs *refs, const char *revision, struct arena *arena, struct source_ref *out);
 

@@ -165,6 +165,20 @@ def test_git_outage_keeps_what_runs_and_heals_drift(site, stack):
     site.synced_at(commit, "app", seconds=60)
 
 
+def test_repository_whose_credential_is_of_another_project_is_not_contacted(site):
+    repo = site.repo({"app/c.yaml": text(config_map("c", key="one"))})
+    secret = obj("v1", "Secret", "git-c", site.system, stringData={"url": repo.url, "username": "u", "password": "p", "project": "blue"})
+    secret["metadata"]["labels"] = {"argocd.argoproj.io/secret-type": "repository"}
+    site.kube.apply(secret)
+    asked = len(repo.requests())
+    site.kube.apply(site.team.application("app", repo, "app"))
+    said = site.wait_condition("Synced", "False", "app", reason="RepositoryNotPermitted")["message"]
+    assert "project blue alone" in said and "git-c" in said and len(repo.requests()) == asked, said
+    site.kube.patch("v1", "Secret", site.system, "git-c", {"stringData": {"project": "red"}})
+    site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {"countersign.dev/refresh": "normal"}}})
+    site.settled("app")
+
+
 # --- a branch whose history was rewritten ---------------------------------------------------------------------------------------
 
 def rewritten(site, **project):
@@ -198,6 +212,36 @@ def test_branch_that_was_rewritten_is_held_and_told_also_after_a_restart(site):
     assert data_of(site) == "applied"
     described = cli("describe", "app", "-n", site.system, kubeconfig=site.stack.kubeconfig, check=True).stdout
     assert "HistoryRewritten" in described and "Find out who rewrote the branch" in described
+
+
+def test_branch_that_the_application_changed_to_is_held_too_when_it_is_rewritten(site):
+    """Also one that says what the former branch said, so that nothing had to be written for it."""
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="applied"))})
+    repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/release")
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "release"}}})
+    generation = site.app("app")["metadata"]["generation"]
+    until("the change to be seen", lambda: site.app("app")["status"]["observedGeneration"], lambda seen: seen == generation)
+    site.settled("app")
+    repo.git("checkout", "-q", "--orphan", "other")
+    new = repo.commit("another beginning", {"app/c.yaml": text(config_map("c", key="rewritten"))})
+    repo.git("push", "-q", "--force", str(repo.bare), "HEAD:refs/heads/release")
+    said = site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")["message"]
+    assert new[:12] in said and data_of(site) == "applied", said
+
+
+def test_branch_that_takes_the_name_of_the_tag_that_runs_does_not_take_its_place(site):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="applied"))})
+    repo.git("tag", "v1")
+    repo.git("push", "-q", str(repo.bare), "refs/tags/v1")
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "v1"}}})
+    site.settled("app")
+    repo.commit("what nobody released", {"app/c.yaml": text(config_map("c", key="hijacked"))})
+    repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/v1")
+    said = site.wait_condition("Synced", "False", "app", reason="AmbiguousRevision")["message"]
+    assert "refs/tags/v1" in said and data_of(site) == "applied", said
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "refs/tags/v1"}}})
+    site.settled("app")
+    assert data_of(site) == "applied"
 
 
 def test_rewritten_branch_is_held_while_what_runs_is_still_healed(site):

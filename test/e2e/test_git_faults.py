@@ -55,6 +55,25 @@ def test_pack_that_is_damaged_is_told_and_the_next_good_one_recovers(proxied, da
     assert value(site) == "2"
 
 
+def test_status_is_not_said_to_be_of_a_generation_that_came_while_the_one_before_was_looked_at(proxied):
+    """Whoever changes the spec and waits until it is ready must not be told of the spec before."""
+    site, proxy, _ = proxied
+    proxy.slow = 0.02
+    site.kube.patch_application(site.system, "app", {"metadata": {"annotations": {"countersign.dev/refresh": "normal"}}})
+    until("the server to be asked", lambda: proxy.hits)
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "nowhere"}}})
+    generation, seen = site.app("app")["metadata"]["generation"], []
+
+    def told():
+        status = site.app("app")["status"]
+        ready = next(c["status"] for c in status["conditions"] if c["type"] == "Ready")
+        seen.append((status["observedGeneration"], ready))
+        return ready
+
+    until("the change to be told", told, lambda ready: ready == "False", seconds=40)
+    assert set(seen) == {(generation - 1, "True"), (generation, "False")}, set(seen)
+
+
 def test_repository_replaced_by_another_is_held_as_rewritten(site):
     repo = site.deploy({"app/c.yaml": text(config_map("c", key="1"))})
     site.requests.mark()

@@ -1,6 +1,8 @@
 """An unsigned image in every position that a kubelet would run it from, and the ways to hide one: found, denied, and named by its line."""
 
+import base64
 import json
+import zlib
 
 import pytest
 
@@ -245,6 +247,21 @@ def test_unsigned_image_at_a_path_that_a_policy_names_later_goes(runners):
     change(runners, {"jobs": [{"name": "a", "runs": runners.image("bad", signed=False).pinned}]})
     runners.name_path(".spec.jobs[*].runs")
     until("the image to go", lambda: runner(runners)["jobs"], lambda jobs: jobs == [{"name": "a"}], seconds=5)
+
+
+def test_image_of_git_at_a_path_that_a_policy_names_later_is_remembered_without_a_write(runners):
+    runners.deploy({"app/w.yaml": json.dumps(obj("hostile.example/v1", "Runner", "w", spec={"image": runners.image("good").pinned}))})
+
+    def remembered():
+        (inventory,) = runners.kube.list(API, "ApplicationInventory", runners.system)
+        return json.loads(zlib.decompress(base64.b64decode(inventory["data"])))["items"][0].get("i")
+
+    before = remembered()
+    runners.requests.mark()
+    runners.name_path(".spec.image")
+    until("the inventory to say so", remembered, lambda digest: digest != before, seconds=10)
+    runners.nothing_sent(runners.requests)
+    runners.settled("app")
 
 
 def test_ignored_image_at_a_path_that_a_policy_names_is_put_back(runners):

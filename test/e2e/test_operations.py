@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness.controller import ACCOUNT, Controller, cli
+from harness.controller import ACCOUNT, Controller, cli, documents
 from harness.manifests import config_map, deployment, text
 from harness.stack import ROOT
 from harness.tenant import obj
@@ -278,6 +278,15 @@ def test_install_export_is_install_yaml_for_an_image_and_a_namespace():
     assert f"image: {image}\n" in moved and "countersign-system" not in moved and moved.count("namespace: gitops") > 5
     for bad in (("-n", "a b"), ("--image", "x y"), ("-n", "x\nkind: y")):
         assert cli("install", "--export", *bad).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["123", "true", "0x1f", "1e3"])
+def test_install_into_a_namespace_whose_name_reads_as_a_number_names_it_all_the_same(site, name):
+    yaml = cli("install", "--export", "-n", name, check=True).stdout
+    made = documents(site.kube.kubectl("create", "--dry-run=client", "--validate=false", "-o", "json", "-f", "-", text=yaml).stdout)
+    homes = [o["metadata"]["namespace"] for o in made if "namespace" in o["metadata"]] + [o["metadata"]["name"] for o in made if o["kind"] == "Namespace"]
+    homes += [s["namespace"] for o in made for s in o.get("subjects", [])]
+    assert len(homes) > 10 and set(homes) == {name}, homes
 
 
 def test_project_grant_takes_every_name_that_a_service_account_may_have(site):

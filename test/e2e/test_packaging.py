@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness.controller import documents
+from harness.controller import cli, documents
 from harness.manifests import config_map, deployment, text
 from harness.stack import ROOT, run
 from harness.tenant import image_policy, obj
@@ -66,7 +66,8 @@ def test_chart_values_do_what_they_say_and_wrong_ones_are_refused(kube, helm):
         return helm("template", "x", ROOT / "manifests/chart", "-n", namespace, *[w for s in sets for w in ("--set", s)], check=check)
 
     objects = read(kube, template(f"image={IMAGE}", "replicas=2", "storage.size=5Gi", "storage.className=fast", "extraArgs={--log-level=debug}",
-                                  "networkPolicy.enabled=false", "crds.install=false", "nodeSelector.a=b", "resources.limits.memory=2Gi").stdout)
+                                  "networkPolicy.enabled=false", "crds.install=false", "nodeSelector.a=b", "resources.limits.memory=2Gi",
+                                  "imagePullSecrets[0].name=mirror", "env[0].name=HTTPS_PROXY", "env[0].value=http://proxy.example:3128").stdout)
     assert not {kind for kind, _ in objects} & {"NetworkPolicy", "CustomResourceDefinition", "ValidatingAdmissionPolicy"}
     spec = objects["StatefulSet", "countersign-controller"]["spec"]
     claim, pod = spec["volumeClaimTemplates"][0]["spec"], spec["template"]["spec"]
@@ -74,9 +75,13 @@ def test_chart_values_do_what_they_say_and_wrong_ones_are_refused(kube, helm):
     container = pod["containers"][0]
     assert container["image"] == IMAGE and "--log-level=debug" in container["args"] and "--namespace=gitops" in container["args"]
     assert container["resources"]["limits"]["memory"] == "2Gi" and pod["nodeSelector"] == {"a": "b"}
+    assert pod["imagePullSecrets"] == [{"name": "mirror"}] and container["env"] == [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}]
     assert {o["metadata"].get("namespace", "gitops") for o in objects.values()} == {"gitops"}
+    numbered = read(kube, template(f"image={IMAGE}", namespace="123").stdout)
+    assert {o["metadata"]["namespace"] for o in numbered.values() if "namespace" in o["metadata"]} == {"123"}
     for wrong, said in (((), "image"), (("image=countersign:latest",), "pattern"), ((f"image={IMAGE}", "replica=2"), "replica"),
-                        ((f"image={IMAGE}", "replicas=two"), "replicas"), ((f"image={IMAGE}", "extraArgs={rm}"), "extraArgs")):
+                        ((f"image={IMAGE}", "replicas=two"), "replicas"), ((f"image={IMAGE}", "extraArgs={rm}"), "extraArgs"),
+                        ((f"image={IMAGE}", "env[0].nam=x"), "nam")):
         done = template(*wrong, check=False)
         assert done.returncode != 0 and said in done.stderr, (wrong, done.stderr)
 
@@ -85,7 +90,8 @@ def test_chart_monitoring_is_that_of_the_overlay(helm):
     rendered = helm("template", "x", ROOT / "manifests/chart", "-n", "countersign-system", "--set", f"image={IMAGE}",
                     "--set", "monitoring.enabled=true").stdout
     for file in ("rules", "service_monitor"):
-        assert (ROOT / f"manifests/overlays/monitoring/{file}.yaml").read_text() in rendered
+        shipped = (ROOT / f"manifests/overlays/monitoring/{file}.yaml").read_text()
+        assert shipped.replace("namespace: countersign-system", 'namespace: "countersign-system"') in rendered
 
 
 def metric_names():
@@ -146,7 +152,7 @@ def test_dashboard_names_metrics_that_there_are():
 
 # --- that it works ---------------------------------------------------------------------------------------------------------
 
-def test_namespaced_installation_deploys_heals_and_refuses(new_site, stack, registry):
+def test_namespaced_installation_deploys_heals_and_refuses(new_site, stack, registry, tmp_path):
     """Without a single right in the cluster: a Deployment comes up, drift is healed, an unsigned image is refused, a Namespace cannot be made."""
     site = new_site()
     ns = site.system
@@ -168,6 +174,9 @@ def test_namespaced_installation_deploys_heals_and_refuses(new_site, stack, regi
     plain = site.controller.command
     site.controller.command = lambda: [*plain(), "--namespaced"]
     site.controller.start()
+    done = cli("check", "-n", ns, "--namespaced", kubeconfig=site.installation.kubeconfig(tmp_path / "own"))
+    told = {line.split()[1]: line for line in done.stdout.splitlines()}
+    assert all(told[name].startswith("ok") for name in ("rights", "kinds", "too-many", "leader")), done.stdout
     repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref), config_map("c", a="1"))})
     site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"a": "2"}})
     until("drift to be healed", lambda: site.kube.get("v1", "ConfigMap", site.namespace, "c")["data"]["a"] == "1", seconds=15)

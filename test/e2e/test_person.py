@@ -107,6 +107,7 @@ def test_sync_of_another_revision_tells_its_outcome_though_the_application_goes_
     home.synced_at(second, "goes-on")
     done = ask(home, "sync", "goes-on", "--revision", first, "--timeout", "15s")
     assert done.returncode == 0 and first[:10] in done.stdout, (done.stdout, done.stderr)
+    assert "warning: automated sync is on" in done.stderr, done.stderr
     home.synced_at(second, "goes-on")
     home.compared_at(repo.push("bad", {"app/b.yaml": text(obj("v1", "Service", "goes-on", spec={"ports": [{"port": 70000}]}))}), "goes-on")
     for wanted, said in (("no-such-branch", "no-such-branch"), ("main", "70000")):

@@ -4,8 +4,10 @@ import time
 
 import pytest
 
+from harness.controller import cli
+from harness.kube import conditions
 from harness.manifests import config_map, deployment, text, wave
-from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj
+from harness.tenant import APP_RULES, CRD_RULES, WORKLOAD_RULES, obj, reads
 from harness.wait import stays, until
 
 ONE = {"app/config.yaml": text(config_map("config", key="one"))}
@@ -66,6 +68,22 @@ def test_operation_that_asks_for_force_is_refused_and_not_ignored(shared_site, h
     assert site.find("v1", "ConfigMap", name) is None
 
 
+@pytest.mark.parametrize("brings, said", [
+    ({"sync": {}, "retry": {"limit": 2}}, "operation.retry"), ({"sync": {"revisions": ["main", "main"]}}, "operation.sync.revisions"),
+], ids=["retry", "revisions"])
+def test_part_of_an_operation_that_is_not_built_is_refused_and_not_ignored(shared_site, brings, said):
+    site, name = shared_site, f"brings-{said.rpartition('.')[2]}"
+    site.kube.apply(site.team.application(name, site.repo({"app/c.yaml": text(config_map(name))}), "app", automated=None))
+    site.wait_condition("Synced", "False", name)
+    site.kube.patch_application(site.system, name, {"operation": brings})
+    state = until("the operation to end", lambda: site.app(name)["status"].get("operationState") or {}, lambda s: s.get("phase"))
+    assert state["phase"] == "Error" and said in state["message"], state
+    assert site.find("v1", "ConfigMap", name) is None
+    # Argo CD's own tools write it empty
+    site.kube.patch_application(site.system, name, {"operation": {"sync": {}, "retry": {}}})
+    until("the object", lambda: site.find("v1", "ConfigMap", name))
+
+
 def test_dry_run_operation_sends_no_real_write(site):
     site.deploy(ONE, automated=None, wait=False)
     until("OutOfSync", lambda: site.app("app")["status"]["sync"], lambda s: s["status"] == "OutOfSync")
@@ -74,14 +92,16 @@ def test_dry_run_operation_sends_no_real_write(site):
     assert site.find("v1", "ConfigMap", "config") is None
 
 
-def test_operation_without_prune_leaves_what_git_dropped(site):
-    repo = site.deploy({**ONE, "app/more.yaml": text(config_map("more", key="x"), config_map("third", key="x"))}, automated=None, wait=False)
+@pytest.mark.parametrize("automated", [None, {"enabled": False, "prune": True}], ids=["by hand", "switched off"])
+def test_operation_without_prune_leaves_what_git_dropped(site, automated):
+    files = {**ONE, "app/more.yaml": text(config_map("more", key="x"), config_map("third", key="x"))}
+    repo = site.deploy(files, automated=automated, wait=False)
     operate(site, prune=True)
     operated(site)
     commit = repo.push("less", {"app/config.yaml": None})
     site.compared_at(commit, "app")
     operate(site)
-    until("the operation to end", lambda: site.app("app"), lambda a: "operation" not in a)
+    until("the operation to end", lambda: site.app("app")["status"]["operationState"]["operation"]["sync"], lambda asked: not asked)
     assert key(site) == "one"
     operate(site, prune=True)
     until("the object to be pruned", lambda: key(site), lambda found: found is None)
@@ -158,7 +178,22 @@ def test_later_wave_waits_for_the_health_of_the_earlier(site, stack):
         site.deploy({"app/a.yaml": text(wave(slow, 0), wave(config_map("after", key="x"), 1))}, wait=False)
         until("the first wave", lambda: site.find("apps/v1", "Deployment", "web"))
         stays("the second wave waits", lambda: key(site, "after"), lambda k: k is None, seconds=2)
+        assert site.app("app")["status"]["sync"]["status"] == "OutOfSync"
     until("the second wave", lambda: key(site, "after"), lambda k: k == "x", seconds=20)
+
+
+def test_application_that_was_ready_is_not_while_a_wave_of_its_new_revision_is_waited_for(site, stack):
+    """kubectl wait --for=condition=Ready goes by the generation that the status says it is of."""
+    repo = site.deploy(ONE)
+    commit = repo.commit("two waves", {"app/a.yaml": text(wave(deployment("web", site.image("web").ref), 0), wave(config_map("after", key="x"), 1))})
+    repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/next")
+    with stack.outage("kwok"):
+        site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "next"}}})
+        generation = site.app("app")["metadata"]["generation"]
+        status = until("the change to be seen", lambda: site.app("app")["status"], lambda s: s["observedGeneration"] == generation)
+        assert conditions({"status": status})["Ready"].startswith("Unknown"), status["conditions"]
+        assert status["sync"] == {"status": "OutOfSync", "revision": commit}
+    site.synced_at(commit, "app", seconds=30)
 
 
 def test_newer_commit_supersedes_a_sync_that_does_not_progress(site):
@@ -188,8 +223,7 @@ def test_newer_revision_has_retries_of_its_own(site):
     app = site.team.application("app", repo, "app")
     app["spec"]["syncPolicy"]["retry"] = retry
     site.kube.apply(obj("v1", "ResourceQuota", "none", site.namespace, spec={"hard": {"services": "0"}}), app)
-    until("the retries to be used up", lambda: site.app("app")["status"].get("operationState") or {}, lambda s: s.get("retryCount") == 1)
-    time.sleep(1)
+    site.wait_condition("Synced", "False", "app", said="it was tried 2 times and is not tried again before something changes")
     site.requests.mark()
     commit = repo.push("mended", {"app/a.yaml": text(obj("v1", "Service", "web", spec={"ports": [{"port": 80}]}))})
     site.compared_at(commit, "app")
@@ -328,6 +362,16 @@ def test_half_of_an_application_is_not_pruned_unless_allowed(site):
     assert left == list(range(8)), f"{left} are left; {seen['message']}"
 
 
+def test_what_never_came_to_be_may_go_from_git_in_any_number(site):
+    """Who takes back what the API server refused deletes nothing."""
+    refused = {f"app/{n}.yaml": text(obj("v1", "Service", f"s{n}", spec={"ports": [{"port": 70000}]})) for n in range(5)}
+    repo = site.deploy({**ONE, "app/more.yaml": text(config_map("more"), config_map("third"))})
+    repo.push("five that are refused", refused)
+    site.wait_condition("Synced", "False", "app", said="70000")
+    commit = repo.push("without them", {path: None for path in refused})
+    site.synced_at(commit, "app")
+
+
 @pytest.mark.parametrize("annotation", [{"argocd.argoproj.io/sync-options": "Delete=false"}, {"helm.sh/resource-policy": "keep"}], ids=["option", "helm"])
 def test_delete_false_keeps_an_object_from_the_end_of_its_application_and_not_from_git(site, annotation):
     stays, goes, pruned = (obj("v1", "ConfigMap", name, data={"key": "value"}) for name in ("stays", "goes", "pruned"))
@@ -344,6 +388,166 @@ def test_delete_false_keeps_an_object_from_the_end_of_its_application_and_not_fr
     site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
     until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
     assert site.find("v1", "ConfigMap", "stays") and site.find("v1", "ConfigMap", "goes") is None
+
+
+def patch_options(site, options, **source):
+    """Says other options of the Application; returns its generation then."""
+    site.kube.patch_application(site.system, "app", {"spec": {"syncPolicy": {"syncOptions": options}, "source": source}})
+    return site.app("app")["metadata"]["generation"]
+
+
+def delete_app(site):
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+
+
+@pytest.mark.parametrize("option, source", [
+    ("Delete=false", {}), ("Delete=false", {"helm": {"releaseName": "x"}}), ("Delete=confirm", {}),
+], ids=["alone", "beside what is refused", "that nobody can confirm"])
+def test_delete_false_of_an_application_that_is_in_sync_keeps_all_it_has(site, option, source):
+    app = site.team.application("app", site.repo(ONE), "app")
+    app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+    site.kube.apply(app)
+    site.settled("app")
+    patch_options(site, ["Validate=true", "Nothing=known", option] if source else [option], **source)
+    delete_app(site)
+    stays("the object stays", lambda: key(site), lambda k: k == "one", seconds=2)
+
+
+def test_delete_false_that_is_taken_back_keeps_nothing(site):
+    app = site.team.application("app", site.repo(ONE), "app", options=["Delete=false"])
+    app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+    site.kube.apply(app)
+    site.settled("app")
+    generation = patch_options(site, [])
+    until("the change to be seen", lambda: site.app("app")["status"]["observedGeneration"], lambda seen: seen == generation)
+    site.settled("app")
+    delete_app(site)
+    assert key(site) is None
+
+
+@pytest.mark.parametrize("waves", [False, True], ids=["alone", "before a later wave"])
+def test_object_that_is_declared_again_while_it_goes_is_made_anew_when_it_is_gone(site, waves):
+    held = config_map("held", key="one")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    first = {**ONE, "app/held.yaml": text(held)}
+    repo = site.deploy(first, automated={"prune": True})
+    repo.push("less", {"app/held.yaml": None})
+    old = until("it to be going", lambda: site.find("v1", "ConfigMap", "held"), lambda found: "deletionTimestamp" in found["metadata"])
+    since = site.log.next_seq()
+    later = {"app/later.yaml": text(wave(config_map("later", key="x"), 1))} if waves else {}
+    repo.push("again", {"app/held.yaml": text(config_map("held", key="two")), "app/more.yaml": text(config_map("more", key="x")), **later})
+    status, reason = ("Unknown", "WaitingForHealth") if waves else ("False", "BeingDeleted")
+    site.wait_condition("Synced", status, "app", said="example.com/hold", reason=reason)
+    until("the rest of the revision", lambda: key(site, "more"), lambda k: k == "x")
+    assert key(site, "later") is None
+    site.kube.patch("v1", "ConfigMap", site.namespace, "held", {"metadata": {"finalizers": None}})
+    until("the new one", lambda: key(site, "held"), lambda k: k == "two", seconds=10)
+    site.settled("app")
+    assert key(site, "later") == ("x" if waves else None) and site.find("v1", "ConfigMap", "held")["metadata"]["uid"] != old["metadata"]["uid"]
+    assert not site.records("drift", since, "app")
+
+
+@pytest.mark.parametrize("end", ["of the application", "in git"])
+def test_earlier_wave_is_deleted_when_the_later_is_gone(site, end):
+    """What ends a custom resource is often an operator of an earlier wave."""
+    resource = wave(config_map("resource", key="x"), 1)
+    resource["metadata"]["finalizers"] = ["example.com/operator"]
+    repo = site.repo({**ONE, "app/a.yaml": text(config_map("operator", key="x"), resource), "app/b.yaml": text(config_map("more", key="x"))})
+    app = site.team.application("app", repo, "app")
+    app["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    site.kube.apply(app)
+    site.settled("app")
+    if end == "in git":
+        repo.push("less", {"app/a.yaml": None})
+    else:
+        site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("it to be going", lambda: site.find("v1", "ConfigMap", "resource"), lambda found: "deletionTimestamp" in found["metadata"])
+    stays("its operator", lambda: key(site, "operator"), lambda k: k == "x", seconds=3)
+    if end == "in git":
+        assert "example.com/operator" in site.wait_condition("Synced", "Unknown", "app", reason="WaitingForDeletion")["message"]
+        # drift does not wait for that
+        site.kube.patch("v1", "ConfigMap", site.namespace, "more", {"data": {"key": "drifted"}})
+        until("drift to be healed", lambda: key(site, "more"), lambda k: k == "x", seconds=10)
+    site.kube.patch("v1", "ConfigMap", site.namespace, "resource", {"metadata": {"finalizers": None}})
+    until("its operator to go", lambda: key(site, "operator"), lambda k: k is None, seconds=15)
+    if end == "in git":
+        site.settled("app")
+    else:
+        until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+
+
+def test_what_was_gone_before_it_was_pruned_is_not_told_as_failed(site):
+    repo = site.deploy({**ONE, "app/more.yaml": text(config_map("more", key="x"))}, automated={"prune": True})
+    site.kube.delete("v1", "ConfigMap", site.namespace, "more")
+    site.wait_condition("Synced", "False", "app", said="deleted by somebody")
+    commit = repo.push("less", {"app/more.yaml": None, "app/config.yaml": text(config_map("config", key="two"))})
+    site.synced_at(commit, "app")
+    resources = site.app("app")["status"]["operationState"]["syncResult"]["resources"]
+    assert {r["name"]: r["status"] for r in resources} == {"config": "Synced", "more": "Pruned"}, resources
+
+
+def test_object_whose_mark_somebody_took_off_is_let_go_and_not_deleted(site):
+    marks = {"metadata": {"annotations": {"countersign.dev/tracking-id": None}, "labels": {"countersign.dev/app": None}}}
+    app_repo = site.repo({**ONE, "app/more.yaml": text(config_map("more", key="x"), config_map("third", key="x"))})
+    app = site.team.application("app", app_repo, "app", automated={"prune": True})
+    app["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    site.kube.apply(app)
+    site.settled("app")
+    site.kube.patch("v1", "ConfigMap", site.namespace, "more", marks)
+    site.wait_condition("Synced", "False", "app", said="more")
+    commit = app_repo.push("less", {"app/more.yaml": text(config_map("third", key="y"))})
+    site.synced_at(commit, "app")
+    resources = site.app("app")["status"]["operationState"]["syncResult"]["resources"]
+    assert {r["name"]: r["status"] for r in resources} == {"third": "Synced", "more": "PruneSkipped"}, resources
+    site.kube.patch("v1", "ConfigMap", site.namespace, "third", marks)
+    site.wait_condition("Synced", "False", "app", said="third")
+    delete_app(site)
+    assert key(site) is None and key(site, "more") == "x" and key(site, "third") == "y"
+
+
+def test_refresh_that_is_asked_for_in_git_is_no_part_of_what_is_declared(new_site):
+    site = new_site().install(rules=WORKLOAD_RULES + APP_RULES)
+    site.team.namespaces.append(site.system)
+    site.kube.apply(site.team.project)
+    site.controller.start()
+    child = site.team.application("child", site.repo(ONE), "app")
+    child["metadata"]["annotations"] = {"argocd.argoproj.io/refresh": "hard", "countersign.dev/refresh": "normal", "a/b": "c"}
+    site.deploy({"app/child.yaml": text(child)}, namespace=site.system)
+    site.settled("child")
+    assert site.app("child")["metadata"]["annotations"]["a/b"] == "c"
+    site.requests.mark()
+    time.sleep(2)
+    site.nothing_sent(site.requests)
+    assert not site.records("drift", 0, "app")
+    done = cli("diff", "app", "-n", site.system, kubeconfig=site.stack.kubeconfig)
+    assert done.returncode == 0, done.stdout
+
+
+def test_health_that_argo_cd_would_not_count_is_not_counted(site):
+    balanced = obj("v1", "Service", "web", spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
+    repo = site.deploy({"app/a.yaml": text(balanced)}, wait=False)
+    site.wait_condition("Healthy", "False", "app", said="load balancer")
+    balanced["metadata"]["annotations"] = {"argocd.argoproj.io/ignore-healthcheck": "true"}
+    site.synced_at(repo.push("set aside", {"app/a.yaml": text(balanced)}), "app")
+
+
+def test_custom_kind_that_is_called_as_an_early_one_comes_behind_its_definition(new_site):
+    site = new_site()
+    group = f"{site.name}.example"
+    site.install(rules=WORKLOAD_RULES + CRD_RULES + [{"apiGroups": [group], "resources": ["networkpolicies"], "verbs": ["*"]}],
+                 project={"clusterResourceWhitelist": [{"group": "*", "kind": "CustomResourceDefinition"}]})
+    reader = reads(site.kube, site.system, group, ["networkpolicies"])
+    definition = obj("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"networkpolicies.{group}", spec={
+        "group": group, "scope": "Namespaced", "names": {"plural": "networkpolicies", "singular": "networkpolicy", "kind": "NetworkPolicy"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}]})
+    try:
+        site.controller.start()
+        site.deploy({"app/a.yaml": text(definition, obj(f"{group}/v1", "NetworkPolicy", "all"))})
+        assert site.kube.find(f"{group}/v1", "NetworkPolicy", site.namespace, "all")
+    finally:
+        site.kube.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, f"networkpolicies.{group}", missing_ok=True)
+        site.kube.delete("rbac.authorization.k8s.io/v1", "ClusterRole", None, reader["metadata"]["name"], missing_ok=True)
 
 
 def test_prune_false_on_an_object_keeps_it(site):

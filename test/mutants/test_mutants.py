@@ -37,7 +37,7 @@ MUTANTS = {
     "the door takes a write without a durable intent": (
         DOOR, "permit->intent_durable && ", "", "test_action", "the_door_takes_no_write_without_each_part_of_its_permit"),
     "a deletion does not look whose the object is": (
-        SENDER, " || action->rules->is_others(action, answer->object, action->data)", "", "test_action", "a_deletion_looks_first"),
+        SENDER, " || is_kept(action, answer->object)", "", "test_action", "a_deletion_looks_first"),
     "a deletion does not look which object it is": (
         SENDER, " || strcmp(uid, action->uid)", "", "test_action", "a_deletion_looks_first"),
     "a deletion names no version": (

@@ -194,12 +194,81 @@ static void an_application_refuses_what_is_not_built_by_name(void **state)
 	}
 }
 
+static struct application application_of(struct arena *arena, const char *policy)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct application app;
+
+	str_addf(&text, "{'metadata':{'name':'a','namespace':'n'},'spec':{'destination':{" HERE "},'source':{'repoURL':'x','helm':{'releaseName':'y'}},"
+		 "'syncPolicy':%s}}", policy);
+	assert_int_equal(application_decode(J(arena, str_c(&text)), arena, &app, NULL), -1);
+	return app;
+}
+
+static void what_may_be_deleted_is_known_whatever_else_of_an_application_is_refused(void **state)
+{
+	static const struct { const char *options; bool keeps; } cases[] = {
+		{ "[]", false }, { "['Delete=false']", true }, { "['Nothing=known','Delete=false']", true }, { "['Delete=confirm']", true },
+		{ "['Delete=true']", false }, { "['Nothing=known']", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct application app = application_of(arena, arena_printf(arena, "{'syncOptions':%s}", cases[i].options));
+
+		if (app.options.delete_disabled != cases[i].keeps || !app.options.validate)
+			fail_msg("%s: want %d", cases[i].options, cases[i].keeps);
+	}
+}
+
+#define WITH_POLICY(policy) \
+	"{'metadata':{'name':'a','namespace':'n'},'spec':{'destination':{" HERE "},'source':{'repoURL':'x'},'syncPolicy':" policy "}}"
+
+static void an_option_that_is_not_known_is_refused_wherever_it_stands(void **state)
+{
+	static const char *const lists[] = { "['Delete=confirm']", "['Prune=confirm','Prune=false']", "['Prune=false','Nothing=known']" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lists); i++) {
+		WITH_ARENA(arena);
+		struct application app;
+		struct error err = ERROR_INIT;
+
+		assert_int_equal(application_decode(J(arena, arena_printf(arena, WITH_POLICY("{'syncOptions':%s}"), lists[i])), arena, &app, &err), -1);
+		ASSERT_TEXT(lists[i], err.reason, "NotSupported");
+	}
+}
+
+static void retries_always_have_a_pause_between_them(void **state)
+{
+	static const struct { const char *backoff; int64_t first_ms, most_ms; } cases[] = {
+		{ "{}", 5000, 180000 }, { "{'duration':'0'}", 100, 180000 }, { "{'duration':'10s','maxDuration':'0'}", 10000, 10000 },
+		{ "{'duration':'0','maxDuration':'1ms'}", 100, 100 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct application app;
+		struct error err = ERROR_INIT;
+
+		if (application_decode(J(arena, arena_printf(arena, WITH_POLICY("{'retry':{'limit':-1,'backoff':%s}}"), cases[i].backoff)), arena, &app, &err))
+			fail_msg("%s: %s", cases[i].backoff, err.text);
+		assert_int_equal(app.retry.duration_ms, cases[i].first_ms);
+		assert_int_equal(app.retry.duration_max_ms, cases[i].most_ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(repositories), cmocka_unit_test(destinations), cmocka_unit_test(kinds),
 		cmocka_unit_test(an_unknown_or_broken_field_makes_the_project_invalid), cmocka_unit_test(accounts),
 		cmocka_unit_test(permits), cmocka_unit_test(an_application_refuses_what_is_not_built_by_name),
+		cmocka_unit_test(what_may_be_deleted_is_known_whatever_else_of_an_application_is_refused),
+		cmocka_unit_test(an_option_that_is_not_known_is_refused_wherever_it_stands),
+		cmocka_unit_test(retries_always_have_a_pause_between_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,12 +84,12 @@ static int may_send(const struct action *action, void *data, struct error *err)
 	return error_set(err, ERROR_DENIED, "KindNotPermitted", "not by this Project");
 }
 
-static bool is_others(const struct action *action, const struct json *live, void *data)
+static const char *why_kept(const struct action *action, const struct json *live, void *data)
 {
 	(void)action;
 	(void)live;
 	(void)data;
-	return world.others;
+	return world.others ? "it is another's" : NULL;
 }
 
 static void on_finished(struct action *action, void *data)
@@ -99,7 +99,7 @@ static void on_finished(struct action *action, void *data)
 	world.finished++;
 }
 
-static const struct action_rules rules = { may_send, is_others };
+static const struct action_rules rules = { may_send, why_kept };
 static const struct kube_kind config_maps = { "", "v1", "ConfigMap", "configmaps", true, false, true, true };
 
 #define LIVE "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'x','namespace':'shop','uid':'u','resourceVersion':'7'," \

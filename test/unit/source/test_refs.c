@@ -326,18 +326,20 @@ static void refs_resolve_as_argo_does(void **state)
 {
 	static const char *const lines[] = {
 		A " HEAD", A " refs/heads/main", B " refs/heads/both", C " refs/tags/both", D " refs/heads/rel-1.x", B " refs/heads/9.x",
+		A " refs/heads/same", C " refs/tags/same peeled:" A,
 		A " refs/tags/v1.0.0", B " refs/tags/1.1.0", C " refs/tags/v1.2.0 peeled:" D, B " refs/tags/2.0.0-rc.1", B " refs/tags/2.0.0",
 		B " refs/tags/not-a-version", C " refs/tags/v3", B " refs/pull/1/head",
 	};
 	static const struct {
 		const char *revision, *commit, *ref;
 	} table[] = {
-		{ "", A, "HEAD" }, { "HEAD", A, "HEAD" }, { "main", A, "refs/heads/main" }, { "both", B, "refs/heads/both" },
+		{ "", A, "HEAD" }, { "HEAD", A, "HEAD" }, { "main", A, "refs/heads/main" }, { "refs/heads/both", B, "refs/heads/both" },
 		{ "refs/tags/both", C, "refs/tags/both" }, { "refs/pull/1/head", B, "refs/pull/1/head" },
 		{ "v1.2.0", D, "refs/tags/v1.2.0" }, { "1.1.0", B, "refs/tags/1.1.0" }, { "v3", C, "refs/tags/v3" },
 		{ "1.x", D, "refs/tags/v1.2.0" }, { ">=1.0 <1.2", B, "refs/tags/1.1.0" }, { "~1.0", A, "refs/tags/v1.0.0" }, { "^1", D, "refs/tags/v1.2.0" },
 		{ "*", C, "refs/tags/v3" }, { ">=2.0.0-0 <3", B, "refs/tags/2.0.0" }, { "rel-1.x", D, "refs/heads/rel-1.x" },
 		{ "9.x", B, "refs/heads/9.x" }, { "DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD", D, "" }, { D, D, "" },
+		{ "same", A, "refs/heads/same" },
 		{ "1.2.0", NULL, "there is no branch or tag '1.2.0'" }, { "4.x", NULL, "no tag satisfies '4.x'" }, { "nope", NULL, "'nope'" },
 		{ "aaaaaaa", NULL, "all its 40 digits" }, { "heads/main", NULL, "" }, { "refs/heads/", NULL, "" }, { "..", NULL, "" },
 		{ "main~1", NULL, "" }, { "@{-1}", NULL, "" }, { "main:path", NULL, "" }, { "--upload-pack=x", NULL, "" },
@@ -364,6 +366,28 @@ static void refs_resolve_as_argo_does(void **state)
 			fail_msg("%s: %s", table[i].revision, got.commit);
 		assert_string_equal(got.ref, table[i].ref);
 	}
+}
+
+static void branch_and_tag_of_one_name_are_neither(void **state)
+{
+	static const char *const lines[] = { A " HEAD", B " refs/heads/v1", C " refs/tags/v1 peeled:" D };
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct git_refs refs;
+	struct source_ref got;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lines); i++)
+		line(&text, lines[i]);
+	pkt_add_flush(&text);
+	assert_int_equal(ls_refs_parse(str_span(&text), arena, &refs, &err), 0);
+	refs_resolve(&refs, "v1", arena, &got);
+	says(&got.error, "AmbiguousRevision", "refs/heads/v1 or refs/tags/v1");
+	assert_int_equal(got.error.kind, ERROR_INVALID);
+	assert_string_equal(got.commit, "");
+	refs_resolve(&refs, "refs/heads/v1", arena, &got);
+	assert_string_equal(got.commit, B);
+	refs_resolve(&refs, "refs/tags/v1", arena, &got);
+	assert_string_equal(got.commit, D);
 }
 
 static void refs_of_an_empty_repository_say_so(void **state)
@@ -490,6 +514,7 @@ int main(void)
 		TEST(ls_refs_asks_only_for_what_a_revision_may_mean),
 		TEST(ls_refs_answer_is_read_with_peeled_tags),
 		TEST(refs_resolve_as_argo_does),
+		TEST(branch_and_tag_of_one_name_are_neither),
 		TEST(refs_of_an_empty_repository_say_so),
 		TEST(jobs_read_back_as_they_were_written),
 		TEST(answers_read_back_as_they_were_written),
