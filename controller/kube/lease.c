@@ -16,6 +16,8 @@
 #define DURATION_S 15
 #define RENEW_DEADLINE_MS 10000
 #define RETRY_MS 2000
+/* A server that is slow is waited for: one asked anew each time would never come to an answer. Twice within RENEW_DEADLINE_MS while we hold it. */
+#define PATIENCE_MS 4000
 /* while governed writes wait for what the server says */
 #define DOUBT_RETRY_MS 20
 #define RELEASE_MS 2000
@@ -30,6 +32,7 @@ struct lease {
 	void *data;
 	uint64_t request;
 	int64_t heard_ms;                   /* when the server last answered us; 0: never */
+	int64_t asked_ms;                   /* when the request under way was sent */
 	int64_t sent_ms, renewed_ms;        /* when the last renewal that succeeded was sent; 0: none */
 	int64_t seen_ms, other_duration_ms; /* when the other's current version was first seen, and how long it is good for */
 	struct str seen_version;
@@ -237,7 +240,7 @@ static void put(struct lease *lease, const struct json *live, struct arena *aren
 	CLEANUP(str_release) struct str body = STR_INIT;
 
 	json_write(wanted(lease, live, arena), JSON_PLAIN, &body);
-	lease->sent_ms = clock_mono_ms();
+	lease->sent_ms = lease->asked_ms = clock_mono_ms();
 	lease->breaks = kube_breaks(lease->kube);
 	/* rbac: own coordination.k8s.io/leases create update */
 	/* the PUT carries the resourceVersion that was read: of two candidates one gets 409 */
@@ -329,8 +332,13 @@ static void attempt(void *data)
 		lose(lease);
 		return;
 	}
+	if (lease->request && clock_mono_ms() < lease->asked_ms + (lease->held ? PATIENCE_MS : RENEW_DEADLINE_MS)) {
+		again(lease);
+		return;
+	}
 	if (lease->request)
 		kube_cancel(lease->kube, lease->request);
+	lease->asked_ms = clock_mono_ms();
 	lease->breaks = kube_breaks(lease->kube);
 	/* rbac: own coordination.k8s.io/leases get */
 	lease->request = kube_get(lease->kube, lease->path, KUBE_JSON, NULL, on_read, lease);

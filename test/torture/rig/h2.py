@@ -3,7 +3,7 @@
 from h2.errors import ErrorCodes
 
 from .h2door import WINDOW
-from .plans import Fault, faults, governed, lists, own_books, reads, slow_head, watches
+from .plans import Fault, faults, governed, lists, own_books, reads, slow_head
 
 
 class SharedFault(Fault):
@@ -14,7 +14,7 @@ class SharedFault(Fault):
         self.act, self.streams, self.most = damage, streams, 0
 
     def note(self, exchange):
-        self.most = max(self.most, len(exchange.way.connection.streams))
+        self.most = max(self.most, exchange.request.beside)
         self.act(exchange)
 
     def repeats(self, name):
@@ -114,7 +114,8 @@ def stream_faults():
         SharedFault("GOAWAY to a write that was done, then the connection is gone", governed, goaway_and_gone, first=6, every=9, times=3, each=40),
         SharedFault("no room for bodies for three seconds", own_books, stall, first=3, every=25, times=3, more=3),
         SharedFault("connection cut at a write with other streams open", governed, severed, streams=2, first=7, every=10, times=3, each=40),
-        SharedFault("connection cut at a watch with many streams open", watches, lambda exchange: exchange.sever(), streams=5, first=7, every=7, times=3, each=40),
+        SharedFault("connection cut at a watch with many streams open", lambda request: request.watch and request.beside >= 5,
+                    lambda exchange: exchange.sever(), streams=5, every=4, times=3, each=40),
         # behind such a head nothing else comes on its connection: if the lease is there, core begins anew
         SharedFault("the head of an answer to a read comes byte by byte", reads, slow_head, first=60, times=1, each=300),
         SharedFault("the head of an answer to a write comes byte by byte", governed, slow_head, first=6, times=1, each=300),

@@ -28,6 +28,9 @@ class Connection:
     def __init__(self, proxy, sock):
         self.proxy, self.sock, self.changed = proxy, sock, threading.Condition()
         self.streams, self.idle, self.open = {}, [], True
+        # not select: a long campaign has more than a thousand descriptors
+        self.ready = select.poll()
+        self.ready.register(sock, select.POLLIN)
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self.h2.local_settings.max_concurrent_streams = STREAMS_MOST
 
@@ -51,7 +54,7 @@ class Connection:
     def receive(self):
         """What came, or nothing at the end."""
         while self.open and not self.proxy.server.stopping.is_set():
-            if self.sock.pending() or select.select([self.sock], [], [], 0.2)[0]:
+            if self.sock.pending() or self.ready.poll(200):
                 with self.changed:
                     self.sock.settimeout(0.05)
                     try:
@@ -115,6 +118,10 @@ class Stream:
             self.leave()
         with self.connection.changed:
             self.connection.streams.pop(self.number, None)
+
+    @property
+    def beside(self):
+        return len(self.connection.streams)
 
     def upstream(self, request, body):
         """The server's answer, over a connection of its own."""

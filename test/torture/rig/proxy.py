@@ -4,6 +4,7 @@ It answers with the API server's own certificate, so that a kubeconfig differs b
 order of arrival. `plan` is asked about each: it returns None (the request goes through) or a function of the exchange that answers it.
 """
 
+import contextlib
 import dataclasses
 import http.client
 import http.server
@@ -14,6 +15,7 @@ import ssl
 import struct
 import threading
 import urllib.parse
+import weakref
 
 from harness.hostile import Served
 
@@ -24,13 +26,14 @@ BOOKS = re.compile(r"/(leases|events|selfsubjectaccessreviews)\b")
 
 @dataclasses.dataclass
 class Request:
-    """One request as it came; `number` counts from 1."""
+    """One request as it came; `number` counts from 1, `beside` the requests under way on its connection, itself included."""
 
     number: int
     method: str
     path: str
     headers: dict
     faulted: bool = False
+    beside: int = 1
 
     @property
     def governed(self):
@@ -137,7 +140,7 @@ class Proxy(Served):
     offers HTTP/2, too."""
 
     def __init__(self, stack, port=22300, h2=False):
-        self.stack, self.plan, self.ledger, self.lock = stack, None, [], threading.Lock()
+        self.stack, self.plan, self.ledger, self.lock, self.ups = stack, None, [], threading.Lock(), weakref.WeakSet()
         self.to = urllib.parse.urlsplit(stack.api_server)
         self.tls = ssl.create_default_context(cafile=stack.api_ca)
         door = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -160,7 +163,7 @@ class Proxy(Served):
     def exchange(self, method, path, headers, body, way):
         """Numbers a request, asks the plan about it, and has it answered; False when the way back broke."""
         with self.lock:
-            request = Request(len(self.ledger) + 1, method, path, headers)
+            request = Request(len(self.ledger) + 1, method, path, headers, beside=way.beside)
             self.ledger.append(request)
             fault = self.plan(request) if self.plan else None
             request.faulted = fault is not None
@@ -173,7 +176,17 @@ class Proxy(Served):
 
     def connect(self, request):
         """A new connection to the real server."""
-        return http.client.HTTPSConnection(self.to.hostname, self.to.port, timeout=None if request.watch else 60, context=self.tls)
+        up = http.client.HTTPSConnection(self.to.hostname, self.to.port, timeout=None if request.watch else 60, context=self.tls)
+        up.connect()
+        self.ups.add(up.sock)
+        return up
+
+    def __exit__(self, *why):
+        super().__exit__(*why)
+        # a watch whose other side went away reads on until the server ends it
+        for up in list(self.ups):
+            with contextlib.suppress(OSError):
+                up.shutdown(socket.SHUT_RDWR)
 
 
 def passed_on(headers):
@@ -186,6 +199,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     up = last = None
+    beside = 1
 
     def setup(self):
         self.request.settimeout(120)
