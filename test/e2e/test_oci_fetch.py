@@ -404,6 +404,13 @@ def test_secret_is_in_no_message(bad, image, key, secret):
         assert "canary" not in seen.err, seen.err
 
 
+def test_codes_of_a_terminal_in_a_header_reach_no_terminal(bad, image, key):
+    bad.rule(r"/manifests/1$", bad.status(200, b"{}", Content_Type=MANIFEST, Docker_Content_Digest="sha256:\x1b]0;canary\x07"))
+    seen = verify(bad, image, key)
+    seen.is_error("DigestMismatch", "canary")
+    assert "\x1b" not in seen.err and "\x07" not in seen.err
+
+
 # --- referrers ------------------------------------------------------------------------------------------------------------
 
 
