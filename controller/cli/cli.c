@@ -10,6 +10,7 @@
 #include "cli/controller.h"
 #include "cli/operate.h"
 #include "cli/person.h"
+#include "cli/text.h"
 #include "cli/verify.h"
 
 static int cli_version(int argc, char **argv)
@@ -54,13 +55,19 @@ bool cli_asks_cluster(const struct command *command)
 
 int cli_fail(int status, const char *hint, const char *format, ...)
 {
+	CLEANUP(str_release) struct str text = STR_INIT, clean = STR_INIT;
+	struct span rest;
 	va_list args;
 
-	fputs("error: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	str_vaddf(&text, format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	/* its line ends are ours; the rest may be a stranger's */
+	for (rest = str_span(&text); rest.data;) {
+		text_clean(span_cut(&rest, '\n'), &clean);
+		str_addc(&clean, '\n');
+	}
+	fprintf(stderr, "error: %s", str_c(&clean));
 	if (hint)
 		fprintf(stderr, "hint: %s\n", hint);
 	return status;

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/text.h"
 #include "io/file.h"
 #include "oci/fetch.h"
 #include "verify/key.h"
@@ -244,7 +245,7 @@ static void print_json(const struct inquiry *q, const char *pinned)
 
 static void print_claim(const struct claim *c, FILE *out)
 {
-	CLEANUP(str_release) struct str text = STR_INIT;
+	CLEANUP(str_release) struct str text = STR_INIT, clean = STR_INIT;
 	char document[DIGEST_TEXT];
 
 	digest_text(&c->document, document);
@@ -254,7 +255,8 @@ static void print_claim(const struct claim *c, FILE *out)
 		str_addf(&text, "key %s", c->signers[0].id);
 	else
 		str_addf(&text, "%s: %s", reason_name(c->reason), c->text);
-	fprintf(out, "%s\n", str_c(&text));
+	text_clean(str_span(&text), &clean);
+	fprintf(out, "%s\n", str_c(&clean));
 }
 
 /* What proves something goes to stdout, what was refused to stderr. */

@@ -10,6 +10,8 @@
 #define ANNOTATION_SIGNATURE "dev.cosignproject.cosign/signature"
 #define MEDIA_LEGACY_LAYER "application/vnd.dev.cosign.simplesigning.v1+json"
 #define ACCEPT_MANIFEST MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_MANIFEST
+#define SMALL_BYTES 65536u         /* no signature is larger; an SBOM is */
+#define LARGE_BYTES_MAX (LIMIT_EVIDENCE_BYTES / 4 * 3) /* of one image, so that what is small finds room behind what is large */
 #define SHARED_BYTES_MAX ((size_t)LIMIT_OCI_BLOB_BYTES) /* of copies of blobs that several layers name; a frame holds them all */
 
 /* A referrer that may be a signature. */
@@ -79,6 +81,12 @@ static int problem(struct evidence_document *document, enum evidence_problem pro
 	return 0;
 }
 
+/* Whether there is room for so many bytes more: with large attestations of each night there is not for all. */
+static bool has_room(const struct gather *g, uint64_t size)
+{
+	return client_bytes(g->client) + size <= (size > SMALL_BYTES ? LARGE_BYTES_MAX : LIMIT_EVIDENCE_BYTES);
+}
+
 /* The document's bytes by its descriptor. What the descriptor itself gets wrong is the document's problem. */
 static int get_blob(struct gather *g, const struct descriptor *layer, struct evidence_document *document, struct error *err)
 {
@@ -94,6 +102,10 @@ static int get_blob(struct gather *g, const struct descriptor *layer, struct evi
 		return problem(document, EVIDENCE_TOO_LARGE,
 			       arena_printf(g->arena, "the layer claims %llu bytes, over the limit of %u", (unsigned long long)layer->size,
 					    LIMIT_OCI_BLOB_BYTES));
+	if (!has_room(g, layer->size))
+		return problem(document, EVIDENCE_TOO_LARGE,
+			       arena_printf(g->arena, "not fetched: with its %llu bytes there would be more than %u of one image",
+					    (unsigned long long)layer->size, LIMIT_EVIDENCE_BYTES));
 	if (client_get(g->client, arena_printf(g->arena, "/v2/%s/blobs/%s", g->repository, hex), "*/*", (size_t)layer->size, g->arena,
 		       &response, &cause)) {
 		if (!strcmp(cause.reason, "TooLarge") && client_bytes(g->client) <= LIMIT_EVIDENCE_BYTES)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 
 import pytest
@@ -22,7 +23,7 @@ def test_verify_accepts_a_signed_image(registry, keys, form):
 
 
 def test_verify_exits_10_without_a_signature_and_12_if_none_matches(registry, keys):
-    image = registry.image("cli/unsigned")
+    image = registry.image("cli/unsigned", content=secrets.token_hex(8))
     done = verify(image, keys("release"))
     assert done.returncode == 10 and image.digest in done.stdout + done.stderr, done.stderr
     image.sign(keys("stranger"))

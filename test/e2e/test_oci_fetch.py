@@ -4,6 +4,7 @@ Hostile answers come from a proxy before the real registry; `countersign verify`
 """
 
 import base64
+import hashlib
 import json
 import os
 import secrets
@@ -404,6 +405,13 @@ def test_secret_is_in_no_message(bad, image, key, secret):
         assert "canary" not in seen.err, seen.err
 
 
+def test_codes_of_a_terminal_in_a_header_reach_no_terminal(bad, image, key):
+    bad.rule(r"/manifests/1$", bad.status(200, b"{}", Content_Type=MANIFEST, Docker_Content_Digest="sha256:\x1b]0;canary\x07"))
+    seen = verify(bad, image, key)
+    seen.is_error("DigestMismatch", "canary")
+    assert "\x1b" not in seen.err and "\x07" not in seen.err
+
+
 # --- referrers ------------------------------------------------------------------------------------------------------------
 
 
@@ -476,6 +484,20 @@ def test_attestations_of_each_night_do_not_keep_the_signature_from_being_found(b
     assert len(bad.asked("/manifests/sha256:0{60}")) < 100, "no more than so many are fetched"
 
 
+def test_large_attestations_do_not_use_up_the_room_of_the_signature(bad, image, key):
+    """An SBOM of a large image is megabytes; one of each release is soon more than is fetched for one image."""
+    made = []
+    for i in range(30):
+        blob = json.dumps({"sbom": i}).encode().ljust(2_000_000)
+        digest = "sha256:" + hashlib.sha256(blob).hexdigest()
+        made.append(manifest_of([{"mediaType": BUNDLE, "digest": digest, "size": len(blob)}], BUNDLE))
+        bad.rule(f"/blobs/{digest}$", bad.body(blob, "application/octet-stream"))
+    listed(bad, image, *made)
+    seen = verify(bad, image, key)
+    assert seen.code == 0, seen.err
+    assert seen.reasons.count("verified") == 2 and seen.reasons.count("BAD_JSON") > 5 and seen.reasons.count("TOO_LARGE") > 5
+
+
 def test_newest_referrers_are_looked_at_where_there_are_too_many(bad, image, key):
     crowd(bad, image, 300, annotations={"org.opencontainers.image.created": "2021-01-02T03:04:05Z"})
     seen = verify(bad, image, key)
@@ -523,7 +545,6 @@ def test_index_that_cannot_be_read_is_an_error(bad, image, key, body):
 
 def listed(bad, image, *manifests):
     """Referrers of the image: the real ones behind these made-up manifests."""
-    import hashlib
     index = real_index(bad, image)
     made = []
     for manifest in manifests:

@@ -146,6 +146,16 @@ static void record_with_terminal_codes_prints_none(void **state)
 	assert_null(strstr(str_c(&out), "\nforged"));
 }
 
+static void file_with_terminal_codes_in_its_name_prints_none(void **state)
+{
+	(void)state;
+	make_log(3, 300);
+	write_whole(in_dir("x\x1b[2Jx"), SPAN("x"));
+	assert_run(run("verify", dir, NULL), 3, "does not belong");
+	assert_null(memchr(errors.data, '\x1b', errors.length));
+	assert_int_equal(errors.data[errors.length - 1], '\n');
+}
+
 static void show_prints_one_record(void **state)
 {
 	(void)state;
@@ -336,6 +346,7 @@ int main(void)
 		TEST(log_prints_each_record_as_its_own_line),
 		TEST(log_is_a_table_for_people_and_can_be_narrowed),
 		TEST(record_with_terminal_codes_prints_none),
+		TEST(file_with_terminal_codes_in_its_name_prints_none),
 		TEST(show_prints_one_record),
 		TEST(prove_writes_a_proof_that_holds),
 		TEST(prove_of_a_changed_record_exits_3),
