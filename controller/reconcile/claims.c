@@ -199,6 +199,11 @@ bool claims_is_above(const struct run *run, const struct inventory_item *item)
 
 /* --- one run --------------------------------------------------------------------------------------------------------- */
 
+bool claims_lets_go(const struct app *other, const char *key)
+{
+	return map_has(&app_dealings(other)->offers, span_of(key)) || map_has(&app_dealings(other)->leaving, span_of(key));
+}
+
 int claims_check(struct run *run, struct desired *desired, struct error *err)
 {
 	struct app *other = holder(run->core, desired->key);
@@ -207,7 +212,7 @@ int claims_check(struct run *run, struct desired *desired, struct error *err)
 		return -1;
 	if (!other || other == run->app)
 		return 0;
-	if (map_has(&app_dealings(other)->offers, span_of(desired->key)) || map_has(&app_dealings(other)->leaving, span_of(desired->key))) {
+	if (claims_lets_go(other, desired->key)) {
 		desired->from = arena_strdup(run->arena, other->key);
 		return 0;
 	}

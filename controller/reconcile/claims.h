@@ -29,6 +29,8 @@ void claims_forget(struct app *app);
  * desired->from when it comes from another one.
  */
 int claims_check(struct run *run, struct desired *desired, struct error *err);
+/* Whether `other` lets the object of that key go, so that whoever declares it may take it over. */
+bool claims_lets_go(const struct app *other, const char *key);
 /* prepare: what the revision declares is known (run->desired). */
 void claims_declared(struct run *run);
 /*

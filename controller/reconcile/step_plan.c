@@ -141,6 +141,7 @@ static void await_end(struct run *run, struct desired *desired, const struct jso
 static int plan_existing(struct run *run, struct desired *desired, const struct json *live, struct error *err)
 {
 	const char *mine = tracking_app(run->arena, live);
+	const struct app *other = mine ? app_find(run->core, span_of(mine)) : NULL;
 	struct action *action;
 
 	if (json_text(json_path(live, "metadata", "deletionTimestamp", NULL))) {
@@ -158,6 +159,9 @@ static int plan_existing(struct run *run, struct desired *desired, const struct 
 		action->stage = STAGE_APPLY;
 		action->force = true;
 	} else {
+		/* claimed by an earlier run that could not write it: the claim is ours, the object the other's */
+		if (!desired->from && other && claims_lets_go(other, desired->key))
+			desired->from = mine;
 		if (may_adopt(run, desired, live, err))
 			return -1;
 		action = plan_add(run, ACT_ADOPT, desired, "exists and is adopted");

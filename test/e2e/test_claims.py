@@ -211,6 +211,28 @@ def test_objects_that_change_places_in_one_commit_are_neither_deleted_nor_refuse
     assert [place.find("v1", "ConfigMap", app)["data"]["turn"] for app in apps] == ["2"] * count
 
 
+def test_move_whose_first_write_was_refused_ends_when_it_may_be_written(place, name):
+    """What was claimed and not written is the other's as before, and still let go."""
+    one, two = f"{name}-one", f"{name}-two"
+    moved = text(config_map(name, place.namespace))
+    repo = place.repo({"a/x.yaml": moved, "b/y.yaml": text(config_map(f"{name}-b")), **MORE})
+    for app, path in ((one, "a"), (two, "b")):
+        place.kube.apply(place.team.application(app, repo, path))
+    place.settled(one, two)
+    uid = uid_of(place, "ConfigMap", name)
+    rights = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None, f"{place.system}-{place.team.applier}")
+    binding = place.kube.get(*rights)
+    place.kube.delete(*rights)
+    try:
+        commit = repo.push("move", {"a/x.yaml": None, "b/x.yaml": text(config_map(name, place.namespace, key="moved"))})
+        place.wait_condition("Synced", "False", two, said=f"ConfigMap {place.namespace}/{name}", seconds=30, reason="Forbidden")
+    finally:
+        place.kube.create({**binding, "metadata": {"name": rights[-1]}})
+    place.synced_at(commit, one)
+    place.synced_at(commit, two, seconds=60)
+    assert uid_of(place, "ConfigMap", name) == uid and place.find("v1", "ConfigMap", name)["data"] == {"key": "moved"}
+
+
 def test_object_that_moves_while_the_controller_is_down_is_not_deleted(new_site):
     site = new_site().install()
     site.controller.start()
