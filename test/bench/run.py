@@ -98,6 +98,7 @@ def big_world(w, options, rows):
     rows.append(Row(f"a repository of {count} applications, {4 * count} files, applied for the first time", [filled["seconds"]], **cost_of([filled])))
     if "S3" in wanted:
         seen = big.idle(w, 600 * min(1, options.scale * 2))
+        tell(f"S3: {seen}")
         rows.append(Row(f"S3 {count} applications, nothing changes, {seen['wall_s']:.0f} s: share of a core", [seen["share_of_core"]],
                         target="≤ 0.003; ≤ 96 MiB; no request", cpu=seen["cpu_s"], requests={**seen["writes"], **seen["reads"]} or "0",
                         memory=seen["pss_mib"], detail=seen))
@@ -131,6 +132,7 @@ def restarts(w, options, rows, count):
         rows.append(Row(f"S6 restart with {size} applications, {4 * size} objects: all compared", [seen["compared_s"]], [seen["bare_lists_s"]],
                         "≥ 0.50; ≤ 500 B an object" + (f"; slope {slope} B" if slope else ""), cpu=seen["cpu_s"]["controller"],
                         api_cpu=seen["cpu_s"]["apiserver"], requests={**seen["writes"], **seen["requests"]}, memory=seen["pss_mib"], detail=seen))
+        tell(f"restart with {size}: {seen}")
         before = (size, seen["pss_mib"])
 
 
