@@ -532,6 +532,15 @@ def test_health_that_argo_cd_would_not_count_is_not_counted(site):
     site.synced_at(repo.push("set aside", {"app/a.yaml": text(balanced)}), "app")
 
 
+def test_object_that_says_so_of_itself_does_not_count_when_git_drops_it(site):
+    kept = config_map("kept", key="x")
+    kept["metadata"]["annotations"] = {"argocd.argoproj.io/compare-options": "ServerSideDiff=true, IgnoreExtraneous", "argocd.argoproj.io/sync-options": "Prune=false"}
+    repo = site.deploy({**ONE, "app/kept.yaml": text(kept)})
+    commit = repo.push("less", {"app/kept.yaml": None, "app/config.yaml": text(config_map("config", key="two"))})
+    site.synced_at(commit, "app")
+    assert key(site, "kept") == "x"
+
+
 def test_custom_kind_that_is_called_as_an_early_one_comes_behind_its_definition(new_site):
     site = new_site()
     group = f"{site.name}.example"
