@@ -425,6 +425,11 @@ void action_release(struct action *action)
 	action->retry = NULL;
 }
 
+bool action_comes_first(const struct action *action)
+{
+	return action->act == ACT_HEAL && action->uid;
+}
+
 bool action_met_another(const struct action *action)
 {
 	/* 201 is a creation; a repeated request finds its own object */

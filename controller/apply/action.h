@@ -105,6 +105,8 @@ void action_start(struct action *action, struct kube *kube, struct loop *loop, s
 		  void (*on_done)(struct action *action, void *data), void *data);
 void action_release(struct action *action);
 
+/* Puts back what somebody changed in an object that is there as it was applied: whatever its wave, that waits for nothing. */
+bool action_comes_first(const struct action *action);
 /* Of a creation: an object of that name came after it was looked for, and was written into. */
 bool action_met_another(const struct action *action);
 

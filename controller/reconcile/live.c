@@ -200,6 +200,8 @@ void live_tell(struct live *live, const struct json *from, const char *group, co
 	/* the answer to our own write: taken in again when the inventory says so, too */
 	if (!quietly || !drifted || !is_being_written(app))
 		record_set_drifted(object, drifted ? from : NULL);
+	if (changed && drifted && !quietly && is_being_written(app))
+		app->run->disturbed = true;
 	if (changed && !quietly)
 		tell(app, (drifted && !is_being_written(app)) || live_more(object)->posture ||
 				  (live_more(object)->extras_text && !digest_is_zero(&live_more(object)->extras)));
@@ -232,6 +234,8 @@ void live_gone(struct live *live, const char *key)
 	/* what was pruned and is declared again is made anew now */
 	if (app && map_has(&app_dealings(app)->wanted, span_of(key)))
 		app->force = true;
+	if (app && app->run)
+		app->run->disturbed = true;
 	tell(app, app && item_of(app, key));
 	drop(live, object);
 }

@@ -40,6 +40,7 @@ struct live_object {
 	bool exists : 1, digested : 1, deleting : 1, metadata_only : 1;
 	bool leaving : 1;            /* we deleted it, and it is not gone yet: its own objects go first */
 	bool aside : 1;              /* its health is not its Application's: argocd.argoproj.io/ignore-healthcheck */
+	bool extraneous : 1;         /* nor is that it is there though Git does not declare it: compare-options IgnoreExtraneous */
 	char key[];                  /* GROUP/KIND/NAMESPACE/NAME */
 };
 

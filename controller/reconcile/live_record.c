@@ -80,7 +80,8 @@ void record_clear(struct live_object *object)
 	name_set(&object->app, NULL);
 	object->watch = NULL;
 	object->version = 0;
-	object->exists = object->digested = object->deleting = object->metadata_only = object->leaving = object->aside = false;
+	object->exists = object->digested = object->deleting = object->metadata_only = object->leaving = false;
+	object->aside = object->extraneous = false;
 	object->owned = (struct digest){ { 0 } };
 	memset(object->uid, 0, sizeof(object->uid));
 }
@@ -235,6 +236,17 @@ static bool is_same_matter(const struct matter *a, const struct matter *b)
 	       a->health == b->health && a->deleting == b->deleting;
 }
 
+/* Whether the annotation has the word, as one of several with commas between. */
+static bool says(const struct json *metadata, const char *annotation, const char *word)
+{
+	struct span rest = json_text_span(json_path(metadata, "annotations", annotation, NULL));
+
+	while (rest.length)
+		if (span_is(span_trim(span_cut(&rest, ',')), word))
+			return true;
+	return false;
+}
+
 bool record_take(struct live_object *object, const struct json *from, const struct custom_paths *custom, struct arena *arena)
 {
 	const struct json *metadata = json_get(from, "metadata");
@@ -253,7 +265,8 @@ bool record_take(struct live_object *object, const struct json *from, const stru
 	more->images = gate_images_digest(from, custom, arena);
 	object->health = (uint8_t)health_of(from, arena, &message);
 	name_set(&more->health_message, message && *message ? message : NULL);
-	object->aside = span_is(json_text_span(json_path(metadata, "annotations", "argocd.argoproj.io/ignore-healthcheck", NULL)), "true");
+	object->aside = says(metadata, "argocd.argoproj.io/ignore-healthcheck", "true");
+	object->extraneous = says(metadata, "argocd.argoproj.io/compare-options", "IgnoreExtraneous");
 	take_extras(more, from, arena);
 	posture = take_posture(more, from, arena);
 	now = matter_of(object);

@@ -111,6 +111,17 @@ static void leave(struct run *run, struct action *action, const char *why)
 	plan_differs(run, action, "OutOfSync", why);
 }
 
+/* Likewise, and nothing will change that by itself; one that says so of itself does not count. */
+static void leave_for_good(struct run *run, struct action *action, const char *why)
+{
+	const struct live_object *live = live_find(run->core->live, action->key);
+
+	if (live && live->extraneous)
+		action->finished = true;
+	else
+		leave(run, action, why);
+}
+
 /* Another Application declares it now: it is let go, never deleted. Whether that is so. */
 static bool plan_move(struct run *run, const struct inventory_item *item, char *key)
 {
@@ -137,11 +148,11 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 	action = plan_delete(run, item, key, "Git no longer declares it", &refused);
 	/* what is gone is deleted without harm, and forgotten by that */
 	if (item->no_prune && is_there(run, item, key)) {
-		leave(run, action, "Git no longer declares it; it stays, as its sync option Prune=false says");
+		leave_for_good(run, action, "Git no longer declares it; it stays, as its sync option Prune=false says");
 		return false;
 	}
 	if (!may_prune(run)) {
-		leave(run, action, "Git no longer declares it; pruning is off");
+		leave_for_good(run, action, "Git no longer declares it; pruning is off");
 		return true;
 	}
 	/* nothing is deleted while its group's server does not answer */

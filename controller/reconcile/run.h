@@ -146,6 +146,7 @@ struct run {
 	bool intent_asked, intent_durable, remembered, result_asked, result_durable;
 	size_t in_flight;
 	bool applying;               /* writes may be on their way: the run is not cut off */
+	bool disturbed;              /* meanwhile an object of it is not as it was remembered: by this run, or by somebody else */
 	bool apply_failed;
 	bool definitions_applied, discovering;
 	struct timer *wait;          /* run_wake_in's */

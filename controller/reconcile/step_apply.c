@@ -4,7 +4,9 @@
  * healthy. Deletes come last, and only if everything before them went well.
  */
 #include "base/clock.h"
+#include "diff/fields.h"
 #include "diff/patch.h"
+#include "gate/images.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
 #include "reconcile/permission.h"
@@ -125,7 +127,8 @@ static void start(struct run *run, struct action *action)
 
 static bool same_turn(const struct action *a, const struct action *b)
 {
-	return a->wave == b->wave && a->rank == b->rank && (a->act == ACT_DELETE) == (b->act == ACT_DELETE);
+	return a->wave == b->wave && a->rank == b->rank && (a->act == ACT_DELETE) == (b->act == ACT_DELETE) &&
+	       action_comes_first(a) == action_comes_first(b);
 }
 
 /* The first action that is neither finished nor under way; NULL: none. */
@@ -219,11 +222,23 @@ static bool is_awaited(const struct action *action)
 	return action->act == ACT_CREATE && !action->in_plan && action->live;
 }
 
+/* It is not as the answer to its last write gave it. */
+static bool is_tampered_with(struct run *run, const struct action *action, const struct live_object *live)
+{
+	struct digest left, images;
+
+	if (!action->after || live->metadata_only)
+		return false;
+	left = fields_digest(action->after);
+	images = gate_images_digest(action->after, &run->custom, run->arena);
+	return !digest_equal(&left, &live->owned) || !digest_equal(&images, &live_more(live)->images);
+}
+
 /*
  * An object that somebody deleted since this run wrote it, or, if it does not write it, deleted or changed since it was planned:
  * only a new plan mends it.
  */
-static bool is_drifted_since(const struct run *run, const struct desired *desired)
+static bool is_drifted_since(struct run *run, const struct desired *desired)
 {
 	const struct live_object *live = live_find(run->core->live, desired->key);
 	const struct inventory_item *item =
@@ -232,10 +247,38 @@ static bool is_drifted_since(const struct run *run, const struct desired *desire
 	/* what was written is known from its answer on, so it is missing only when it is gone */
 	for (size_t i = 0; i < run->action_count; i++)
 		if (!strcmp(run->actions[i].key, desired->key))
-			return run->actions[i].finished && (run->actions[i].after || is_awaited(&run->actions[i])) && !live;
+			return run->actions[i].finished && (live ? is_tampered_with(run, &run->actions[i], live)
+								 : run->actions[i].after || is_awaited(&run->actions[i]));
 	if (!item || !*item->uid || desired->found)
 		return false;
 	return !live || !live_has_uid(live, item->uid) || (!live->metadata_only && !digest_equal(&live->owned, &item->owned));
+}
+
+/* An image in it that was not there, of what this run does not write. One that may stay is there for long: so only after something happened. */
+static bool has_other_images(const struct run *run, const struct desired *desired)
+{
+	const struct live_object *live = live_find(run->core->live, desired->key);
+	const struct inventory_item *item =
+		inventory_find(app_inventory(run->app), desired->group, desired->kind, desired->namespace, desired->name);
+
+	for (size_t i = 0; i < run->action_count; i++)
+		if (!strcmp(run->actions[i].key, desired->key))
+			return false;
+	return live && item && !live->metadata_only && !digest_equal(&live_more(live)->images, &item->images);
+}
+
+/* The first such object; besides the one that is waited for (or NULL) looked for only when something happened. NULL: none. */
+static const struct desired *find_drifted(struct run *run, const struct desired *waited)
+{
+	if (waited && is_drifted_since(run, waited))
+		return waited;
+	if (!run->disturbed)
+		return NULL;
+	run->disturbed = false;
+	for (size_t i = 0; i < run->desired_count; i++)
+		if (!run->desired[i].unmanaged && (is_drifted_since(run, &run->desired[i]) || has_other_images(run, &run->desired[i])))
+			return &run->desired[i];
+	return NULL;
 }
 
 /* Told while it lasts, since it may last long: whoever waits until it is ready must not go by what it was before. */
@@ -254,6 +297,7 @@ static void tell_waiting(struct run *run)
 
 static enum step_result wait_for_health(struct run *run, const struct desired *desired, bool degraded, const char *message)
 {
+	const struct desired *drifted;
 	struct error err = ERROR_INIT;
 
 	report_condition(run->app, CONDITION_SYNCED, TRUTH_UNKNOWN, "WaitingForHealth", "wave %d waits for %s %s/%s: %s",
@@ -262,9 +306,9 @@ static enum step_result wait_for_health(struct run *run, const struct desired *d
 		error_set(&err, ERROR_CANCELED, "Superseded", "a newer commit is there; this sync did not progress (%s %s/%s: %s)",
 			  desired->kind, desired->namespace, desired->name, message);
 		run->app->again = true;
-	} else if (is_drifted_since(run, desired)) {
+	} else if ((drifted = find_drifted(run, desired)) != NULL) {
 		error_set(&err, ERROR_CANCELED, "Superseded", "%s %s/%s was changed by somebody meanwhile, and is mended before the later waves",
-			  desired->kind, desired->namespace, desired->name);
+			  drifted->kind, drifted->namespace, drifted->name);
 		run->app->dirty = run->app->again = true;
 	} else if (permission_verdicts(run, &err)) {
 		run->app->again = true;
@@ -306,7 +350,7 @@ static enum step_result wait_for_end(struct run *run, const struct action *going
 	message = message ? message : "is being deleted";
 	report_condition(run->app, CONDITION_SYNCED, TRUTH_UNKNOWN, "WaitingForDeletion", "what is of earlier waves than %d stays for now: %s %s",
 			 going->wave, going->title, message);
-	if (is_superseded(run) || (run->goal != GOAL_DELETE && run->app->dirty)) {
+	if (is_superseded(run) || find_drifted(run, NULL)) {
 		error_set(&err, ERROR_CANCELED, "Superseded", "there is news; the rest is deleted after it, and not yet since %s %s", going->title, message);
 		run->app->again = true;
 	} else if (clock_mono_ms() > run->deadline_ms) {
@@ -361,6 +405,11 @@ static bool watch_new_kinds(struct run *run)
 	return true;
 }
 
+static bool waits_for_others(const struct action *action)
+{
+	return action->act != ACT_DELETE && !action_comes_first(action);
+}
+
 enum step_result step_apply(struct run *run)
 {
 	const struct action *busy = any_in_flight(run), *going;
@@ -377,11 +426,11 @@ enum step_result step_apply(struct run *run)
 	for (; next; next = first_open(run)) {
 		if (busy && (!same_turn(busy, next) || run->in_flight >= IN_FLIGHT_MAX))
 			return STEP_WAIT;
-		if (!busy && next->act != ACT_DELETE && !are_definitions_ready(run, next, &waited, &degraded, &message))
+		if (!busy && waits_for_others(next) && !are_definitions_ready(run, next, &waited, &degraded, &message))
 			return wait_for_health(run, waited, degraded, message);
 		if (!busy && !watch_new_kinds(run))
 			return STEP_WAIT;
-		if (!busy && run->goal == GOAL_SYNC && next->act != ACT_DELETE &&
+		if (!busy && run->goal == GOAL_SYNC && waits_for_others(next) &&
 		    !are_healthy_before(run, next->wave, &waited, &degraded, &message))
 			return wait_for_health(run, waited, degraded, message);
 		going = !busy && next->act == ACT_DELETE ? still_going(run, next->wave) : NULL;

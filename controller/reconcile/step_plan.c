@@ -455,7 +455,7 @@ static int plan_namespace(struct run *run, struct error *err)
 	return 0;
 }
 
-/* Applies first, in order; then deletes, last made first. */
+/* What is put back first, then applies, in order; then deletes, last made first. */
 static int by_turn(const void *a, const void *b)
 {
 	const struct action *x = a, *y = b;
@@ -464,6 +464,8 @@ static int by_turn(const void *a, const void *b)
 
 	if (dx != dy)
 		return dx ? 1 : -1;
+	if (action_comes_first(x) != action_comes_first(y))
+		return action_comes_first(x) ? -1 : 1;
 	if (x->wave != y->wave)
 		return x->wave < y->wave ? -sign : sign;
 	if (x->rank != y->rank)

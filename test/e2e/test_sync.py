@@ -196,6 +196,21 @@ def test_application_that_was_ready_is_not_while_a_wave_of_its_new_revision_is_w
     site.synced_at(commit, "app", seconds=30)
 
 
+def test_drift_is_healed_while_a_wave_is_waited_for(site):
+    """Also of what is in the wave that is waited for, and behind it; a rollout may take its time, or never end."""
+    image, others = site.image("web"), [config_map("before", key="x"), wave(config_map("behind", key="x"), 2)]
+    repo = site.deploy({"app/a.yaml": text(wave(deployment("web", image.ref), 0), *others)})
+    stuck = wave(deployment("web", image.ref, nodeSelector={"no": "such-node"}), 0)
+    repo.push("stuck", {"app/a.yaml": text(stuck, wave(config_map("after", key="x"), 1), *others, config_map("new", key="x"))})
+    site.wait_condition("Synced", "Unknown", "app", reason="WaitingForHealth")
+    for name in ("before", "behind", "new"):
+        site.kube.patch("v1", "ConfigMap", site.namespace, name, {"data": {"key": "drifted"}})
+        until(f"{name} to be healed", lambda name=name: key(site, name), lambda k: k == "x", seconds=5)
+    assert key(site, "after") is None
+    site.kube.delete("v1", "ConfigMap", site.namespace, "before")
+    until("what was deleted to be back", lambda: key(site, "before"), lambda k: k == "x", seconds=5)
+
+
 def test_newer_commit_supersedes_a_sync_that_does_not_progress(site):
     image = site.image("web")
     stuck = deployment("web", image.ref, nodeSelector={"no": "such-node"})
@@ -530,6 +545,15 @@ def test_health_that_argo_cd_would_not_count_is_not_counted(site):
     site.wait_condition("Healthy", "False", "app", said="load balancer")
     balanced["metadata"]["annotations"] = {"argocd.argoproj.io/ignore-healthcheck": "true"}
     site.synced_at(repo.push("set aside", {"app/a.yaml": text(balanced)}), "app")
+
+
+def test_object_that_says_so_of_itself_does_not_count_when_git_drops_it(site):
+    kept = config_map("kept", key="x")
+    kept["metadata"]["annotations"] = {"argocd.argoproj.io/compare-options": "ServerSideDiff=true, IgnoreExtraneous", "argocd.argoproj.io/sync-options": "Prune=false"}
+    repo = site.deploy({**ONE, "app/kept.yaml": text(kept)})
+    commit = repo.push("less", {"app/kept.yaml": None, "app/config.yaml": text(config_map("config", key="two"))})
+    site.synced_at(commit, "app")
+    assert key(site, "kept") == "x"
 
 
 def test_custom_kind_that_is_called_as_an_early_one_comes_behind_its_definition(new_site):
