@@ -15,6 +15,7 @@ from harness.wait import until
 
 APPS, FILES, NAMES = ("a0", "a1", "a2"), ("x.yaml", "sub/y.yaml"), 5
 OURS, THEIRS = "model/", "person/"     # prefixes of annotations
+MARK = "countersign.dev/tracking-id"
 QUIET_SECONDS = 60
 VERSIONS = {"ConfigMap": "v1", "Secret": "v1", "ServiceAccount": "v1", "Service": "v1", "Deployment": "apps/v1"}
 
@@ -198,13 +199,15 @@ class Model:
             self.forget(ref)
 
     def strip(self):
-        """Somebody takes off what says whose it is."""
+        """Somebody takes off what says whose it is; what Git dropped before it is put back would stay."""
         ref = self.any_thing()
         live = ref and self.site.find(VERSIONS[ref[0]], *ref)
         if live:
             self.tell(f"strip {ref}")
             self.patch(ref, {"metadata": {where: {k: None for k in live["metadata"].get(where, {}) if k.startswith("countersign.dev/")}
                                           for where in ("labels", "annotations")}})
+            until(f"{ref} to be marked again", lambda: (self.site.find(VERSIONS[ref[0]], *ref) or {}).get("metadata", {}).get("annotations", {}),
+                  lambda notes: MARK in notes, seconds=QUIET_SECONDS)
 
     def bring(self):
         """Somebody makes an object that Git does not declare, or not yet."""
