@@ -15,6 +15,15 @@ static bool is_desired(const struct map *keys, const char *key)
 	return map_has(keys, span_of(key));
 }
 
+/* That of one whose creation was never answered is what the watch told of an object with our mark. "": nobody knows of any. */
+static char *uid_of(struct run *run, const struct inventory_item *item, const char *key)
+{
+	const struct live_object *live = *item->uid ? NULL : live_find(run->core->live, key);
+	bool ours = live && live->app && !strcmp(live->app, run->app->key);
+
+	return ours ? live_uid(live, run->arena) : arena_strdup(run->arena, item->uid);
+}
+
 static struct action *plan_delete(struct run *run, const struct inventory_item *item, const char *key, const char *why, struct error *err)
 {
 	struct action *action = plan_add(run, ACT_DELETE, NULL, why);
@@ -28,7 +37,7 @@ static struct action *plan_delete(struct run *run, const struct inventory_item *
 	action->kind = arena_strdup(run->arena, item->kind);
 	action->namespace = arena_strdup(run->arena, item->namespace);
 	action->name = arena_strdup(run->arena, item->name);
-	action->uid = arena_strdup(run->arena, item->uid);
+	action->uid = uid_of(run, item, key);
 	action->key = key;
 	action->title = arena_printf(run->arena, "%s %s%s%s", item->kind, item->namespace, *item->namespace ? "/" : "", item->name);
 	action->permit.account = kube_account(run->arena, permission_of_item(run, item, &account, err) ? app_inventory(run->app)->account : account);
