@@ -1,6 +1,7 @@
 /* See expected.h. */
 #include "cli/expected.h"
 
+#include "api/declared.h"
 #include "api/tracking.h"
 #include "gate/verdict.h"
 #include "oci/reference.h"
@@ -68,28 +69,6 @@ void expected_pin(struct json *object, const struct pins *pins, const struct cus
 	}
 }
 
-/* What only a live object has. */
-static void strip(struct json *object)
-{
-	static const char *const live_only[] = { "managedFields", "uid", "resourceVersion", "generation", "creationTimestamp",
-						 "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds" };
-
-	for (size_t i = 0; i < COUNT_OF(live_only); i++)
-		json_remove(json_get(object, "metadata"), live_only[i]);
-	json_remove(object, "status");
-}
-
-/* As the controller does: what is asked of an Application once is never declared. */
-static void strip_refresh(const struct expected *expected)
-{
-	struct json *annotations = json_path(expected->object, "metadata", "annotations", NULL);
-
-	if (strcmp(expected->group, API_GROUP) || strcmp(expected->kind_name, "Application"))
-		return;
-	json_remove(annotations, ANNOTATION_REFRESH);
-	json_remove(annotations, ANNOTATION_REFRESH_ARGO);
-}
-
 static void mark(struct person *person, const struct application *app, struct expected *expected)
 {
 	struct json *metadata = json_get(expected->object, "metadata");
@@ -135,8 +114,7 @@ static int take_one(struct person *person, const struct application *app, const 
 	to->kind = discovery_find(person->discovery, span_of(from->group), arena_strndup(person->arena, version), span_of(from->kind));
 	if (set_namespace(person, app, to, err))
 		return -1;
-	strip(to->object);
-	strip_refresh(to);
+	declared_strip(to->object, to->group, to->kind_name);
 	mark(person, app, to);
 	return 0;
 }

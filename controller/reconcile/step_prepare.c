@@ -1,6 +1,7 @@
 /* prepare: rendered objects become desired ones: a known kind, a namespace, permission, our marks, a place in the order. */
 #include <stdlib.h>
 
+#include "api/declared.h"
 #include "api/tracking.h"
 #include "diff/order.h"
 #include "reconcile/claims.h"
@@ -91,29 +92,6 @@ static int unknown_kind(struct run *run, const struct rendered_object *object, s
 			 rendered_object_title(object, run->arena), object->path, object->line, object->kind, object->api_version);
 }
 
-/* What only a live object has; a copy of one in Git must not claim to be one. */
-static void strip(struct json *object)
-{
-	static const char *const live_only[] = { "managedFields", "uid", "resourceVersion", "generation", "creationTimestamp",
-						 "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds" };
-	struct json *metadata = json_get(object, "metadata");
-
-	for (size_t i = 0; i < COUNT_OF(live_only); i++)
-		json_remove(metadata, live_only[i]);
-	json_remove(object, "status");
-}
-
-/* Asked of an Application once, and taken off by us: declared, it would be put back and asked for again, for ever. */
-static void strip_refresh(const struct desired *desired)
-{
-	struct json *annotations = json_path(desired->object, "metadata", "annotations", NULL);
-
-	if (strcmp(desired->group, API_GROUP) || strcmp(desired->kind, "Application"))
-		return;
-	json_remove(annotations, ANNOTATION_REFRESH);
-	json_remove(annotations, ANNOTATION_REFRESH_ARGO);
-}
-
 static void mark(struct run *run, struct desired *desired)
 {
 	struct json *metadata = json_get(desired->object, "metadata");
@@ -200,8 +178,7 @@ static int prepare_one(struct run *run, const struct rendered_object *object, st
 		return -1;
 	if (order_wave(desired->object, &desired->wave, err))
 		return error_wrap(err, "%s", rendered_object_title(object, run->arena));
-	strip(desired->object);
-	strip_refresh(desired);
+	declared_strip(desired->object, desired->group, desired->kind);
 	mark(run, desired);
 	desired->key = live_key(run->arena, desired->group, desired->kind, desired->namespace, desired->name);
 	return claims_check(run, desired, err);

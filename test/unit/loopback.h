@@ -44,6 +44,14 @@ static inline void loopback_read(int client, char *request, size_t size)
 	}
 }
 
+/* Sends the answer, or nothing of it (""), and ends the connection. */
+static inline void loopback_answer(int client, const char *answer)
+{
+	send(client, answer, strlen(answer), MSG_NOSIGNAL);
+	shutdown(client, SHUT_WR);
+	close(client);
+}
+
 static inline void *loopback_accept(void *data)
 {
 	const struct loopback *loopback = data;

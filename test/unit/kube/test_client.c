@@ -72,21 +72,16 @@ static const char *answer_of(struct site *site, const char *request)
 static void *serve(void *argument)
 {
 	int client = (int)(intptr_t)argument;
+	const char *answer = "";
 	char request[4096], *path, *end;
 
 	loopback_read(client, request, sizeof(request));
 	path = loopback_is_whole(request) ? strchr(request, ' ') : NULL;
 	end = path ? strchr(path + 1, ' ') : NULL;
-	for (size_t i = 0; end && i < COUNT_OF(sites); i++) {
-		const char *answer;
-
-		if (!span_equal(span_make(path + 1, (size_t)(end - path - 1)), span_of(sites[i].path)))
-			continue;
-		answer = answer_of(&sites[i], request);
-		send(client, answer, strlen(answer), MSG_NOSIGNAL);
-	}
-	shutdown(client, SHUT_WR);
-	close(client);
+	for (size_t i = 0; end && i < COUNT_OF(sites); i++)
+		if (span_equal(span_make(path + 1, (size_t)(end - path - 1)), span_of(sites[i].path)))
+			answer = answer_of(&sites[i], request);
+	loopback_answer(client, answer);
 	return NULL;
 }
 

@@ -9,21 +9,17 @@
 
 #define SLOW_MS 2500
 
-static const char found[] = "HTTP/1.1 404 X\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+static const char absent[] = "HTTP/1.1 404 X\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
 static const char made[] = "HTTP/1.1 201 X\r\nContent-Length: 36\r\nConnection: close\r\n\r\n{\"metadata\":{\"resourceVersion\":\"7\"}}";
 
 static void *serve(void *argument)
 {
 	int client = (int)(intptr_t)argument;
 	char request[4096];
-	const char *answer;
 
 	loopback_read(client, request, sizeof(request));
-	answer = !strncmp(request, "POST", 4) ? made : found;
 	poll(NULL, 0, SLOW_MS);
-	send(client, answer, strlen(answer), MSG_NOSIGNAL);
-	shutdown(client, SHUT_WR);
-	close(client);
+	loopback_answer(client, !strncmp(request, "POST", 4) ? made : absent);
 	return NULL;
 }
 
