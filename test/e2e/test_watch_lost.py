@@ -116,7 +116,8 @@ def test_kind_that_went_and_comes_again_with_its_crd_in_one_commit_is_made_anew(
         site.controller.start()
         repo = site.deploy({"app/gear.yaml": both, **more}, automated={"prune": True, "selfHeal": True, "allowEmpty": True})
         site.synced_at(repo.push("without", {"app/gear.yaml": None}), "app")
-        until("the watch to be lost", lambda: site.controller.tail(50), lambda log: "cannot watch a kind" in log, seconds=30)
+        # the API server leaves streams of a definition that went open for up to two minutes
+        until("the watch to be lost", lambda: site.controller.tail(50), lambda log: "cannot watch a kind" in log, seconds=130)
         site.synced_at(repo.push("again", {"app/gear.yaml": both}), "app", seconds=30)
         assert teeth() == 1
     finally:
