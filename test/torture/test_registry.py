@@ -35,7 +35,7 @@ FAULTS = {
     "no HTTP": (TAG, raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "FetchError", "GET http://DOOR/v2/"),
     "a status line and the end": (TAG, raw(b"HTTP/1.1 200 OK\r\n"), "FetchError", "GET http://DOOR/v2/"),
     "body without end": (REFERRERS, lambda bad: bad.endless(INDEX), "TooLarge", "larger than"),
-    "ten thousand referrers": (REFERRERS, many, "TooManyReferrers", "50"),
+    "ten thousand referrers": (REFERRERS, many, "TooManyReferrers", "more than 1000"),
     "hang": (REFERRERS, lambda bad: bad.hang, "FetchError", "GET http://DOOR/v2/"),
     "trickle": (TAG, lambda bad: bad.trickle, "FetchError", "GET http://DOOR/v2/"),
     "headers one byte at a time": (TAG, slow_headers, "FetchError", "GET http://DOOR/v2/"),
