@@ -1,8 +1,9 @@
 /*
  * The leader's lease (coordination.k8s.io/v1): 15 s long, renewed every 2 s,
- * given up after 10 s without a renewal; a slow answer is waited for. Times are taken from our own
- * monotonic clock only: somebody else's lease is over when it has not changed
- * for as long as it says, counted from when we first saw that version.
+ * given up after 10 s without a renewal; a slow answer is waited for. Times are
+ * taken from our own monotonic clock only: somebody else's lease is over when
+ * it has not changed for as long as it says, counted from when we first saw
+ * that version.
  *
  * When a connection broke it is read at once, before any governed write: its
  * version tells whether this is still the cluster that we knew (kube/write.h).
