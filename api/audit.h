@@ -51,7 +51,7 @@ void audit_set_error(struct arena *arena, struct json *record, const struct erro
 
 /* Who caused it; NULL fields are left out. */
 struct audit_actor {
-	const char *type;            /* poll, git-webhook, user, self-heal, retry, restart, admission */
+	const char *type;            /* poll, git-webhook, user, self-heal, retry, restart, admission; manager: `user` is who wrote a setting last, as its managedFields say */
 	const char *user, *ip, *ua;
 	const char *manager, *time;  /* of a drift: the field manager and when it wrote */
 };

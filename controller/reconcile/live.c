@@ -201,7 +201,7 @@ void live_tell(struct live *live, const struct json *from, const char *group, co
 	if (!quietly || !drifted || !is_being_written(app))
 		record_set_drifted(object, drifted ? from : NULL);
 	if (changed && drifted && !quietly && is_being_written(app))
-		app->run->disturbed = true;
+		map_set(&app->run->disturbed, span_of(object->key), app);
 	if (changed && !quietly)
 		tell(app, (drifted && !is_being_written(app)) || live_more(object)->posture ||
 				  (live_more(object)->extras_text && !digest_is_zero(&live_more(object)->extras)));
@@ -235,7 +235,7 @@ void live_gone(struct live *live, const char *key)
 	if (app && map_has(&app_dealings(app)->wanted, span_of(key)))
 		app->force = true;
 	if (app && app->run)
-		app->run->disturbed = true;
+		map_set(&app->run->disturbed, span_of(key), app);
 	tell(app, app && item_of(app, key));
 	drop(live, object);
 }

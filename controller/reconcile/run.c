@@ -28,6 +28,7 @@ static void run_free(struct run *run)
 	timer_free(run->wait);
 	map_release(&run->reads);
 	map_release(&run->keys);
+	map_release(&run->disturbed);
 	if (core->audit)
 		audit_log_forget(core->audit, run);
 	arena_free(run->arena);

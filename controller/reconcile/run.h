@@ -137,7 +137,7 @@ struct run {
 	bool only_told;              /* err is what the plan has to tell; the rest of it goes on */
 	const char *prune_waits;     /* what has to be known before anything is pruned; NULL: nothing */
 	bool moves;                  /* another Application declares now what this one does no longer */
-	struct error undone;         /* reason "" unless something is left as it is for now: a field that is taken back again and again, ... */
+	struct error undone;         /* reason "" unless something is left as it is for now: a field that others take back each time, one that is still being deleted */
 	bool holds_back;             /* ...and it is not for us to change that now */
 	struct json *differences;    /* status.resources: what is not in order, and why */
 
@@ -146,7 +146,7 @@ struct run {
 	bool intent_asked, intent_durable, remembered, result_asked, result_durable;
 	size_t in_flight;
 	bool applying;               /* writes may be on their way: the run is not cut off */
-	bool disturbed;              /* meanwhile an object of it is not as it was remembered: by this run, or by somebody else */
+	struct map disturbed;        /* keys of objects that meanwhile are not as they were remembered: by this run, or by somebody else */
 	bool apply_failed;
 	bool definitions_applied, discovering;
 	struct timer *wait;          /* run_wake_in's */

@@ -267,17 +267,19 @@ static bool has_other_images(const struct run *run, const struct desired *desire
 	return live && item && !live->metadata_only && !digest_equal(&live_more(live)->images, &item->images);
 }
 
-/* The first such object; besides the one that is waited for (or NULL) looked for only when something happened. NULL: none. */
+/* The first such object: the one that is waited for (or NULL), or one of those with which something happened since this was asked. NULL: none. */
 static const struct desired *find_drifted(struct run *run, const struct desired *waited)
 {
 	if (waited && is_drifted_since(run, waited))
 		return waited;
-	if (!run->disturbed)
-		return NULL;
-	run->disturbed = false;
-	for (size_t i = 0; i < run->desired_count; i++)
-		if (!run->desired[i].unmanaged && (is_drifted_since(run, &run->desired[i]) || has_other_images(run, &run->desired[i])))
-			return &run->desired[i];
+	for (size_t i = 0; run->disturbed.count && i < run->desired_count; i++) {
+		const struct desired *one = &run->desired[i];
+
+		/* each is looked at once: a large wave tells of thousands */
+		if (map_remove(&run->disturbed, span_of(one->key)) && !one->unmanaged && (is_drifted_since(run, one) || has_other_images(run, one)))
+			return one;
+	}
+	map_release(&run->disturbed);
 	return NULL;
 }
 
@@ -348,10 +350,11 @@ static enum step_result wait_for_end(struct run *run, const struct action *going
 	struct error err = ERROR_INIT;
 
 	message = message ? message : "is being deleted";
-	report_condition(run->app, CONDITION_SYNCED, TRUTH_UNKNOWN, "WaitingForDeletion", "what is of earlier waves than %d stays for now: %s %s",
-			 going->wave, going->title, message);
+	report_condition(run->app, CONDITION_SYNCED, TRUTH_UNKNOWN, "WaitingForDeletion", "%s of wave %d %s; what is of earlier waves is deleted when it is gone",
+			 going->title, going->wave, message);
 	if (is_superseded(run) || find_drifted(run, NULL)) {
-		error_set(&err, ERROR_CANCELED, "Superseded", "there is news; the rest is deleted after it, and not yet since %s %s", going->title, message);
+		error_set(&err, ERROR_CANCELED, "Superseded", "a newer commit, or drift, comes first; after it the rest is deleted, which waits for %s: it %s", going->title,
+			  message);
 		run->app->again = true;
 	} else if (clock_mono_ms() > run->deadline_ms) {
 		error_set(&err, ERROR_TRANSIENT, "BeingDeleted", "%s %s, and so what is of earlier waves was not deleted", going->title, message);
