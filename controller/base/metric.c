@@ -45,6 +45,8 @@ static const struct family families[METRIC_COUNT] = {
 					{ NULL } },
 	[METRIC_AUDIT_CHECKPOINT_AGE] = { "countersign_audit_checkpoint_age_seconds", "Age of the newest signed checkpoint.", GAUGE,
 					  { NULL } },
+	[METRIC_AUDIT_SYNC_SECONDS] = { "countersign_audit_log_sync_duration_seconds", "How long fdatasync of the journal took; each write waits for it.",
+					HISTOGRAM, { NULL } },
 	[METRIC_WORKER_JOBS] = { "countersign_worker_jobs_total", "Jobs of workers, by how they ended.", COUNTER, { "role", "result" } },
 	[METRIC_WORKER_CRASHES] = { "countersign_worker_crashes_total", "Workers that died, hung, answered nonsense or could not be started for a job.", COUNTER,
 				    { "role", "reason" } },
@@ -65,7 +67,7 @@ static const struct family families[METRIC_COUNT] = {
 };
 
 /* Upper ends, in seconds. */
-static const double buckets[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600 };
+static const double buckets[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600 };
 
 struct series {
 	struct series *next;

@@ -9,9 +9,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/rand.h"
 #include "io/file.h"
 
@@ -175,7 +177,15 @@ int journal_begin(const char *path, uint64_t base, const struct journal_frame *f
 
 int journal_append(struct journal *journal, const struct journal_frame *frame, struct error *err)
 {
-	return write_frame(journal, frame, err) || sync_data(journal, err) ? -1 : 0;
+	int64_t began;
+
+	if (write_frame(journal, frame, err))
+		return -1;
+	began = clock_mono_ns();
+	if (sync_data(journal, err))
+		return -1;
+	metric_observe(METRIC_AUDIT_SYNC_SECONDS, (double)(clock_mono_ns() - began) / 1e9, NULL);
+	return 0;
 }
 
 uint64_t journal_base(const struct journal *journal)

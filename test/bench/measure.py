@@ -46,7 +46,7 @@ class Meter:
 
     def __init__(self, world, controller=None):
         self.world, self.controller = world, controller
-        self.peak = 0
+        self.peak = {}
         self._stop = threading.Event()
 
     def _cpu(self):
@@ -63,7 +63,11 @@ class Meter:
             self.sample()
 
     def sample(self):
-        self.peak = max(self.peak, sum(pss_of(p) for p in self.controller.pids()))
+        roles = {}
+        for pid, role in self.controller.roles().items():
+            roles[role] = roles.get(role, 0) + pss_of(pid)
+        if sum(roles.values()) > sum(self.peak.values()):
+            self.peak = roles
 
     def start(self):
         self.world.log.mark()
@@ -82,7 +86,8 @@ class Meter:
         out = {"cpu_s": {k: round(after[k] - self.before.get(k, 0), 2) for k in after}, "wall_s": round(time.time() - self.began, 3)}
         out["reads"] = reads(self.requests_before, requests(self.world.kube))
         if self.controller:
-            out["peak_pss_mib"] = round(self.peak / 2**20, 1)
+            out["peak_pss_mib"] = round(sum(self.peak.values()) / 2**20, 1)
+            out["peak_by_role_mib"] = {role: round(bytes / 2**20, 1) for role, bytes in self.peak.items()}
         return out
 
 

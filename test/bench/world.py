@@ -24,6 +24,7 @@ from harness.kube import Kube, images  # noqa: E402
 from harness.stack import Stack, run  # noqa: E402
 from harness.tenant import API, Tenant, image_policy, obj  # noqa: E402
 from harness.wait import until  # noqa: E402
+from harness.web import Web, free_port, total  # noqa: E402
 
 from workload import KINDS, files_of, objects_of  # noqa: E402
 
@@ -129,6 +130,8 @@ class World:
         # the log lies on a real disk: its fdatasync is part of what is measured
         self.data = pathlib.Path(tempfile.mkdtemp(prefix="csb-data-", dir="/tmp"))
         self.controller = Controller(self.installation, self.turn / "c", plain_http=[self.stack.registry], poll=poll, data=self.data)
+        self.web = Web(free_port())
+        self.controller.listen = self.web.address
         self.token = self.turn / "token"
         self.token.write_text(self.kube.token_of(NAMESPACE, ACCOUNT))
         return self
@@ -167,6 +170,11 @@ class World:
 
     def image_of(self, number):
         return self.images[number % len(self.images)]
+
+    def fdatasync(self):
+        """How many of the audit log's journal there were, and their seconds altogether."""
+        metrics, name = self.web.metrics(), "countersign_audit_log_sync_duration_seconds"
+        return total(metrics, name + "_count"), total(metrics, name + "_sum")
 
     def controller_pause(self):
         for pid in self.controller.pids("core"):

@@ -109,9 +109,9 @@ def test_promtool_accepts_the_rules_and_they_name_metrics_that_there_are(tmp_pat
     groups = yaml.split("\nspec:\n", 1)[1]
     (tmp_path / "rules.yaml").write_text("\n".join(line.removeprefix("  ") for line in groups.splitlines()) + "\n")
     code, said = promtool("check", "rules", str(tmp_path / "rules.yaml"))
-    assert code == 0 and "6 rules found" in said, said
+    assert code == 0 and "7 rules found" in said, said
     expressions = re.findall(r"(?m)^ +expr: (.*)$", yaml)
-    assert len(expressions) == 6 and all(known(e) for e in expressions)
+    assert len(expressions) == 7 and all(known(e) for e in expressions)
 
 
 def test_alerts_fire_when_they_should(tmp_path):
@@ -126,7 +126,14 @@ tests:
   - {series: 'countersign_leader{pod="a"}', values: '1x10 0x20'}
   - {series: 'countersign_audit_log_writable{pod="a"}', values: '1x5 0x30'}
   - {series: 'argocd_app_info{namespace="n",name="shop",sync_status="OutOfSync"}', values: '1x40'}
+  - {series: 'countersign_audit_log_sync_duration_seconds_bucket{pod="a",le="0.5"}', values: '0+60x40'}
+  - {series: 'countersign_audit_log_sync_duration_seconds_bucket{pod="a",le="1"}', values: '0+60x20 1200+90x20'}
+  - {series: 'countersign_audit_log_sync_duration_seconds_bucket{pod="a",le="+Inf"}', values: '0+60x20 1200+90x20'}
   alert_rule_test:
+  - {eval_time: 20m, alertname: CountersignAuditLogDiskIsSlow}
+  - eval_time: 39m
+    alertname: CountersignAuditLogDiskIsSlow
+    exp_alerts: [{exp_labels: {severity: warning}, exp_annotations: {summary: The volume of the audit log needs more than 0.5 s for an fdatasync, description: 'Each write to the cluster waits until its record is on disk. Give the audit log a faster volume, or one that nobody shares.'}}]
   - {eval_time: 4m, alertname: CountersignAuditLogCannotBeWritten}
   - eval_time: 9m
     alertname: CountersignAuditLogCannotBeWritten

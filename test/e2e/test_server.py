@@ -102,7 +102,8 @@ FAMILIES = {
     "queue_depth": "gauge", "queue_wait_seconds": "histogram", "commit_to_live_seconds": "histogram", "api_requests_total": "counter",
     "api_request_duration_seconds": "histogram", "verifications_total": "counter", "cache_requests_total": "counter", "audit_log_records": "gauge",
     "audit_log_written_bytes_total": "counter", "audit_log_writable": "gauge", "audit_log_last_durable_timestamp_seconds": "gauge",
-    "audit_checkpoint_age_seconds": "gauge", "worker_jobs_total": "counter", "worker_crashes_total": "counter", "worker_queue_depth": "gauge",
+    "audit_checkpoint_age_seconds": "gauge", "audit_log_sync_duration_seconds": "histogram",
+    "worker_jobs_total": "counter", "worker_crashes_total": "counter", "worker_queue_depth": "gauge",
     "processes": "gauge", "process_resident_memory_bytes": "gauge", "core_heap_bytes": "gauge", "process_cpu_seconds_total": "counter", "metric_series_dropped_total": "counter",
 }
 
@@ -111,6 +112,13 @@ def test_families_keep_their_names_and_units(served):
     """Dashboards and alerts of others name them."""
     told = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", served.web.get("/metrics")[1]))
     assert told == {f"countersign_{name}": kind for name, kind in FAMILIES.items()} | {"argocd_app_info": "gauge", "argocd_app_sync_total": "counter"}
+
+
+def test_each_fdatasync_of_the_log_is_timed(served):
+    """From the first record of the process on; how slow the volume may be is told by an alert on it."""
+    metrics, name = served.web.metrics(), "countersign_audit_log_sync_duration_seconds"
+    assert 0 < total(metrics, name + "_count") <= total(metrics, "countersign_audit_log_records")
+    assert 0 < total(metrics, name + "_sum") < 60
 
 
 def test_promtool_accepts_the_metrics(served):
