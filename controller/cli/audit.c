@@ -16,7 +16,7 @@ static const struct command commands[] = {
 	{ "verify", "check that the log is whole and unchanged (exit 3: it is not)", cli_audit_verify,
 	  "DIR [--key VKEY|FILE] [--last-known CHECKPOINT|FILE]" },
 	{ "prove", "write a C2SP tlog-proof that a record is in the log", cli_audit_prove, "DIR SEQ" },
-	{ "join", "compare with the API server's audit log (exit 3: they do not agree)", cli_audit_join,
+	{ "join", "compare with the API server's audit log, plain or .gz (exit 3: they do not agree)", cli_audit_join,
 	  "DIR APISERVER-AUDIT-LOG... [--account USER] [--also DIR]... [--since TIME] [--until TIME]" },
 	{ NULL, NULL, NULL, NULL },
 };

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zlib.h>
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "cli/audit.h"
@@ -44,9 +46,33 @@ static void close_file(FILE **file)
 		fclose(*file);
 }
 
+static ssize_t on_read(void *cookie, char *buffer, size_t size)
+{
+	int length = gzread(cookie, buffer, (unsigned)size), state = Z_OK;
+
+	if (!length)
+		gzerror(cookie, &state);
+	/* cut: what is missing may be just the act that is looked for */
+	errno = state == Z_BUF_ERROR || length < 0 ? EBADMSG : 0;
+	return errno ? -1 : length;
+}
+
+static int on_close(void *cookie)
+{
+	return gzclose_r(cookie) == Z_OK ? 0 : EOF;
+}
+
+/* As it is, or as the API server leaves a rotated part with --audit-log-compress. */
+static FILE *open_events(const char *path)
+{
+	gzFile packed = gzopen(path, "re");
+
+	return packed ? fopencookie(packed, "r", (cookie_io_functions_t){ .read = on_read, .close = on_close }) : NULL;
+}
+
 static int take_events(struct audit_join *join, const char *path, struct error *err)
 {
-	CLEANUP(close_file) FILE *file = fopen(path, "re");
+	CLEANUP(close_file) FILE *file = open_events(path);
 	CLEANUP(mem_cleanup) char *line = NULL;
 	size_t size = 0, number = 0;
 	ssize_t length;

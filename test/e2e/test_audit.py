@@ -1,8 +1,10 @@
 """The audit log as a reviewer uses it: what was done, why it might be, and proof of both."""
 
 import base64
+import gzip
 import hashlib
 import json
+import pathlib
 import re
 import shutil
 
@@ -99,6 +101,16 @@ def test_join_finds_a_write_without_a_record_and_a_record_without_a_write(busy, 
     more.write_text("".join(lines) + json.dumps(invented) + "\n")
     done, counts = busy.log.join(more)
     assert done.returncode == 3 and counts["unrecorded"] == 1, (done.returncode, counts)
+
+
+def test_join_reads_rotated_parts_as_the_api_server_compresses_them(busy, tmp_path):
+    packed = gzip.compress(pathlib.Path(busy.stack.audit_log).read_bytes())
+    (tmp_path / "audit.log.gz").write_bytes(packed)
+    done, counts = busy.log.join(tmp_path / "audit.log.gz")
+    assert done.returncode == 0 and counts["writes"] == counts["matched"] == len(busy.governed()), done.stdout + done.stderr
+    (tmp_path / "cut.log.gz").write_bytes(packed[:len(packed) // 2])
+    done = run(busy.log.binary, "audit", "join", busy.log.folder, tmp_path / "cut.log.gz", check=False)
+    assert done.returncode not in (0, 3) and f"{tmp_path}/cut.log.gz cannot be read: " in done.stderr, done.stdout + done.stderr
 
 
 def test_our_id_used_by_another_is_foreign(busy):
