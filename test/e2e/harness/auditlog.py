@@ -23,8 +23,10 @@ class ApiServerLog:
 
     def events(self):
         with self.file.open("rb") as file:
-            file.seek(self.offset)
+            file.seek(max(0, self.offset - 1))
             data = file.read()
+        # the mark may have been set in the middle of a line, which was being written: that one is of before
+        data = data[data.find(b"\n") + 1:] if self.offset else data
         return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
 
     def writes(self, user=None, as_user=None, namespace=None, resource=None, name=None):

@@ -2,7 +2,9 @@
 
 import collections
 import concurrent.futures
+import pathlib
 import time
+import traceback
 
 from .oracle import difference
 from .plans import NEVER, Plan
@@ -47,7 +49,8 @@ class Campaign:
             try:
                 seen = Run(*self.parts, plan=plan).run()
             except Exception as error:
-                return f"{type(error).__name__}: {error}"
+                where = traceback.extract_tb(error.__traceback__)[-4:]
+                return f"{type(error).__name__}: {error} (" + ", ".join(f"{pathlib.Path(f.filename).name}:{f.lineno}" for f in where) + ")"
             wrong = difference(self.reference, seen, plan.repeats, plan.invented()) or plan.judge(self.reference, seen)
             if wrong != NEVER:
                 return wrong
