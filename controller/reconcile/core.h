@@ -60,7 +60,8 @@ struct turns {
 	struct run *runs;                 /* that have one */
 	size_t at_work;
 	struct timer *timer;
-	struct timer *tidy;               /* runs while memory may be given back soon */
+	size_t ended;                     /* since memory was given back */
+	struct timer *tidy;               /* runs while it is to be */
 	bool filling;
 };
 

@@ -10,8 +10,13 @@
 #define RUNS_AT_WORK 64u
 #define IDLE_MOST_MS 1000
 #define LOOK_EVERY_MS 250
-/* Runs leave holes between what is kept, two thirds of the heap after a cold sync: given back to the system, no more often than this. */
-#define TIDY_EVERY_MS 3000
+/*
+ * Runs leave holes between what is kept, two thirds of the heap after a cold sync: given back to the system soon after many of them, and late after
+ * few, whose holes are small and wanted again by the next.
+ */
+#define TIDY_AFTER 50u
+#define TIDY_SOON_MS 3000
+#define TIDY_LATE_MS 60000
 
 static void put(struct turns *turns, struct app *app)
 {
@@ -142,7 +147,9 @@ void turns_progress(struct run *run)
 
 static void tidy(void *data)
 {
-	(void)data;
+	struct core *core = data;
+
+	core->turns.ended = 0;
 	malloc_trim(0);
 }
 
@@ -150,8 +157,8 @@ void turns_end(struct run *run)
 {
 	struct turns *turns = &run->core->turns;
 
-	if (!timer_running(turns->tidy))
-		timer_start(turns->tidy, TIDY_EVERY_MS);
+	if (++turns->ended == TIDY_AFTER || !timer_running(turns->tidy))
+		timer_start(turns->tidy, turns->ended < TIDY_AFTER ? TIDY_LATE_MS : TIDY_SOON_MS);
 	leave(run);
 	fill_soon(run->core);
 }
