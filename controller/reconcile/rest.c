@@ -15,6 +15,8 @@
 #define REST_AFTER_MS 100
 /* No more than so many wait for that. */
 #define OPEN_MOST 256u
+/* What waits for its first run lies as it is, if it is no more than this: after a restart with many Applications it would be most of core. */
+#define PLAIN_MOST ((size_t)8 << 20)
 /* An Application's text with its status is smaller than its object, of which etcd takes 1.5 MiB. */
 #define PACKED_MOST ((size_t)16 << 20)
 /* The words and a usual Application are 5 KiB. */
@@ -33,6 +35,7 @@ struct rest {
 	struct timer *timer;
 	z_stream deflate, inflate;   /* deflate: has read the words, and is copied for each text */
 	struct str plain, deflated;  /* scratch */
+	size_t as_it_is;             /* bytes of all that are packed and not deflated */
 };
 
 /*
@@ -80,13 +83,20 @@ static Bytef *words(void)
 
 /* --- packing ------------------------------------------------------------------------------------------------------- */
 
-static struct packed *packed_new(struct span plain, const void *bytes, size_t length)
+static bool is_deflated(const struct packed *packed)
+{
+	return packed->length != packed->plain;
+}
+
+static struct packed *packed_new(struct rest *rest, struct span plain, const void *bytes, size_t length)
 {
 	struct packed *packed = pool_alloc(sizeof(*packed) + length);
 
 	packed->plain = (uint32_t)plain.length;
 	packed->length = (uint32_t)length;
 	memcpy(packed->bytes, bytes, length);
+	if (!is_deflated(packed))
+		rest->as_it_is += length;
 	return packed;
 }
 
@@ -107,16 +117,19 @@ static struct packed *shrink(struct rest *rest, struct span plain)
 	deflateEnd(&stream);
 	/* what says the length of the other kind must be shorter */
 	if (stream.total_out >= plain.length)
-		return packed_new(plain, plain.data, plain.length);
-	return packed_new(plain, room, stream.total_out);
+		return packed_new(rest, plain, plain.data, plain.length);
+	return packed_new(rest, plain, room, stream.total_out);
 }
 
 static void drop_packed(struct app *app)
 {
 	struct packed *packed = TAKE(app->packed);
 
-	if (packed)
-		pool_free(packed, sizeof(*packed) + packed->length);
+	if (!packed)
+		return;
+	if (!is_deflated(packed))
+		app->core->rest->as_it_is -= packed->length;
+	pool_free(packed, sizeof(*packed) + packed->length);
 }
 
 /* Borrowed until the next call. */
@@ -125,7 +138,7 @@ static struct span grown(struct rest *rest, const struct packed *packed)
 	z_stream *stream = &rest->inflate;
 	char *room;
 
-	if (packed->length == packed->plain)
+	if (!is_deflated(packed))
 		return span_make(packed->bytes, packed->plain);
 	str_reset(&rest->plain);
 	room = str_reserve(&rest->plain, packed->plain);
@@ -155,6 +168,7 @@ static void pack_open(struct app *app)
 	CLEANUP(str_release) struct str plain = STR_LIMIT(PACKED_MOST), object = STR_LIMIT(PACKED_MOST);
 	struct app_open *open = app->open;
 	struct report *report = open->report;
+	struct rest *rest = app->core->rest;
 
 	if (open->spec.object)
 		json_write(open->spec.object, JSON_PLAIN, &object);
@@ -165,8 +179,8 @@ static void pack_open(struct app *app)
 	if (report)
 		report_pack(report, &plain);
 	ASSERT(!plain.overflow && !object.overflow && plain.length <= UINT32_MAX);
-	/* without a report its first run is still to come, and soon: that is not worth the work */
-	app->packed = report ? shrink(app->core->rest, str_span(&plain)) : packed_new(str_span(&plain), plain.data, plain.length);
+	/* without a report its first run is still to come, and mostly soon: that is not worth the work */
+	app->packed = report || rest->as_it_is > PLAIN_MOST ? shrink(rest, str_span(&plain)) : packed_new(rest, str_span(&plain), plain.data, plain.length);
 	take_brief(app);
 	arena_free(open->arena);
 	report_free(open->report);
