@@ -51,12 +51,12 @@ def test_random_changes_in_bad_weather_end_as_the_model_says(stack, kube, regist
     """While people change things a share of the requests to the API server meets a fault; then all must be as without."""
     weather, turns = Weather(SEED), 30 if LONG else 3
     with Proxy(stack, h2=h2) as proxy, model(stack, kube, registry, keys, tmp_path, weather) as made:
-        proxy.plan = weather
+        proxy.plan, made.fine = weather, weather.fine
         made.site.controller.kubeconfig = proxy.kubeconfig(made.site.installation, tmp_path / "kubeconfig")
         made.start()
         for turn in range(turns):
-            weather.turns(SHARES[turn % len(SHARES)])
+            weather.share = SHARES[turn % len(SHARES)]
             made.turn(random.Random(SEED + turn).randint(2, 8))
-            weather.turns(0)
-            made.compare()
+            with weather.fine():
+                made.compare()
     assert len(weather.seen) > 5, weather.seen

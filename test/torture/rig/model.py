@@ -6,6 +6,7 @@ right is theirs now, by the rules of server-side apply, and may stay.
 """
 
 import base64
+import contextlib
 import itertools
 import random
 import time
@@ -88,6 +89,7 @@ class Model:
         self.site, self.kube, self.chance = site, site.kube, random.Random(seed)
         self.image, self.pinned, self.unsigned, self.told = image.ref, f"{image.ref}@{image.digest}", unsigned.ref, []
         self.things, self.strangers, self.theirs, self.uids = {}, {}, {}, {}  # by (kind, name); theirs None: not known; uids: only of those that must be the same
+        self.fine = contextlib.nullcontext  # what must come to an end before the next change is waited for within it
         self.edited = set()  # (ref, key) of what somebody gave the value "edited"
         self.repo, self.numbers = site.repo(), itertools.count(1)
 
@@ -209,8 +211,9 @@ class Model:
             self.tell(f"strip {ref}")
             self.patch(ref, {"metadata": {where: {k: None for k in live["metadata"].get(where, {}) if k.startswith("countersign.dev/")}
                                           for where in ("labels", "annotations")}})
-            until(f"{ref} to be marked again", lambda: (self.site.find(VERSIONS[ref[0]], *ref) or {}).get("metadata", {}).get("annotations", {}),
-                  lambda notes: MARK in notes, seconds=QUIET_SECONDS)
+            with self.fine():
+                until(f"{ref} to be marked again", lambda: (self.site.find(VERSIONS[ref[0]], *ref) or {}).get("metadata", {}).get("annotations", {}),
+                      lambda notes: MARK in notes, seconds=QUIET_SECONDS)
 
     def bring(self):
         """Somebody makes an object that Git does not declare, or not yet."""
@@ -259,7 +262,8 @@ class Model:
         for ref in self.things:
             self.forget(ref)  # what moves at the same time may be either's
         self.kube.delete("countersign.dev/v1alpha1", "Application", self.site.system, app)
-        until(f"Application {app} to be gone", lambda: self.kube.find_application(self.site.system, app), lambda found: found is None, seconds=QUIET_SECONDS)
+        with self.fine():
+            until(f"Application {app} to be gone", lambda: self.kube.find_application(self.site.system, app), lambda found: found is None, seconds=QUIET_SECONDS)
         self.declare(app)
 
     def restart(self):

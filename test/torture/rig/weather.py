@@ -1,6 +1,7 @@
 """Bad weather between a controller and the API server: of all requests a share meets a fault, drawn anew for each. It is a plan of the proxy."""
 
 import collections
+import contextlib
 import random
 import threading
 
@@ -34,15 +35,18 @@ def faults_of(request):
 
 
 class Weather:
-    """`seen`: how often there was which fault; `invented`: how many of them invented an answer to a governed write."""
+    """`share` of the requests are hit. `seen`: how often there was which fault; `invented`: how many of them invented an answer to a governed write."""
 
     invented = 0
 
     def __init__(self, seed):
         self.chance, self.share, self.seen, self.lock = random.Random(seed), 0.0, collections.Counter(), threading.Lock()
 
-    def turns(self, share):
-        """From now on `share` of the requests are hit; 0: it is fine."""
+    @contextlib.contextmanager
+    def fine(self):
+        """Inside, nothing is hit."""
+        share, self.share = self.share, 0.0
+        yield
         self.share = share
 
     def __call__(self, request):
