@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "base/rand.h"
+#include "kube/answer.h"
 #include "kube/status.h"
 #include "kube/token.h"
 #include "kube/window.h"
@@ -49,6 +50,7 @@ struct kube {
 struct kube_request {
 	const char *method, *path, *accept, *content_type, *as, *audit_id;
 	struct span body;
+	kube_item *on_item;
 	kube_done *on_done;
 	void *data;
 };
@@ -71,6 +73,7 @@ struct request {
 	bool renewed;                  /* it was sent again with another */
 	int64_t sent_ms, waited_ms;
 	struct timer *wait;            /* NULL: it never waited to be sent again */
+	kube_item *on_item;            /* of a list; else NULL */
 	kube_done *on_done;
 	void *data;
 };
@@ -151,14 +154,6 @@ void kube_free(struct kube *kube)
 
 static void pump(struct kube *kube);
 
-/* Its refusal may hold content. */
-static bool is_of_secret(struct span path)
-{
-	struct span rest = path, resource = span_cut(&rest, '?');
-
-	return span_ends(resource, "/secrets") || memmem(resource.data, resource.length, "/secrets/", 9);
-}
-
 static void count(const struct request *request, int status)
 {
 	char code[16];
@@ -166,25 +161,6 @@ static void count(const struct request *request, int status)
 	snprintf(code, sizeof(code), "%d", status);
 	metric_add(METRIC_API_REQUESTS, 1, request->method, code, NULL);
 	metric_observe(METRIC_API_REQUEST_SECONDS, (double)(clock_mono_ms() - request->sent_ms) / 1e3, request->method, NULL);
-}
-
-/* What an HTTP answer means; `err` is filled, and answer->err set, unless it is good. */
-static void read_answer(const struct request *request, const struct http_answer *http, struct kube_answer *answer, struct error *err)
-{
-	bool good = http->status >= 200 && http->status < 300;
-
-	if (!http->status) {
-		answer->err = err;
-		return;
-	}
-	if (json_parse(http->body, answer->arena, 0, &answer->object, err) && good) {
-		error_wrap(err, "the API server's answer");
-		err->kind = ERROR_TRANSIENT;  /* cut or garbled on its way: nothing that a person could mend, so tried again */
-		answer->err = err;
-	} else if (!good) {
-		(is_of_secret(span_of(request->path)) ? kube_status_error_of_secret : kube_status_error)(http->status, answer->object, err);
-		answer->err = err;
-	}
 }
 
 static void note_server(struct kube *kube, const struct http_answer *http)
@@ -272,11 +248,12 @@ static void on_answer(void *data, const struct http_answer *http)
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct kube_answer answer = { .status = http->status, .arena = arena, .body = http->body,
 				      .retry_after_ms = http->retry_after_ms };
+	struct span items = SPAN0;
 	struct error err = http->err;
 	int64_t wait;
 
 	count(request, http->status);
-	read_answer(request, http, &answer, &err);
+	answer_read(request->path, request->on_item, http, &answer, &items, &err);
 	note_server(kube, http);
 	if (!http->status)
 		kube_broke(kube);
@@ -286,6 +263,8 @@ static void on_answer(void *data, const struct http_answer *http)
 		send_later(request, wait);
 	} else {
 		map_remove(&kube->requests, id_key(&request->id));
+		if (!answer.err)
+			answer_tell_items(request->on_item, request->data, items, &answer, &err);
 		request->on_done(request->data, &answer);
 		request_free(request);
 	}
@@ -404,6 +383,7 @@ static uint64_t ask(struct kube *kube, const struct kube_request *from, enum lan
 	request->body_length = from->body.length;
 	request->governed = governed;
 	request->once = governed || span_starts(span_of(from->path), LEASES);
+	request->on_item = from->on_item;
 	request->on_done = from->on_done;
 	request->data = from->data;
 	map_set(&kube->requests, id_key(&request->id), request);
@@ -426,6 +406,14 @@ uint64_t kube_get(struct kube *kube, const char *path, const char *accept, const
 					.data = data };
 
 	return ask(kube, &request, lane_of(span_of(path), "GET", LANE_READ), false);
+}
+
+uint64_t kube_list(struct kube *kube, const char *path, const char *accept, const char *as, kube_item *on_item, kube_done *on_done, void *data)
+{
+	struct kube_request request = { .method = "GET", .path = path, .accept = accept, .as = as, .on_item = on_item, .on_done = on_done,
+					.data = data };
+
+	return ask(kube, &request, LANE_READ, false);
 }
 
 void kube_cancel(struct kube *kube, uint64_t id)

@@ -60,6 +60,12 @@ typedef void kube_done(void *data, const struct kube_answer *answer);
 
 /* GETs `path` (from '/', with query); `as` impersonates an account ("system:serviceaccount:ns:name"), NULL: ourselves. */
 uint64_t kube_get(struct kube *kube, const char *path, const char *accept, const char *as, kube_done *on_done, void *data);
+/*
+ * GETs a page of a list. Its items, of hundreds of objects several megabytes as trees, are told one at a time, each in an arena of its own, before
+ * on_done, whose answer has none; when one of them cannot be read, on_done has the error after those before it were told.
+ */
+typedef void kube_item(void *data, const struct json *item);
+uint64_t kube_list(struct kube *kube, const char *path, const char *accept, const char *as, kube_item *on_item, kube_done *on_done, void *data);
 void kube_cancel(struct kube *kube, uint64_t id);
 /* The process ends soon: what it must not owe goes before what only tells. */
 void kube_closing(struct kube *kube);

@@ -27,6 +27,7 @@ struct watch {
 	struct loop *loop;
 	char *path, *selector, *as;
 	bool metadata, listed;
+	bool listing;              /* a list has begun: its first item, or its first page, was there */
 	struct watch_handler handler;
 	void *data;
 	struct timer *timer;
@@ -165,7 +166,7 @@ static int on_piece(void *data, struct span piece)
 
 static void relist(struct watch *watch)
 {
-	watch->listed = false;
+	watch->listed = watch->listing = false;
 	str_reset(&watch->version);
 	str_reset(&watch->next_page);
 }
@@ -246,35 +247,55 @@ static void start_stream(struct watch *watch)
 	watch->token = kube_token(watch->kube);
 }
 
+static void begin_listing(struct watch *watch)
+{
+	if (watch->listing)
+		return;
+	watch->listing = true;
+	if (watch->handler.on_listing)
+		watch->handler.on_listing(watch->data);
+}
+
+static void on_item(void *data, const struct json *item)
+{
+	struct watch *watch = data;
+
+	begin_listing(watch);
+	watch->handler.on_event(watch->data, WATCH_ADDED, item);
+}
+
+/* Items may be null: an empty list as Go writes it. Those of an array were told. */
+static bool is_page(const struct kube_answer *answer)
+{
+	const struct json *items = json_get(answer->object, "items");
+
+	return json_get(answer->object, "metadata") && (json_is(items, JSON_NULL) || (json_is(items, JSON_ARRAY) && !json_count(items)));
+}
+
 static void on_page(void *data, const struct kube_answer *answer)
 {
 	struct watch *watch = data;
-	const struct json *items = json_get(answer->object, "items"), *metadata = json_get(answer->object, "metadata");
+	const struct json *metadata = json_get(answer->object, "metadata");
 	struct span next = json_text_span(json_get(metadata, "continue"));
 
 	watch->request = 0;
-	if (answer->err || !json_is(items, JSON_ARRAY)) {
+	if (answer->err || !is_page(answer)) {
 		struct error err = ERROR_INIT;
 
-		/* items null is an empty list as Go writes it */
 		if (answer->err)
 			err = *answer->err;
-		else if (!json_is(items, JSON_NULL) || !metadata)
+		else
 			error_set(&err, ERROR_TRANSIENT, "BadList", "the list of %s has no items", watch->path);
-		if (err.reason[0]) {
-			relist(watch);
-			fail(watch, &err);
-			return;
-		}
+		relist(watch);
+		fail(watch, &err);
+		return;
 	}
-	if (!watch->next_page.length && watch->handler.on_listing)
-		watch->handler.on_listing(watch->data);
-	for (size_t i = 0; i < json_count(items); i++)
-		watch->handler.on_event(watch->data, WATCH_ADDED, json_at(items, i));
+	begin_listing(watch);
 	str_reset(&watch->next_page);
 	str_add(&watch->next_page, next);
 	if (!next.length) {
 		set_version(watch, metadata);
+		watch->listing = false;
 		watch->listed = true;
 		watch->listed_ms = clock_mono_ms();
 		watch->handler.on_listed(watch->data);
@@ -293,7 +314,7 @@ static void start_list(struct watch *watch)
 		url_escape(str_span(&watch->next_page), &path);
 	}
 	/* rbac: named where the watch is asked for */
-	watch->request = kube_get(watch->kube, str_c(&path), watch->metadata ? KUBE_METADATA_LIST : KUBE_JSON, watch->as, on_page, watch);
+	watch->request = kube_list(watch->kube, str_c(&path), watch->metadata ? KUBE_METADATA_LIST : KUBE_JSON, watch->as, on_item, on_page, watch);
 }
 
 static void begin(void *data)

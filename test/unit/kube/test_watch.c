@@ -2,6 +2,7 @@
 #include "kube/watch.c" /* the framer is its own */
 
 #include "unit.h"
+#include "kube/answer.h"
 #include "kube/write.h"
 
 struct told {
@@ -34,6 +35,7 @@ static void framer_end(struct watch *watch, struct told *told)
 {
 	str_release(&watch->line);
 	str_release(&watch->version);
+	str_release(&watch->next_page);
 	str_release(&told->text);
 }
 
@@ -231,6 +233,77 @@ static void stream_that_is_sent_away_goes_on_where_it_was(void **state)
 	framer_end(&watch, &told);
 }
 
+/* Hands a page to the watch as the client does. */
+static void page(struct watch *watch, const char *body)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	const struct http_answer http = { .status = 200, .body = span_of(body) };
+	struct kube_answer answer = { .status = 200, .arena = arena };
+	struct error err = ERROR_INIT;
+	struct span items;
+
+	answer_read("/api/v1/pods", true, &http, &answer, &items, &err);
+	if (!answer.err)
+		answer_tell_items(on_item, watch, items, &answer, &err);
+	on_page(watch, &answer);
+}
+
+static void note_listing(void *data)
+{
+	str_adds(&((struct told *)data)->text, "listing;");
+}
+
+static void note_listed(void *data)
+{
+	str_adds(&((struct told *)data)->text, "listed;");
+}
+
+#define ITEM(name) "{\"metadata\":{\"name\":\"" name "\"}}"
+
+static void items_of_all_pages_are_one_list(void **state)
+{
+	struct loop *loop = loop_new();
+	struct told told = { .text = STR_INIT };
+	struct watch watch = framer(&told);
+
+	(void)state;
+	watch.handler.on_listing = note_listing;
+	watch.handler.on_listed = note_listed;
+	begin_stream(&watch, loop);
+	page(&watch, "{\"metadata\":{\"continue\":\"more\"},\"items\":[" ITEM("a") "," ITEM("b") "]}");
+	ASSERT_TEXT("the token of the next page", str_c(&watch.next_page), "more");
+	page(&watch, "{\"items\":[" ITEM("c") "],\"metadata\":{\"resourceVersion\":\"7\"}}");
+	page(&watch, "{\"items\":null,\"metadata\":{\"resourceVersion\":\"8\"}}");
+	page(&watch, "{\"items\":[],\"metadata\":{\"resourceVersion\":\"9\"}}");
+	ASSERT_TEXT("events", str_c(&told.text), "listing;added a;added b;added c;listed;listing;listed;listing;listed;");
+	ASSERT_TEXT("version", str_c(&watch.version), "9");
+	end_stream(&watch, loop);
+	framer_end(&watch, &told);
+}
+
+static void page_that_cannot_be_read_to_its_end_begins_the_list_anew(void **state)
+{
+	static const char *const pages[] = {
+		"{\"metadata\":{\"resourceVersion\":\"7\"},\"items\":[" ITEM("a") ",{]}", "{\"metadata\":{},\"items\":[" ITEM("a") ",}]}",
+		"{\"metadata\":{},\"items\":[" ITEM("a") "]", "{\"metadata\":{},\"items\":[" ITEM("a") "],\"items\":[" ITEM("b") "]}",
+		"{\"items\":[" ITEM("a") "]}", "{\"metadata\":{},\"items\":{}}", "{\"metadata\":{}}", "[]", "",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(pages); i++) {
+		struct loop *loop = loop_new();
+		struct told told = { .text = STR_INIT };
+		struct watch watch = framer(&told);
+
+		begin_stream(&watch, loop);
+		page(&watch, pages[i]);
+		if (watch.listed || watch.listing || watch.version.length || !*told.error)
+			fail_msg("taken for a list: %s", pages[i]);
+		end_stream(&watch, loop);
+		framer_end(&watch, &told);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +315,8 @@ int main(void)
 		cmocka_unit_test(list_that_is_an_hour_old_is_made_anew_when_a_stream_ends_well),
 		cmocka_unit_test(stream_that_always_ends_in_an_error_is_asked_for_ever_less_often_and_listed_anew),
 		cmocka_unit_test(stream_that_is_sent_away_goes_on_where_it_was),
+		cmocka_unit_test(items_of_all_pages_are_one_list),
+		cmocka_unit_test(page_that_cannot_be_read_to_its_end_begins_the_list_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
