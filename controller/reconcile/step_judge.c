@@ -337,6 +337,41 @@ static size_t describe(const struct judging *judging, enum ruling ruling, struct
 	return count;
 }
 
+static const char *foreign_text(const struct judging *judging, const struct judged_image *image, const struct judged_use *use)
+{
+	return arena_printf(judging->run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", use->use->position,
+			    use->use->container, use->desired->kind, use->desired->namespace, use->desired->name, use->use->image,
+			    image->detail.reason, image->detail.message);
+}
+
+/* Of a revision that is refused no plan is made, which would tell of what somebody else has put in. */
+static void describe_foreign(const struct judging *judging, struct str *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < judging->count && count < MESSAGES_MAX; i++) {
+		const struct judged_image *image = &judging->images[i];
+
+		if (image->detail.ruling != RULING_DENY || !is_foreign_only(image))
+			continue;
+		str_addf(out, "\n%s", foreign_text(judging, image, &image->uses[0]));
+		count++;
+	}
+}
+
+/* A signature that came since is to be seen at the next look; what is refused for its tag alone lacks none. */
+static void forget_insufficient(const struct judging *judging)
+{
+	const struct run *run = judging->run;
+
+	for (size_t i = 0; i < judging->count; i++) {
+		const struct judged_image *image = &judging->images[i];
+
+		if (image->known && !ruling_permits(image->detail.ruling) && strcmp(image->detail.reason, "NotPinned"))
+			vetting_forget(run->core->vetting, run->spec.project, &image->reference, &image->digest, &judging->trust);
+	}
+}
+
 static enum step_result refuse_revision(struct judging *judging, enum ruling ruling)
 {
 	struct run *run = judging->run;
@@ -345,10 +380,7 @@ static enum step_result refuse_revision(struct judging *judging, enum ruling rul
 	struct error err = ERROR_INIT;
 
 	describe(judging, ruling, &text, &reason);
-	/* a signature that came since is to be seen at the next look */
-	for (size_t i = 0; i < judging->count; i++)
-		if (judging->images[i].known && !ruling_permits(judging->images[i].detail.ruling))
-			vetting_forget(run->core->vetting, run->spec.project, &judging->images[i].reference, &judging->images[i].digest, &judging->trust);
+	describe_foreign(judging, &text);
 	error_set(&err, ruling == RULING_DENY ? ERROR_DENIED : ERROR_TRANSIENT, reason, "%s", str_c(&text));
 	run->judge_failed = true;
 	if (run->goal == GOAL_SYNC)
@@ -378,7 +410,7 @@ static void tell_allowed(struct judging *judging)
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified", "%zu images are signed by whom policy says", images);
 }
 
-/* What somebody put into the cluster by hand and may not run. Whether it is taken out the run will show. */
+/* What somebody put into the cluster by hand and may not run. Whether it is taken out, wherever it was put in, the run will show. */
 static void note_violations(struct judging *judging)
 {
 	struct run *run = judging->run;
@@ -386,17 +418,18 @@ static void note_violations(struct judging *judging)
 
 	for (size_t i = 0; i < judging->count; i++) {
 		const struct judged_image *image = &judging->images[i];
-		const struct judged_use *use = &image->uses[0];
-		struct violation *violation;
 
 		if (!is_foreign_only(image) || ruling_permits(image->detail.ruling))
 			continue;
-		violation = arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
-		violation->desired = use->desired;
-		violation->reason = *image->detail.reason ? image->detail.reason : "ForeignImage";
-		violation->text = arena_printf(run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", use->use->position,
-					       use->use->container, use->desired->kind, use->desired->namespace, use->desired->name,
-					       use->use->image, image->detail.reason, image->detail.message);
+		for (size_t k = 0; k < image->use_count; k++) {
+			struct violation *violation =
+				arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
+
+			violation->desired = image->uses[k].desired;
+			violation->image = i;
+			violation->reason = *image->detail.reason ? image->detail.reason : "ForeignImage";
+			violation->text = foreign_text(judging, image, &image->uses[k]);
+		}
 	}
 }
 
@@ -440,6 +473,7 @@ static enum step_result rule(struct judging *judging)
 	}
 	note_policies(judging);
 	remember_pins(judging);
+	forget_insufficient(judging);
 	if (denied || unknown)
 		return refuse_revision(judging, denied ? RULING_DENY : RULING_UNKNOWN);
 	for (size_t i = 0; i < judging->count; i++)

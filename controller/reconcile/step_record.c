@@ -157,12 +157,14 @@ static void tell_violations(struct run *run)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
 	const char *reason = "";
+	size_t told = 0;
 
 	for (size_t i = 0; i < run->violation_count; i++) {
 		const struct violation *violation = &run->violations[i];
 
-		if (was_written(run, violation->desired))
+		if (was_written(run, violation->desired) || (text.length && violation->image == told))
 			continue;
+		told = violation->image;
 		if (!text.length)
 			reason = violation->reason;
 		str_addf(&text, "%s%s", text.length ? "\n" : "", violation->text);

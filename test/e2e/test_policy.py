@@ -320,6 +320,19 @@ def test_tightened_policy_makes_what_runs_a_violation(site, keys):
     assert changes[0]["actor"]["type"] == "manager" and changes[0]["actor"]["user"] and changes[0]["actor"]["time"], changes
 
 
+def test_unsigned_sidecar_is_told_and_recorded_though_the_newest_revision_is_refused(site):
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref))}, automated={"prune": True})
+    evil = site.image("evil", signed=False)
+    repo.push("evil", {"app/evil.yaml": text(deployment("evil", evil.ref))})
+    site.wait_condition("Verified", "False", "app", said=evil.digest)
+    path = site.kube.path("apps/v1", "Deployment", site.namespace, "web")
+    site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", "image": evil.pinned}]}}}},
+                      "application/strategic-merge-patch+json")
+    seen = site.wait_condition("Verified", "False", "app", said="in the cluster, not in Git: container extra", seconds=30)
+    assert "app/evil.yaml" in seen["message"], seen
+    until("the record", lambda: site.records("sync.denied", 0, "app"), lambda found: "container extra" in found[-1]["message"])
+
+
 WAITS = {"policies": "yes"}
 
 
