@@ -7,7 +7,6 @@
 #include "base/encode.h"
 #include "base/metric.h"
 #include "reconcile/judging.h"
-#include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -83,7 +82,7 @@ static struct judged_image *image_get(struct judging *judging, const char *text,
 	return image;
 }
 
-static void add_use(struct judging *judging, struct desired *desired, struct image_use *use, bool foreign)
+void judging_add_use(struct judging *judging, struct desired *desired, struct image_use *use, bool foreign)
 {
 	struct judged_image *image = image_get(judging, use->problem ? use->pointer : use->image, desired->namespace, foreign);
 	struct judged_use *entry =
@@ -94,47 +93,6 @@ static void add_use(struct judging *judging, struct desired *desired, struct ima
 		return;
 	image->readable = false;
 	error_set(&image->problem, ERROR_INVALID, "BadImageReference", "%s %s %s", use->position, use->container, use->problem);
-}
-
-/* Whether a live image is what this revision pins for the same container. */
-static bool is_pinned(struct judging *judging, const struct image_use *live, const struct image_use *own, const char *namespace)
-{
-	CLEANUP(str_release) struct str pinned = STR_INIT;
-
-	if (strcmp(own->container, live->container) || strcmp(own->position, live->position))
-		return false;
-	for (size_t i = 0; i < judging->count; i++) {
-		const struct judged_image *image = &judging->images[i];
-
-		if (strcmp(image->text, own->image) || strcmp(image->namespace, namespace) || !image->readable ||
-		    digest_is_zero(&image->digest))
-			continue;
-		reference_pin(&image->reference, &image->digest, &pinned);
-		return span_is(str_span(&pinned), live->image);
-	}
-	return false;
-}
-
-/* Foreign images in a live object are judged like any other: a signed sidecar may stay, if a digest says which it is. */
-static void add_foreign(struct judging *judging, struct desired *desired)
-{
-	const struct live_object *live = live_find(judging->run->core->live, desired->key);
-	struct image_use *uses, *own;
-	size_t count, own_count;
-	struct json *object;
-
-	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
-		return;
-	gate_find_images(object, &judging->run->custom, judging->run->arena, &uses, &count);
-	gate_find_images(desired->object, &judging->run->custom, judging->run->arena, &own, &own_count);
-	for (size_t i = 0; i < count; i++) {
-		bool ours = uses[i].problem != NULL;
-
-		for (size_t k = 0; k < own_count && !ours; k++)
-			ours = is_pinned(judging, &uses[i], &own[k], desired->namespace);
-		if (!ours)
-			add_use(judging, desired, &uses[i], true);
-	}
 }
 
 static void collect(struct judging *judging)
@@ -153,7 +111,7 @@ static void collect(struct judging *judging)
 		desired->has_images = count != 0;
 		desired->images_allowed = count == 0;
 		for (size_t k = 0; k < count; k++)
-			add_use(judging, desired, &uses[k], false);
+			judging_add_use(judging, desired, &uses[k], false);
 	}
 }
 
@@ -520,8 +478,7 @@ enum step_result step_judge(struct run *run)
 		arena_defer(run->arena, judging_release, judging);
 		collect(judging);
 		use_pins(judging);
-		for (size_t i = 0; i < run->desired_count; i++)
-			add_foreign(judging, &run->desired[i]);
+		foreign_collect(judging);
 		judging->phase = JUDGE_LOGIN;
 	}
 	if (judging->phase == JUDGE_LOGIN) {

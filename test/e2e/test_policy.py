@@ -333,6 +333,39 @@ def test_unsigned_sidecar_is_told_and_recorded_though_the_newest_revision_is_ref
     until("the record", lambda: site.records("sync.denied", 0, "app"), lambda found: "container extra" in found[-1]["message"])
 
 
+def test_unsigned_image_in_what_git_declares_no_longer_is_a_violation(site):
+    left = deployment("left", site.image("left").ref)
+    left["metadata"]["annotations"] = {"argocd.argoproj.io/compare-options": "IgnoreExtraneous"}
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref)), "app/left.yaml": text(left)}, automated={"selfHeal": True})
+    site.synced_at(repo.push("less", {"app/left.yaml": None}), "app")
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "left", {"spec": {"replicas": 2}}, manager="somebody")
+    stays("in order", lambda: site.condition("Verified", "app")["status"], lambda status: status == "True", seconds=2)
+    evil = site.image("evil", signed=False)
+    path = site.kube.path("apps/v1", "Deployment", site.namespace, "left")
+    site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", "image": evil.pinned}]}}}},
+                      "application/strategic-merge-patch+json")
+    site.wait_condition("Verified", "False", "app", said="container extra of Deployment")
+    site.kube.delete("apps/v1", "Deployment", site.namespace, "left")
+    site.wait_condition("Verified", "True", "app")
+
+
+def test_unsigned_image_in_two_objects_is_a_violation_until_it_is_out_of_both(site):
+    left = deployment("left", site.image("left").ref)
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref)), "app/left.yaml": text(left)}, automated={"selfHeal": True})
+    commit = repo.push("less", {"app/left.yaml": None})
+    site.compared_at(commit, "app")
+    evil = site.image("evil", signed=False)
+    site.controller.stop()
+    for name in ("web", "left"):
+        path = site.kube.path("apps/v1", "Deployment", site.namespace, name)
+        site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", "image": evil.pinned}]}}}},
+                          "application/strategic-merge-patch+json")
+    site.controller.start()
+    until("web to be healed", lambda: site.running(), lambda seen: len(seen) == 1)
+    site.wait_condition("Verified", "False", "app", said="container extra of Deployment")
+    stays("a violation", lambda: site.condition("Verified", "app")["status"], lambda status: status == "False", seconds=2)
+
+
 WAITS = {"policies": "yes"}
 
 
