@@ -3,13 +3,13 @@
 
 #include <stdio.h>
 
-#include "api/audit.h"
 #include "api/image_policy.h"
 #include "api/repository_secret.h"
 #include "base/log.h"
 #include "gate/verdict.h"
 #include "kube/watch.h"
 #include "reconcile/app.h"
+#include "reconcile/changes.h"
 #include "reconcile/live.h"
 #include "reconcile/recover.h"
 #include "reconcile/repos.h"
@@ -83,56 +83,6 @@ static void enqueue_project(struct core *core, struct span project)
 		app->force = true;
 		app_enqueue(app, 0);
 	}
-}
-
-/* Who wrote it last, as it says itself: we may have, for the admin project. Of a deletion nobody knows here (the API server's own log does). */
-static void set_actor(struct json *record, const struct json *object, struct arena *arena)
-{
-	struct audit_actor actor = { .type = "manager", .time = "" };
-
-	JSON_EACH(entry, json_path(object, "metadata", "managedFields", NULL)) {
-		const char *time = json_get_text(entry->value, "time");
-
-		if (!time || strcmp(time, actor.time) < 0 || json_text_span(json_get(entry->value, "subresource")).length)
-			continue;
-		actor.time = time;
-		actor.user = json_get_text(entry->value, "manager");
-	}
-	if (actor.user)
-		audit_set_actor(arena, record, &actor);
-}
-
-/* What is in a Secret is not told, not even as a digest: it may be guessed. */
-static void record_config_change(struct core *core, const char *kind, const struct json *object, const char *op)
-{
-	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	CLEANUP(str_release) struct str text = STR_INIT;
-	struct json *record, *what;
-	bool is_data = !strcmp(kind, "ConfigMap");
-	const struct json *content = json_get(object, is_data ? "data" : "spec");
-	struct digest digest;
-	char hex[DIGEST_HEX];
-
-	if (!core->audit)
-		return;
-	record = json_object(arena);
-	what = json_object(arena);
-	json_set_string(arena, record, "kind", "config.change");
-	json_set_string(arena, record, "outcome", "ok");
-	json_set_string(arena, what, "kind", kind);
-	json_set_string(arena, what, "op", op);
-	json_set(arena, what, "namespace", json_copy(arena, json_path(object, "metadata", "namespace", NULL)));
-	json_set(arena, what, "name", json_copy(arena, json_path(object, "metadata", "name", NULL)));
-	json_set_int(arena, what, "generation", json_get_int(json_get(object, "metadata"), "generation", 0));
-	if (content) {
-		json_write(content, JSON_SORTED, &text);
-		digest = digest_of(str_span(&text));
-		digest_hex(&digest, hex);
-		json_set_string(arena, what, is_data ? "data_sha256" : "spec_sha256", hex);
-	}
-	json_set(arena, record, "config", what);
-	set_actor(record, object, arena);
-	audit_log_append(core->audit, record, NULL, NULL);
 }
 
 static void app_changed(struct collection *collection, struct span name, const struct json *object)
@@ -258,7 +208,7 @@ static void setting_changed(struct collection *collection, struct span name, con
 	struct core *core = collection->objects->core;
 
 	if (collection->listed_once && is_configuration(collection, told, is_key))
-		record_config_change(core, collection->kind == OWN_SECRET ? "Secret" : "ConfigMap", told, op);
+		changes_record(core->changes, collection->kind == OWN_SECRET ? "Secret" : "ConfigMap", told, op);
 	if (collection->kind == OWN_CONFIG_MAP && span_is(name, SETTINGS_NAME)) {
 		take_settings(core, object);
 		return;
@@ -289,8 +239,8 @@ static void react(struct collection *collection, struct span name, const struct 
 		if (collection->listed_once) {
 			const struct object_copy *copy = map_get(&collection->copies, name);
 
-			record_config_change(core, collection->kind == OWN_PROJECT ? "Project" : "ImagePolicy",
-					     object ? object : copy ? copy->object : NULL, op);
+			changes_record(core->changes, collection->kind == OWN_PROJECT ? "Project" : "ImagePolicy",
+				       object ? object : copy ? copy->object : NULL, op);
 		}
 		if (collection->kind == OWN_PROJECT)
 			enqueue_project(core, name);
