@@ -13,7 +13,7 @@ struct changes;
 struct changes *changes_new(struct core *core);
 void changes_free(struct changes *changes);           /* NULL is fine; what waits is not recorded any more */
 
-/* `object` as it is now, or was last; `op`: "create", "update", "delete". */
+/* `object` as it is now, or was last; `op`: "create", "update", "delete"; "found": it holds when a term begins. */
 void changes_record(struct changes *changes, const char *kind, const struct json *object, const char *op);
 /* There is a log again: what waited is recorded. */
 void changes_record_waiting(struct changes *changes);

@@ -314,6 +314,12 @@ static bool is_of_apps(const struct collection *collection)
 	return collection->kind == OWN_APPLICATION || collection->kind == OWN_INVENTORY;
 }
 
+/* Who changed it was all that they are good for. */
+static void forget_managers(const struct object_copy *copy)
+{
+	json_remove(json_get(copy->object, "metadata"), "managedFields");
+}
+
 static void on_event(void *data, enum watch_event event, const struct json *object)
 {
 	struct collection *collection = data;
@@ -340,8 +346,8 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 	copy->arena = arena_new(0);
 	copy->object = json_copy(copy->arena, object);
 	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
-	/* who changed it was all that they are good for */
-	json_remove(json_get(copy->object, "metadata"), "managedFields");
+	if (collection->listed_once)
+		forget_managers(copy);
 	if (collection->kind == OWN_POLICY && !same)
 		take_custom_paths(collection->objects);
 }
@@ -393,6 +399,27 @@ static struct map_entry *unseen(const struct collection *collection)
 	return NULL;
 }
 
+/* What holds when we begin: nobody saw what changed since the last term. */
+static void record_found(struct objects *objects)
+{
+	static const struct { enum own_kind kind; const char *name; } settings[] = {
+		{ OWN_PROJECT, "Project" }, { OWN_POLICY, "ImagePolicy" }, { OWN_SECRET, "Secret" }, { OWN_CONFIG_MAP, "ConfigMap" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(settings); i++) {
+		const struct collection *collection = &objects->collections[settings[i].kind];
+
+		MAP_EACH(entry, &collection->copies) {
+			const struct object_copy *copy = entry->value;
+			bool secret = settings[i].kind == OWN_SECRET;
+
+			if (!secret || is_repository_secret(copy->object) || is_key_of_policy(objects, span_make(entry->key, entry->length)))
+				changes_record(objects->core->changes, settings[i].name, copy->object, "found");
+			forget_managers(copy);
+		}
+	}
+}
+
 static void on_listed(void *data)
 {
 	struct collection *collection = data;
@@ -415,6 +442,7 @@ static void on_listed(void *data)
 		return;
 	KEYSET_EACH(slot, &core->apps)
 		((struct app *)*slot)->inventory_read = true;
+	record_found(collection->objects);
 	recover_open_intents(core);
 	KEYSET_EACH(slot, &core->apps)
 		app_enqueue(*slot, 0);

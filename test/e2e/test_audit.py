@@ -162,6 +162,21 @@ def test_authority_and_credential_that_change_are_recorded_without_what_is_secre
     assert not any("sha256" in key for c in told for key in c if c["kind"] == "Secret") and "canary" not in str(site.log.records(since=since))
 
 
+def test_settings_that_changed_while_no_controller_ran_are_told_when_one_starts(site):
+    site.deploy({"app/c.yaml": text(config_map("c"))})
+    told = lambda since: {(c["config"]["kind"], c["config"]["name"]): c for c in site.log.records("config.change", since=since) if c["config"]["op"] == "found"}
+    before = told(0)
+    policy = ("ImagePolicy", "release")
+    assert {kind for kind, _ in before} >= {"ImagePolicy", "Project"} and policy in before, before
+    site.controller.stop()
+    since = site.log.next_seq()
+    site.kube.patch("countersign.dev/v1alpha1", policy[0], site.system, policy[1], {"spec": {"mode": "warn"}}, manager="somebody")
+    site.controller.start()
+    after = until("all of them", lambda: told(since), lambda found: len(found) == len(before))
+    assert {key for key in before if before[key]["config"].get("spec_sha256") != after[key]["config"].get("spec_sha256")} == {policy}
+    assert after[policy]["actor"]["user"] == "somebody"
+
+
 def test_restart_goes_on_in_the_same_log_with_a_new_term(site):
     site.deploy({"app/a.yaml": text(config_map("a"))})
     before = site.log.records()
