@@ -161,7 +161,8 @@ static void rule_one(struct judging *judging, struct judged_image *image, int64_
 	if (image->readable && !image->problem.reason[0] && !image->known)
 		facts.claims = &none;
 	verdict_judge(&judging->policies, &facts, now_ns, judging->run->arena, &image->detail);
-	if (image->loose && image->detail.ruling == RULING_ALLOW)
+	/* whatever else exempts it or only warns of it */
+	if (image->loose && ruling_permits(image->detail.ruling) && image->detail.by_signature)
 		refuse_loose(judging, image);
 }
 
