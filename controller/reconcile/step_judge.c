@@ -10,6 +10,7 @@
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
+#include "verify/pem.h"
 
 #define MESSAGES_MAX 5
 
@@ -166,6 +167,24 @@ static void rule_one(struct judging *judging, struct judged_image *image, int64_
 		refuse_loose(judging, image);
 }
 
+/* Which key that was, whatever it is called now or later: SHA-256 of its DER, as of `openssl pkey -pubin -outform DER`. */
+static void add_key(const struct judging *judging, const char *id, struct json *out)
+{
+	char label[PEM_LABEL_MAX], hex[DIGEST_HEX];
+
+	for (size_t i = 0; *id && i < judging->trust.key_count; i++) {
+		CLEANUP(str_release) struct str der = STR_INIT;
+		struct digest digest;
+
+		if (strcmp(judging->trust.keys[i].id, id) || pem_read(span_of(judging->trust.keys[i].pem), label, &der, NULL))
+			continue;
+		digest = digest_of(str_span(&der));
+		digest_hex(&digest, hex);
+		json_set_string(judging->run->arena, out, "key_sha256", hex);
+		return;
+	}
+}
+
 static struct json *image_json(struct judging *judging, const struct judged_image *image)
 {
 	struct arena *arena = judging->run->arena;
@@ -179,6 +198,7 @@ static struct json *image_json(struct judging *judging, const struct judged_imag
 	json_set_string(arena, one, "verdict", ruling_name(detail->ruling));
 	json_set_string(arena, one, "policy", detail->policy);
 	json_set_string(arena, one, "identity", detail->authority);
+	add_key(judging, detail->key_id, one);
 	if (*detail->reason)
 		json_set_string(arena, one, "reason", detail->reason);
 	if (*detail->exemption)

@@ -1,7 +1,9 @@
 """Image policies: which apply, what passes them, and every place where an image can hide."""
 
+import base64
 import contextlib
 import datetime
+import hashlib
 
 import pytest
 
@@ -265,6 +267,9 @@ def test_key_can_come_from_a_secret(new_site):
     image = site.image("web")
     site.deploy({"app/web.yaml": text(deployment("web", image.ref))})
     site.wait_running(image)
+    signed = [i for r in site.records("sync.intent", 0, "app") for i in r["images"]]
+    der = base64.b64decode("".join(site.key.pem.splitlines()[1:-1]))
+    assert [i["key_sha256"] for i in signed] == [hashlib.sha256(der).hexdigest()], "a Secret may be replaced: which key it was stands in the record"
 
 
 @pytest.fixture
