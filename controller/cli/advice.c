@@ -11,6 +11,7 @@ static const struct {
 	{ "Verified", " InvalidPolicy ", "", "Repair the ImagePolicy that the message names (countersign get policies -o wide): until then all that it governs is denied." },
 	{ "Verified", " ImageNotFound ", "", "Push the image that the message names, or correct its name in Git. It is looked for again by itself, at once with: countersign sync {app} -n {ns}" },
 	{ "Verified", " BadImageReference InvalidImageReference ManifestMediaType ", "", "Correct the image's name in the file that the message names, and push." },
+	{ "Verified", " NotPinned ", "False", "Have whoever puts it there (a webhook, an updater, a person) name the image by the digest that the message tells, or take it out: it is signed, but a tag may stand for another one later." },
 	{ "Verified", "", "False", "Sign the image that the message names (cosign sign --key KEY IMAGE@DIGEST). No commit is needed: it is checked again within a minute, at once with: countersign sync {app} -n {ns}" },
 	{ "Verified", " NotEvaluated ", "Unknown", "" },
 	{ "Verified", " TooManyReferrers TooManySignatures TooManyRequests TooLarge ", "", "Remove old signatures and attestations of the image that the message names from its registry (crane delete; cosign tree lists them). It is looked at again by itself." },

@@ -50,6 +50,7 @@ static void each_reason_has_its_step_with_the_names_filled_in(void **state)
 		{ "Verified", "False", "PolicyWarning", "nothing is blocked yet" },
 		{ "Verified", "False", "InvalidImageReference", "Correct the image's name" },
 		{ "Verified", "False", "ManifestMediaType", "Correct the image's name" },
+		{ "Verified", "False", "NotPinned", "by the digest that the message tells" },
 		{ "Verified", "Unknown", "FetchError", "registry" },
 		{ "Verified", "Unknown", "TooManyReferrers", "Remove old signatures" },
 		{ "Verified", "Unknown", "PullSecretUnreadable", "pull secret" },
