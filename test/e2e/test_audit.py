@@ -10,7 +10,7 @@ import pytest
 
 from harness.auditlog import AUDIT_ID
 from harness.controller import cli
-from harness.manifests import config_map, deployment, text
+from harness.manifests import config_map, deployment, text, wave
 from harness.stack import ROOT, run
 from harness.tenant import obj
 from harness.wait import until
@@ -188,6 +188,20 @@ def test_restart_goes_on_in_the_same_log_with_a_new_term(site):
     assert kinds[:2] == ["term.end", "log.stop"] or {"term.end", "log.stop"} <= set(kinds), kinds
     assert kinds.count("log.start") == 1 and kinds.count("term.start") == 1
     assert site.log.verify().returncode == 0
+
+
+def test_update_that_a_crash_kept_back_is_not_said_to_have_been_done(site):
+    later = lambda value: text(wave(config_map("later", key=value), 1))
+    repo = site.deploy({"app/a.yaml": text(config_map("a")), "app/later.yaml": later("old")})
+    since = site.log.next_seq()
+    waits = obj("v1", "Service", "waits", spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
+    repo.push("more", {"app/a.yaml": text(config_map("a", key="new")), "app/s.yaml": text(waits), "app/later.yaml": later("new")})
+    site.wait_condition("Synced", "Unknown", "app", reason="WaitingForHealth")
+    site.controller.kill()
+    site.controller.start()
+    result = until("the result", lambda: site.records("sync.result", since, "app"))[0]
+    assert {o["name"]: o["outcome"] for o in result["objects"]} == {"a": "ok", "waits": "ok", "later": "not-done"}
+    assert site.find("v1", "ConfigMap", "later")["data"]["key"] == "old"
 
 
 def test_new_volume_says_that_the_predecessor_is_lost(site):
