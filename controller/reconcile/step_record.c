@@ -329,13 +329,13 @@ static void tell_events(struct run *run)
 	log_line(LOG_INFO, "synced", "app", run->app->key, "revision", run->revision, "what", str_c(&note), NULL);
 }
 
-/* Somebody's decision, a Project's or another Application's claim, which has a record of its own. */
+/* Somebody's decision, a Project's, another Application's claim, or a branch or tag that was put in another's place: it has a record of its own. */
 static bool is_refusal(const struct error *err)
 {
-	static const char *const claims[] = { "SharedResource", "ApplicationCycle", "OwnedByAnother" };
+	static const char *const reasons[] = { "SharedResource", "ApplicationCycle", "OwnedByAnother", "HistoryRewritten", "AmbiguousRevision" };
 
-	for (size_t i = 0; i < COUNT_OF(claims); i++)
-		if (!strcmp(err->reason, claims[i]))
+	for (size_t i = 0; i < COUNT_OF(reasons); i++)
+		if (!strcmp(err->reason, reasons[i]))
 			return true;
 	return err->reason[0] && err->kind == ERROR_DENIED;
 }
