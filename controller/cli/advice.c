@@ -38,6 +38,7 @@ static const struct {
 	{ "Synced", " Contested ", "", "Make the manager that the message names stop, or leave the field to it by spec.ignoreDifferences." },
 	{ "Synced", " Forbidden Unauthorized ", "", "Grant the right that the message names to the account that the message names." },
 	{ "Synced", " NamespaceTerminating BeingDeleted DiscoveryStale ServerError ServerTimeout TooManyRequests WebhookFailed QuotaExceeded ConnectionError Timeout WorkerCrashed WorkerTimeout ", "", "Nothing, if it passes: it is tried again by itself, a sync as often as spec.syncPolicy.retry says. If it stays, repair what the message names, then: countersign sync {app} -n {ns}" },
+	{ "Synced", " SettingsUnreadable ", "", "Give the controller back the right that the message names: install the version that runs again (its Roles, and its CustomResourceDefinitions). Until then it decides nothing." },
 	{ "Synced", " NotEvaluated ", "", "" },
 	{ "Synced", "", "False", "Do what the message says; countersign sync {app} -n {ns} tries again at once." },
 	{ "Healthy", " NothingApplied Progressing ", "", "" },

@@ -1,8 +1,6 @@
 /* Watches of our own kinds; see objects.h. */
 #include "reconcile/objects.h"
 
-#include <stdio.h>
-
 #include "api/image_policy.h"
 #include "api/repository_secret.h"
 #include "base/log.h"
@@ -26,7 +24,7 @@ struct collection {
 	struct watch *watch;
 	struct map copies;       /* name -> struct object_copy */
 	bool listed_once;
-	char failing[ERROR_REASON_MAX];   /* why it cannot be read; "" while it can */
+	struct error failing;    /* why it cannot be read; reason "" while it can */
 };
 
 struct objects {
@@ -399,6 +397,29 @@ static struct map_entry *unseen(const struct collection *collection)
 	return NULL;
 }
 
+/* Whatever else fails passes, and till then the API server answers nothing else either. */
+static bool is_refused(const struct collection *collection)
+{
+	enum error_kind kind = collection->failing.kind;
+
+	return collection->failing.reason[0] && (kind == ERROR_FORBIDDEN || kind == ERROR_NOT_FOUND);
+}
+
+int objects_readable(const struct objects *objects, struct error *err)
+{
+	static const enum own_kind deciding[] = { OWN_PROJECT, OWN_POLICY, OWN_SECRET };
+
+	for (size_t i = 0; i < COUNT_OF(deciding); i++) {
+		const struct collection *collection = &objects->collections[deciding[i]];
+
+		if (is_refused(collection) && !watch_listed(collection->watch))
+			return error_set(err, ERROR_TRANSIENT, "SettingsUnreadable",
+					 "%s of namespace %s cannot be read any more, so that nobody knows what they allow by now; nothing is judged, written or "
+					 "deleted until they can be: %s", sources[collection->kind].what, objects->core->options->namespace, collection->failing.text);
+	}
+	return 0;
+}
+
 /* What holds when we begin: nobody saw what changed since the last term. */
 static void record_found(struct objects *objects)
 {
@@ -425,7 +446,7 @@ static void on_listed(void *data)
 	struct collection *collection = data;
 	struct core *core = collection->objects->core;
 	struct map_entry *entry;
-	bool first = !collection->listed_once;
+	bool first = !collection->listed_once, refused = is_refused(collection);
 
 	while ((entry = unseen(collection)) != NULL) {
 		CLEANUP(mem_cleanup) char *name = mem_strndup(entry->key, entry->length);
@@ -435,9 +456,11 @@ static void on_listed(void *data)
 	if (is_of_apps(collection))
 		drop_missed(collection);
 	collection->listed_once = true;
-	if (collection->failing[0])
+	if (collection->failing.reason[0])
 		log_line(LOG_INFO, "reading again", "what", sources[collection->kind].what, NULL);
-	collection->failing[0] = '\0';
+	collection->failing = (struct error)ERROR_INIT;
+	if (refused)
+		enqueue_all(core);
 	if (!first || !objects_ready(collection->objects))
 		return;
 	KEYSET_EACH(slot, &core->apps)
@@ -451,12 +474,15 @@ static void on_listed(void *data)
 static void on_error(void *data, const struct error *err)
 {
 	struct collection *collection = data;
+	bool news = strcmp(collection->failing.reason, err->reason) != 0;
 
+	collection->failing = *err;
 	/* once for each cause */
-	if (!strcmp(collection->failing, err->reason))
+	if (!news)
 		return;
-	snprintf(collection->failing, sizeof(collection->failing), "%s", err->reason);
 	log_error(LOG_ERROR, "cannot read; trying again", err, "what", sources[collection->kind].what, NULL);
+	if (is_refused(collection))
+		enqueue_all(collection->objects->core);
 }
 
 struct objects *objects_new(struct core *core)

@@ -64,6 +64,7 @@ static void each_reason_has_its_step_with_the_names_filled_in(void **state)
 		{ "Synced", "False", "OwnedByAnother", "Adopt=any" },
 		{ "Synced", "False", "Contested", "ignoreDifferences" },
 		{ "Synced", "False", "Forbidden", "Grant the right" },
+		{ "Synced", "False", "SettingsUnreadable", "right that the message names" },
 		{ "Synced", "False", "SomethingNewer", "countersign sync shop" },
 		{ "Healthy", "False", "Missing", "puts it back" },
 		{ "Healthy", "False", "Degraded", "kubectl describe" },
