@@ -262,6 +262,21 @@ def test_signed_sidecar_of_a_webhook_that_names_a_tag_is_told_with_the_digest_to
     site.wait_condition("Verified", "False", "app", said=image.digest, reason="NotPinned")
 
 
+def test_unsigned_image_behind_a_label_that_was_taken_off_while_we_were_away_is_a_violation(site):
+    site.deploy({"app/web.yaml": text(manifest(site), config_map("config"))}, automated={"prune": True})
+    site.controller.stop()
+    evil = site.image("evil", signed=False)
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", {"metadata": {"labels": {"countersign.dev/app": None}}}, manager="somebody")
+    add_container(site, evil.pinned)
+    site.kube.delete("v1", "ConfigMap", site.namespace, "config")
+    site.controller.start()
+    site.wait_condition("Verified", "False", "app", said=evil.digest)
+    said = site.wait_condition("Synced", "False", "app", said="somebody")["message"]
+    assert "ConfigMap" in said and said.count("was deleted by somebody") == 1, said
+    drift = {r["objects"][0]["name"]: r["reason"] for r in site.records("drift", 0, "app")}
+    assert "deleted" in drift["config"] and "deleted" not in drift["web"], drift
+
+
 def test_unsigned_ephemeral_container_is_a_violation_and_its_pod_made_anew_when_it_is_deleted(site):
     good, bad = site.image("web"), site.image("bad", signed=False)
     site.deploy({"app/pod.yaml": text(obj("v1", "Pod", "w", spec={"containers": [{"name": "main", "image": good.ref}]}))}, wait=False)
