@@ -8,6 +8,8 @@
 #include "kube/status.h"
 
 #define FAILURES_MAX 5
+/* of one action, over all its stages: then what fails for a while is left to the next run */
+#define ATTEMPTS_MOST 14
 #define RETRY_FIRST_MS 200
 #define RETRY_MOST_MS 5000
 /* a kind that was just defined is served a moment later */
@@ -205,19 +207,11 @@ static int64_t retry_wait(struct action *action, const struct kube_answer *answe
 
 	if (action->kind_later && answer->err->kind == ERROR_NOT_FOUND)
 		return action->failures < LATER_FAILURES_MAX ? LATER_RETRY_MS : -1;
-	if (answer->err->kind != ERROR_TRANSIENT || action->failures >= FAILURES_MAX || action->attempt_count >= ATTEMPTS_MAX - 2)
+	if (answer->err->kind != ERROR_TRANSIENT || action->failures >= FAILURES_MAX || action->attempt_count >= ATTEMPTS_MOST)
 		return -1;
 	if (told >= wait)
 		return told;
 	return wait > RETRY_MOST_MS ? RETRY_MOST_MS : wait + (int64_t)rand_below(100);
-}
-
-static void note(struct action *action, int code)
-{
-	if (action->attempt_count < ATTEMPTS_MAX)
-		action->attempts[action->attempt_count - 1].code = code;
-	else
-		action->attempts[ATTEMPTS_MAX - 1].code = code;
 }
 
 /* The object moved on under a patch that rests on it: read it and make the patch anew. */
@@ -352,7 +346,7 @@ static void on_answer(void *data, const struct kube_answer *answer)
 		fail(action, answer->err);
 		return;
 	}
-	note(action, answer->status);
+	action->attempts[action->attempt_count - 1].code = answer->status;
 	if (answer->err) {
 		on_refused(action, answer);
 		return;
@@ -372,7 +366,7 @@ static void send(struct action *action)
 	struct write_request request = { .ordinal = action->ordinal, .on_done = on_answer, .data = action };
 	struct error err = ERROR_INIT;
 	const struct json *body;
-	size_t slot;
+	struct attempt *attempt;
 
 	if (action->stage == STAGE_LOOK) {
 		look(action);
@@ -390,9 +384,8 @@ static void send(struct action *action)
 	}
 	action->permit.project_allows = true;
 	json_write(body, JSON_PLAIN, &text);
-	slot = action->attempt_count < ATTEMPTS_MAX ? action->attempt_count++ : ATTEMPTS_MAX - 1;
-	action->attempts[slot] = (struct attempt){ (uint32_t)slot + 1, 0 };
-	request.attempt = (uint32_t)slot + 1;
+	attempt = arena_push(action->arena, &action->attempts, &action->attempt_count, &action->attempt_capacity, sizeof(*attempt));
+	attempt->number = request.attempt = (uint32_t)action->attempt_count;
 	request.body = str_span(&text);
 	kube_write(action->kube, &action->permit, &request);
 	/* for this one write */

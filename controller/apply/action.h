@@ -39,8 +39,6 @@ struct attempt {
 	int code;                    /* HTTP; 0: no answer */
 };
 
-#define ATTEMPTS_MAX 16
-
 struct action;
 
 /* What only the caller knows, asked while an action is under way; `data` is action_start's. */
@@ -81,8 +79,8 @@ struct action {
 	bool clean;                  /* STAGE_STRIP found nothing to take out of what the last answer gave */
 	const char *kept;            /* of a deletion: why the object stays after all; NULL: it goes */
 	struct error err;            /* reason "" while it is well */
-	struct attempt attempts[ATTEMPTS_MAX];
-	size_t attempt_count;
+	struct attempt *attempts;    /* each request that was sent: no two have one Audit-ID */
+	size_t attempt_count, attempt_capacity;
 	struct json *after;          /* the object as the last answer gave it; NULL after a delete */
 
 	/* while it is under way */

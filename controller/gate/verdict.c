@@ -267,10 +267,14 @@ static void judge_by(const struct image_policy *policy, const struct image_facts
 		return;
 	}
 	for (size_t i = 0; i < policy->authority_count; i++) {
-		if (!claims_signed_by(facts->claims, &facts->digest, verdict_key_id(policy, i, arena)))
+		const char *id = verdict_key_id(policy, i, arena);
+
+		if (!claims_signed_by(facts->claims, &facts->digest, id))
 			continue;
 		out->policy = policy->name;
+		out->key_id = id;
 		out->authority = policy->authorities[i].name;
+		out->by_signature = !policy->warn;
 		return;
 	}
 	refuse_unsigned(policy, facts, arena, out);
@@ -304,7 +308,9 @@ static void refuse_ungoverned(const struct image_facts *facts, struct arena *are
 void verdict_judge(const struct policy_set *policies, const struct image_facts *facts, int64_t now_ns, struct arena *arena,
 		   struct ruling_detail *out)
 {
-	*out = (struct ruling_detail){ RULING_DENY, "Internal", "", "", "", "", "", 0 };
+	bool by_signature = false;
+
+	*out = (struct ruling_detail){ RULING_DENY, "Internal", "", "", "", "", "", 0, "", false };
 	if (!facts->reference) {
 		set(out, RULING_DENY, facts->problem->reason, arena_strdup(arena, facts->problem->text));
 		return;
@@ -322,14 +328,15 @@ void verdict_judge(const struct policy_set *policies, const struct image_facts *
 		refuse_ungoverned(facts, arena, out);
 		return;
 	}
-	*out = (struct ruling_detail){ RULING_ALLOW, "", "", "", "", out->rules, "", 0 };
+	*out = (struct ruling_detail){ RULING_ALLOW, "", "", "", "", out->rules, "", 0, "", false };
 	for (size_t i = 0; i < policies->count; i++) {
-		struct ruling_detail one = { RULING_ALLOW, "", "", "", "", out->rules, "", 0 };
+		struct ruling_detail one = { RULING_ALLOW, "", "", "", "", out->rules, "", 0, "", false };
 		const struct image_policy *policy = &policies->policies[i];
 
 		if (!verdict_governs(policy, facts->reference, &facts->digest))
 			continue;
 		judge_by(policy, facts, now_ns, arena, &one);
+		by_signature |= one.by_signature;
 		if (*one.exemption && !*out->exemption)
 			out->exemption = one.exemption;
 		if (one.exempt_until_ns && (!out->exempt_until_ns || one.exempt_until_ns < out->exempt_until_ns))
@@ -340,4 +347,5 @@ void verdict_judge(const struct policy_set *policies, const struct image_facts *
 			*out = one;
 		}
 	}
+	out->by_signature = by_signature;
 }

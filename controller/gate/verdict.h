@@ -45,6 +45,8 @@ struct ruling_detail {
 	const char *rules;                  /* names of all policies that govern it, comma-separated */
 	const char *exemption;              /* "reason (until ...)", or "" */
 	int64_t exempt_until_ns;            /* when the first exemption in use ends; 0: none is */
+	const char *key_id;                 /* of the key whose signature the deciding policy was met by (verdict_key_id); "" when none */
+	bool by_signature;                  /* an enforcing policy was met by a signature: allowed is the digest, not what its tag stands for later */
 };
 
 /* Keys of an authority as the trust that was given to verify/: same order, one trust key an authority with a usable key. */

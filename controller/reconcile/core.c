@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "io/sandbox.h"
+#include "reconcile/changes.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/probe.h"
@@ -160,6 +161,7 @@ static int begin_audit(struct core *core)
 	}
 	record_term(core);
 	rollback_record(core->rollback);
+	changes_record_waiting(core->changes);
 	return 0;
 }
 
@@ -321,6 +323,7 @@ static void start_work(struct core *core)
 	core->workers = workers_new(core->loop, on_supervisor_lost, core);
 	core->render = worker_pool_new(core->workers, ROLE_RENDER, RENDER_WORKERS, 100, true);
 	core->discovery = discovery_new(core->kube);
+	core->changes = changes_new(core);
 	core->repos = repos_new(core);
 	core->live = live_new(core);
 	core->survey = survey_new(core->loop, core->kube);
@@ -340,6 +343,7 @@ static void release(struct core *core)
 	turns_release(core);
 	lease_free(core->lease);
 	objects_free(core->objects);
+	changes_free(core->changes);
 	live_free(core->live);
 	survey_free(core->survey);
 	rollback_free(core->rollback);

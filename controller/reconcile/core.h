@@ -5,6 +5,7 @@
  * The story of one Application is in run.h and steps.c; this header only says
  * who is there. The rest of the folder:
  *   objects   our own kinds as watched: Applications, Projects, ImagePolicies, inventories, repository Secrets
+ *   changes   what changed of those, as records
  *   repos     Git repositories: polled, fetched, read
  *   live      the managed objects of the cluster, a few hundred bytes each
  *   fetches   those of them that are read again
@@ -45,6 +46,7 @@ struct core_options {
 struct app;
 struct run;
 struct objects;
+struct changes;
 struct repos;
 struct live;
 struct survey;
@@ -78,6 +80,7 @@ struct core {
 	struct audit_log *audit;
 	struct error audit_error;         /* why there is no log to write to; reason "" while there is one */
 	struct objects *objects;
+	struct changes *changes;
 	struct repos *repos;
 	struct live *live;
 	struct survey *survey;

@@ -1,7 +1,8 @@
 /*
  * The images of one run while they are judged: collected from all objects,
  * one entry for each reference and namespace. step_judge.c walks its phases;
- * logins.c finds the credentials, questions.c asks the registries.
+ * foreign.c finds what Git does not name, logins.c the credentials, questions.c
+ * asks the registries.
  */
 #ifndef RECONCILE_JUDGING_H
 #define RECONCILE_JUDGING_H
@@ -51,6 +52,11 @@ struct judging {
 	struct trust trust;
 	struct map documents;        /* "sa/NS/NAME", "secret/NS/NAME" -> JSON, or JSON null when absent */
 };
+
+/* One more place where an image stands. */
+void judging_add_use(struct judging *judging, struct desired *desired, struct image_use *use, bool foreign);
+/* Adds those of live objects that Git does not name, after what it names was collected and its tags have their pins. */
+void foreign_collect(struct judging *judging);
 
 /*
  * Finds the registry logins of images that are still to be fetched. Returns true when all is read; else the run is woken

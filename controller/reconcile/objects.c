@@ -1,15 +1,13 @@
 /* Watches of our own kinds; see objects.h. */
 #include "reconcile/objects.h"
 
-#include <stdio.h>
-
-#include "api/audit.h"
 #include "api/image_policy.h"
 #include "api/repository_secret.h"
 #include "base/log.h"
 #include "gate/verdict.h"
 #include "kube/watch.h"
 #include "reconcile/app.h"
+#include "reconcile/changes.h"
 #include "reconcile/live.h"
 #include "reconcile/recover.h"
 #include "reconcile/repos.h"
@@ -26,7 +24,7 @@ struct collection {
 	struct watch *watch;
 	struct map copies;       /* name -> struct object_copy */
 	bool listed_once;
-	char failing[ERROR_REASON_MAX];   /* why it cannot be read; "" while it can */
+	struct error failing;    /* why it cannot be read; reason "" while it can */
 };
 
 struct objects {
@@ -83,56 +81,6 @@ static void enqueue_project(struct core *core, struct span project)
 		app->force = true;
 		app_enqueue(app, 0);
 	}
-}
-
-/* Who wrote it last, as it says itself: we may have, for the admin project. Of a deletion nobody knows here (the API server's own log does). */
-static void set_actor(struct json *record, const struct json *object, struct arena *arena)
-{
-	struct audit_actor actor = { .type = "manager", .time = "" };
-
-	JSON_EACH(entry, json_path(object, "metadata", "managedFields", NULL)) {
-		const char *time = json_get_text(entry->value, "time");
-
-		if (!time || strcmp(time, actor.time) < 0 || json_text_span(json_get(entry->value, "subresource")).length)
-			continue;
-		actor.time = time;
-		actor.user = json_get_text(entry->value, "manager");
-	}
-	if (actor.user)
-		audit_set_actor(arena, record, &actor);
-}
-
-/* What is in a Secret is not told, not even as a digest: it may be guessed. */
-static void record_config_change(struct core *core, const char *kind, const struct json *object, const char *op)
-{
-	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	CLEANUP(str_release) struct str text = STR_INIT;
-	struct json *record, *what;
-	bool is_data = !strcmp(kind, "ConfigMap");
-	const struct json *content = json_get(object, is_data ? "data" : "spec");
-	struct digest digest;
-	char hex[DIGEST_HEX];
-
-	if (!core->audit)
-		return;
-	record = json_object(arena);
-	what = json_object(arena);
-	json_set_string(arena, record, "kind", "config.change");
-	json_set_string(arena, record, "outcome", "ok");
-	json_set_string(arena, what, "kind", kind);
-	json_set_string(arena, what, "op", op);
-	json_set(arena, what, "namespace", json_copy(arena, json_path(object, "metadata", "namespace", NULL)));
-	json_set(arena, what, "name", json_copy(arena, json_path(object, "metadata", "name", NULL)));
-	json_set_int(arena, what, "generation", json_get_int(json_get(object, "metadata"), "generation", 0));
-	if (content) {
-		json_write(content, JSON_SORTED, &text);
-		digest = digest_of(str_span(&text));
-		digest_hex(&digest, hex);
-		json_set_string(arena, what, is_data ? "data_sha256" : "spec_sha256", hex);
-	}
-	json_set(arena, record, "config", what);
-	set_actor(record, object, arena);
-	audit_log_append(core->audit, record, NULL, NULL);
 }
 
 static void app_changed(struct collection *collection, struct span name, const struct json *object)
@@ -258,7 +206,7 @@ static void setting_changed(struct collection *collection, struct span name, con
 	struct core *core = collection->objects->core;
 
 	if (collection->listed_once && is_configuration(collection, told, is_key))
-		record_config_change(core, collection->kind == OWN_SECRET ? "Secret" : "ConfigMap", told, op);
+		changes_record(core->changes, collection->kind == OWN_SECRET ? "Secret" : "ConfigMap", told, op);
 	if (collection->kind == OWN_CONFIG_MAP && span_is(name, SETTINGS_NAME)) {
 		take_settings(core, object);
 		return;
@@ -289,8 +237,8 @@ static void react(struct collection *collection, struct span name, const struct 
 		if (collection->listed_once) {
 			const struct object_copy *copy = map_get(&collection->copies, name);
 
-			record_config_change(core, collection->kind == OWN_PROJECT ? "Project" : "ImagePolicy",
-					     object ? object : copy ? copy->object : NULL, op);
+			changes_record(core->changes, collection->kind == OWN_PROJECT ? "Project" : "ImagePolicy",
+				       object ? object : copy ? copy->object : NULL, op);
 		}
 		if (collection->kind == OWN_PROJECT)
 			enqueue_project(core, name);
@@ -364,6 +312,12 @@ static bool is_of_apps(const struct collection *collection)
 	return collection->kind == OWN_APPLICATION || collection->kind == OWN_INVENTORY;
 }
 
+/* Who changed it was all that they are good for. */
+static void forget_managers(const struct object_copy *copy)
+{
+	json_remove(json_get(copy->object, "metadata"), "managedFields");
+}
+
 static void on_event(void *data, enum watch_event event, const struct json *object)
 {
 	struct collection *collection = data;
@@ -390,8 +344,8 @@ static void on_event(void *data, enum watch_event event, const struct json *obje
 	copy->arena = arena_new(0);
 	copy->object = json_copy(copy->arena, object);
 	react(collection, name, copy->object, same, event == WATCH_ADDED ? "create" : "update");
-	/* who changed it was all that they are good for */
-	json_remove(json_get(copy->object, "metadata"), "managedFields");
+	if (collection->listed_once)
+		forget_managers(copy);
 	if (collection->kind == OWN_POLICY && !same)
 		take_custom_paths(collection->objects);
 }
@@ -443,12 +397,56 @@ static struct map_entry *unseen(const struct collection *collection)
 	return NULL;
 }
 
+/* Whatever else fails passes, and till then the API server answers nothing else either. */
+static bool is_refused(const struct collection *collection)
+{
+	enum error_kind kind = collection->failing.kind;
+
+	return collection->failing.reason[0] && (kind == ERROR_FORBIDDEN || kind == ERROR_NOT_FOUND);
+}
+
+int objects_readable(const struct objects *objects, struct error *err)
+{
+	static const enum own_kind deciding[] = { OWN_PROJECT, OWN_POLICY, OWN_SECRET };
+
+	for (size_t i = 0; i < COUNT_OF(deciding); i++) {
+		const struct collection *collection = &objects->collections[deciding[i]];
+
+		if (is_refused(collection) && !watch_listed(collection->watch))
+			return error_set(err, ERROR_TRANSIENT, "SettingsUnreadable",
+					 "%s of namespace %s cannot be read any more, so that nobody knows what they allow by now; nothing is judged, written or "
+					 "deleted until they can be: %s", sources[collection->kind].what, objects->core->options->namespace, collection->failing.text);
+	}
+	return 0;
+}
+
+/* What holds when we begin: nobody saw what changed since the last term. */
+static void record_found(struct objects *objects)
+{
+	static const struct { enum own_kind kind; const char *name; } settings[] = {
+		{ OWN_PROJECT, "Project" }, { OWN_POLICY, "ImagePolicy" }, { OWN_SECRET, "Secret" }, { OWN_CONFIG_MAP, "ConfigMap" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(settings); i++) {
+		const struct collection *collection = &objects->collections[settings[i].kind];
+
+		MAP_EACH(entry, &collection->copies) {
+			const struct object_copy *copy = entry->value;
+			bool secret = settings[i].kind == OWN_SECRET;
+
+			if (!secret || is_repository_secret(copy->object) || is_key_of_policy(objects, span_make(entry->key, entry->length)))
+				changes_record(objects->core->changes, settings[i].name, copy->object, "found");
+			forget_managers(copy);
+		}
+	}
+}
+
 static void on_listed(void *data)
 {
 	struct collection *collection = data;
 	struct core *core = collection->objects->core;
 	struct map_entry *entry;
-	bool first = !collection->listed_once;
+	bool first = !collection->listed_once, refused = is_refused(collection);
 
 	while ((entry = unseen(collection)) != NULL) {
 		CLEANUP(mem_cleanup) char *name = mem_strndup(entry->key, entry->length);
@@ -458,13 +456,16 @@ static void on_listed(void *data)
 	if (is_of_apps(collection))
 		drop_missed(collection);
 	collection->listed_once = true;
-	if (collection->failing[0])
+	if (collection->failing.reason[0])
 		log_line(LOG_INFO, "reading again", "what", sources[collection->kind].what, NULL);
-	collection->failing[0] = '\0';
+	collection->failing = (struct error)ERROR_INIT;
+	if (refused)
+		enqueue_all(core);
 	if (!first || !objects_ready(collection->objects))
 		return;
 	KEYSET_EACH(slot, &core->apps)
 		((struct app *)*slot)->inventory_read = true;
+	record_found(collection->objects);
 	recover_open_intents(core);
 	KEYSET_EACH(slot, &core->apps)
 		app_enqueue(*slot, 0);
@@ -473,12 +474,15 @@ static void on_listed(void *data)
 static void on_error(void *data, const struct error *err)
 {
 	struct collection *collection = data;
+	bool news = strcmp(collection->failing.reason, err->reason) != 0;
 
+	collection->failing = *err;
 	/* once for each cause */
-	if (!strcmp(collection->failing, err->reason))
+	if (!news)
 		return;
-	snprintf(collection->failing, sizeof(collection->failing), "%s", err->reason);
 	log_error(LOG_ERROR, "cannot read; trying again", err, "what", sources[collection->kind].what, NULL);
+	if (is_refused(collection))
+		enqueue_all(collection->objects->core);
 }
 
 struct objects *objects_new(struct core *core)

@@ -16,6 +16,12 @@ void objects_free(struct objects *objects);
 /* Whether everything was listed once: before that no Application is looked at. */
 bool objects_ready(const struct objects *objects);
 
+/*
+ * ERROR_TRANSIENT "SettingsUnreadable": Projects, ImagePolicies or the Secrets with their keys may not be read any more; what was known of
+ * them may be true no longer.
+ */
+int objects_readable(const struct objects *objects, struct error *err);
+
 /* Decodes the Project into the arena. ERROR_DENIED "ProjectNotFound" or ERROR_INVALID "InvalidProject". */
 int objects_project(const struct objects *objects, const char *name, struct arena *arena, struct project *out,
 		    struct error *err);

@@ -33,6 +33,8 @@ int permission_project(struct run *run, struct error *err)
 	const char *name = project_name(run);
 	const char *now = objects_project_version(run->core->objects, name);
 
+	if (objects_readable(run->core->objects, err))
+		return -1;
 	if (!now || !run->project.resource_version || strcmp(now, run->project.resource_version))
 		if (objects_project(run->core->objects, name, run->arena, &run->project, err))
 			return -1;

@@ -11,7 +11,8 @@
 #include "reconcile/run.h"
 
 /* Takes the Project in again if it changed since; ERROR_DENIED "ProjectNotFound", "RepositoryNotPermitted",
- * "DestinationNotPermitted" or ERROR_INVALID "InvalidProject". A deletion reads no repository, so it needs neither of the two. */
+ * "DestinationNotPermitted", ERROR_INVALID "InvalidProject" or ERROR_TRANSIENT "SettingsUnreadable". A deletion reads no repository, so it
+ * needs neither of the first two permissions. */
 int permission_project(struct run *run, struct error *err);
 
 /* Whether an object may be written, and who writes it: "namespace:name" in *account. */

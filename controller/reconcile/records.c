@@ -2,6 +2,7 @@
 #include "reconcile/records.h"
 
 #include "base/log.h"
+#include "reconcile/live.h"
 
 static const char *actor_type(const struct run *run)
 {
@@ -127,6 +128,15 @@ static void add_digest(struct run *run, struct json *object, const char *key, co
 	json_set_string(run->arena, object, key, hex);
 }
 
+/* Of what is there already: by it a restart tells whether it was written. */
+static void add_version_before(struct run *run, struct json *object, const struct action *action)
+{
+	const struct live_object *live = action->uid ? live_find(run->core->live, action->key) : NULL;
+
+	if (live && live->version && live_has_uid(live, action->uid))
+		json_set(run->arena, object, "rv_before", json_stringf(run->arena, "%llu", (unsigned long long)live->version));
+}
+
 struct json *records_intent(struct run *run, uint64_t seq)
 {
 	struct json *record = records_begin(run, "sync.intent", "allow"), *objects = json_array(run->arena);
@@ -144,6 +154,7 @@ struct json *records_intent(struct run *run, uint64_t seq)
 		json_set_string(run->arena, object, "as", action->permit.account);
 		if (action->uid)
 			json_set_string(run->arena, object, "uid", action->uid);
+		add_version_before(run, object, action);
 		/* a Secret's content is guessable from a plain digest of it */
 		if (strcmp(action->kind, "Secret"))
 			add_digest(run, object, "sha256_after", action->object);

@@ -1,13 +1,16 @@
 /*
  * Open intents; see recover.h. Each object is read as the account that was to
- * write it; found with our tracking id means written, absent or not ours means
- * not. For deletes it is the other way round.
+ * write it. What was to be made is ours by its tracking id now; what was ours
+ * before tells by its version and by the time of our last apply whether it was
+ * written; what was to be deleted is gone, or going.
  */
 #include "reconcile/recover.h"
 
 #include "api/inventory.h"
 #include "api/tracking.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "diff/fields.h"
 #include "reconcile/app.h"
 #include "reconcile/report.h"
 
@@ -175,21 +178,68 @@ static void remember(struct recovery *recovery, const struct json *object, const
 	app_set_inventory(app, &next);
 }
 
+static bool is_ours(const struct json *live, const char *app)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	const char *owner = live ? tracking_app(arena, live) : NULL;
+
+	return owner && !strcmp(owner, app);
+}
+
+/* Whether our apply is no older; the API server keeps its time in whole seconds, and moves it when the apply changed something. */
+static bool is_applied_since(const struct json *live, int64_t since_ns)
+{
+	JSON_EACH(entry, json_path(live, "metadata", "managedFields", NULL)) {
+		const struct json *one = entry->value;
+		int64_t at_ns;
+
+		if (!strcmp(text(one, "manager"), FIELD_MANAGER) && !strcmp(text(one, "operation"), "Apply") &&
+		    time_parse(span_of(text(one, "time")), &at_ns) && at_ns + 1000000000 > since_ns)
+			return true;
+	}
+	return false;
+}
+
+const char *recover_outcome(const struct json *announced, const struct json *live, const char *app, int64_t announced_ns)
+{
+	const struct json *metadata = json_get(live, "metadata");
+	const char *uid = text(announced, "uid"), *op = text(announced, "op"), *before = text(announced, "rv_before");
+	bool ours = is_ours(live, app), same = live && *uid && !strcmp(uid, text(metadata, "uid"));
+
+	if (!strcmp(op, "delete"))
+		return (same || (ours && !*uid)) && !json_get(metadata, "deletionTimestamp") ? "not-done" : "ok";
+	/* it was not there, or not ours */
+	if (!same || !strcmp(op, "adopt"))
+		return ours ? "ok" : "not-done";
+	if (*before && !strcmp(before, text(metadata, "resourceVersion")))
+		return "not-done";
+	/* what is taken out again leaves no mark of when */
+	return is_applied_since(live, announced_ns) ? "ok" : !strcmp(op, "heal") ? "unknown" : "not-done";
+}
+
+/* By the API server's clock, which is that of its objects; it is known to the second, and rather too early than too late. */
+static int64_t announced_ns(const struct recovery *recovery)
+{
+	int64_t at_ns = 0, ahead_s = 0;
+
+	time_parse(span_of(text(recovery->intent, "t")), &at_ns);
+	kube_clock_ahead(recovery->core->kube, &ahead_s);
+	return at_ns - (ahead_s + 1) * 1000000000;
+}
+
 static void on_read(void *data, const struct kube_answer *answer)
 {
 	struct question *question = data;
 	struct recovery *recovery = question->recovery;
-	const struct json *object = question->object;
-	const char *owner = answer->object ? tracking_app(recovery->arena, answer->object) : NULL;
-	bool ours = !answer->err && owner && !strcmp(owner, text(recovery->intent, "app"));
-	bool deleting = !strcmp(text(object, "op"), "delete");
+	const struct json *object = question->object, *live = answer->err ? NULL : answer->object;
+	const char *app = text(recovery->intent, "app");
 
 	if (answer->err && !kube_says_absent(answer)) {
 		note(recovery, object, "unknown");
 	} else {
-		note(recovery, object, deleting ? ours ? "not-done" : "ok" : ours ? "ok" : "not-done");
-		if (ours && !deleting)
-			remember(recovery, object, answer->object);
+		note(recovery, object, recover_outcome(object, live, app, announced_ns(recovery)));
+		if (is_ours(live, app) && strcmp(text(object, "op"), "delete"))
+			remember(recovery, object, live);
 	}
 	free(question);
 	if (!--recovery->waiting)
@@ -210,7 +260,9 @@ static void ask(struct recovery *recovery, const struct json *object)
 	struct question *question;
 
 	if (!kind) {
-		note(recovery, object, is_kind_gone(recovery->core->discovery, gvk.group) ? "not-done" : "unknown");
+		bool gone = is_kind_gone(recovery->core->discovery, gvk.group);
+
+		note(recovery, object, gone ? recover_outcome(object, NULL, "", 0) : "unknown");
 		return;
 	}
 	question = mem_alloc(sizeof(*question));

@@ -12,6 +12,12 @@
 /* Reads the open intents of the log and sees to each. Called once, when core begins to lead. */
 void recover_open_intents(struct core *core);
 
+/*
+ * What became of an announced write (one of the intent's objects): "ok", "not-done", or "unknown" where nothing tells. `live`: the
+ * object as it is now, NULL when there is none; `app`: of the intent; `announced_ns`: when, by the API server's clock. Pure.
+ */
+const char *recover_outcome(const struct json *announced, const struct json *live, const char *app, int64_t announced_ns);
+
 /* Forgets those under way, at the end of core: their intents stay open. */
 void recover_release(struct core *core);
 

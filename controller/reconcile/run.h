@@ -55,6 +55,7 @@ struct desired {                     /* one object of the revision */
 
 struct violation {                   /* an image that somebody put into a live object and may not run */
 	const struct desired *desired;
+	size_t image;                /* the same for each place of one image */
 	const char *reason, *text;
 };
 

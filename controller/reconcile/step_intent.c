@@ -157,6 +157,28 @@ static void set_applied(struct run *run, struct inventory *out)
 		out->pending = (struct pins){ "", NULL, 0 };
 }
 
+static bool is_partly(const struct run *run)
+{
+	for (size_t i = 0; i < run->action_count; i++) {
+		const struct action *action = &run->actions[i];
+
+		if (action->act != ACT_DELETE && action->finished && action->attempt_count && !action->err.reason[0])
+			return !is_whole(run);
+	}
+	return false;
+}
+
+/* Until all of it is written, tags stand for what they stand for in the part that is. */
+static void set_partly(const struct run *run, struct inventory *out)
+{
+	if (run->goal != GOAL_SYNC || !run->pins.count || !is_partly(run))
+		return;
+	if (strcmp(out->revision, run->pins.revision))
+		out->pending = run->pins;
+	else if (run->hard)
+		out->applied = run->pins;
+}
+
 static void update_live(struct run *run)
 {
 	for (size_t i = 0; i < run->action_count; i++) {
@@ -190,6 +212,7 @@ static void remember(struct run *run)
 			keep_item(run, &run->desired[i], &next, &capacity);
 	keep_rest(run, &next, &capacity);
 	set_applied(run, &next);
+	set_partly(run, &next);
 	app_set_inventory(run->app, &next);
 	claims_moved(run);
 	update_live(run);

@@ -7,10 +7,10 @@
 #include "base/encode.h"
 #include "base/metric.h"
 #include "reconcile/judging.h"
-#include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
+#include "verify/pem.h"
 
 #define MESSAGES_MAX 5
 
@@ -83,7 +83,7 @@ static struct judged_image *image_get(struct judging *judging, const char *text,
 	return image;
 }
 
-static void add_use(struct judging *judging, struct desired *desired, struct image_use *use, bool foreign)
+void judging_add_use(struct judging *judging, struct desired *desired, struct image_use *use, bool foreign)
 {
 	struct judged_image *image = image_get(judging, use->problem ? use->pointer : use->image, desired->namespace, foreign);
 	struct judged_use *entry =
@@ -94,47 +94,6 @@ static void add_use(struct judging *judging, struct desired *desired, struct ima
 		return;
 	image->readable = false;
 	error_set(&image->problem, ERROR_INVALID, "BadImageReference", "%s %s %s", use->position, use->container, use->problem);
-}
-
-/* Whether a live image is what this revision pins for the same container. */
-static bool is_pinned(struct judging *judging, const struct image_use *live, const struct image_use *own, const char *namespace)
-{
-	CLEANUP(str_release) struct str pinned = STR_INIT;
-
-	if (strcmp(own->container, live->container) || strcmp(own->position, live->position))
-		return false;
-	for (size_t i = 0; i < judging->count; i++) {
-		const struct judged_image *image = &judging->images[i];
-
-		if (strcmp(image->text, own->image) || strcmp(image->namespace, namespace) || !image->readable ||
-		    digest_is_zero(&image->digest))
-			continue;
-		reference_pin(&image->reference, &image->digest, &pinned);
-		return span_is(str_span(&pinned), live->image);
-	}
-	return false;
-}
-
-/* Foreign images in a live object are judged like any other: a signed sidecar may stay, if a digest says which it is. */
-static void add_foreign(struct judging *judging, struct desired *desired)
-{
-	const struct live_object *live = live_find(judging->run->core->live, desired->key);
-	struct image_use *uses, *own;
-	size_t count, own_count;
-	struct json *object;
-
-	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
-		return;
-	gate_find_images(object, &judging->run->custom, judging->run->arena, &uses, &count);
-	gate_find_images(desired->object, &judging->run->custom, judging->run->arena, &own, &own_count);
-	for (size_t i = 0; i < count; i++) {
-		bool ours = uses[i].problem != NULL;
-
-		for (size_t k = 0; k < own_count && !ours; k++)
-			ours = is_pinned(judging, &uses[i], &own[k], desired->namespace);
-		if (!ours)
-			add_use(judging, desired, &uses[i], true);
-	}
 }
 
 static void collect(struct judging *judging)
@@ -153,7 +112,7 @@ static void collect(struct judging *judging)
 		desired->has_images = count != 0;
 		desired->images_allowed = count == 0;
 		for (size_t k = 0; k < count; k++)
-			add_use(judging, desired, &uses[k], false);
+			judging_add_use(judging, desired, &uses[k], false);
 	}
 }
 
@@ -203,8 +162,27 @@ static void rule_one(struct judging *judging, struct judged_image *image, int64_
 	if (image->readable && !image->problem.reason[0] && !image->known)
 		facts.claims = &none;
 	verdict_judge(&judging->policies, &facts, now_ns, judging->run->arena, &image->detail);
-	if (image->loose && image->detail.ruling == RULING_ALLOW)
+	/* whatever else exempts it or only warns of it */
+	if (image->loose && ruling_permits(image->detail.ruling) && image->detail.by_signature)
 		refuse_loose(judging, image);
+}
+
+/* Which key that was, whatever it is called now or later: SHA-256 of its DER, as of `openssl pkey -pubin -outform DER`. */
+static void add_key(const struct judging *judging, const char *id, struct json *out)
+{
+	char label[PEM_LABEL_MAX], hex[DIGEST_HEX];
+
+	for (size_t i = 0; *id && i < judging->trust.key_count; i++) {
+		CLEANUP(str_release) struct str der = STR_INIT;
+		struct digest digest;
+
+		if (strcmp(judging->trust.keys[i].id, id) || pem_read(span_of(judging->trust.keys[i].pem), label, &der, NULL))
+			continue;
+		digest = digest_of(str_span(&der));
+		digest_hex(&digest, hex);
+		json_set_string(judging->run->arena, out, "key_sha256", hex);
+		return;
+	}
 }
 
 static struct json *image_json(struct judging *judging, const struct judged_image *image)
@@ -220,6 +198,7 @@ static struct json *image_json(struct judging *judging, const struct judged_imag
 	json_set_string(arena, one, "verdict", ruling_name(detail->ruling));
 	json_set_string(arena, one, "policy", detail->policy);
 	json_set_string(arena, one, "identity", detail->authority);
+	add_key(judging, detail->key_id, one);
 	if (*detail->reason)
 		json_set_string(arena, one, "reason", detail->reason);
 	if (*detail->exemption)
@@ -337,6 +316,41 @@ static size_t describe(const struct judging *judging, enum ruling ruling, struct
 	return count;
 }
 
+static const char *foreign_text(const struct judging *judging, const struct judged_image *image, const struct judged_use *use)
+{
+	return arena_printf(judging->run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", use->use->position,
+			    use->use->container, use->desired->kind, use->desired->namespace, use->desired->name, use->use->image,
+			    image->detail.reason, image->detail.message);
+}
+
+/* Of a revision that is refused no plan is made, which would tell of what somebody else has put in. */
+static void describe_foreign(const struct judging *judging, struct str *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < judging->count && count < MESSAGES_MAX; i++) {
+		const struct judged_image *image = &judging->images[i];
+
+		if (image->detail.ruling != RULING_DENY || !is_foreign_only(image))
+			continue;
+		str_addf(out, "\n%s", foreign_text(judging, image, &image->uses[0]));
+		count++;
+	}
+}
+
+/* A signature that came since is to be seen at the next look; what is refused for its tag alone lacks none. */
+static void forget_insufficient(const struct judging *judging)
+{
+	const struct run *run = judging->run;
+
+	for (size_t i = 0; i < judging->count; i++) {
+		const struct judged_image *image = &judging->images[i];
+
+		if (image->known && !ruling_permits(image->detail.ruling) && strcmp(image->detail.reason, "NotPinned"))
+			vetting_forget(run->core->vetting, run->spec.project, &image->reference, &image->digest, &judging->trust);
+	}
+}
+
 static enum step_result refuse_revision(struct judging *judging, enum ruling ruling)
 {
 	struct run *run = judging->run;
@@ -345,10 +359,7 @@ static enum step_result refuse_revision(struct judging *judging, enum ruling rul
 	struct error err = ERROR_INIT;
 
 	describe(judging, ruling, &text, &reason);
-	/* a signature that came since is to be seen at the next look */
-	for (size_t i = 0; i < judging->count; i++)
-		if (judging->images[i].known && !ruling_permits(judging->images[i].detail.ruling))
-			vetting_forget(run->core->vetting, run->spec.project, &judging->images[i].reference, &judging->images[i].digest, &judging->trust);
+	describe_foreign(judging, &text);
 	error_set(&err, ruling == RULING_DENY ? ERROR_DENIED : ERROR_TRANSIENT, reason, "%s", str_c(&text));
 	run->judge_failed = true;
 	if (run->goal == GOAL_SYNC)
@@ -378,7 +389,7 @@ static void tell_allowed(struct judging *judging)
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified", "%zu images are signed by whom policy says", images);
 }
 
-/* What somebody put into the cluster by hand and may not run. Whether it is taken out the run will show. */
+/* What somebody put into the cluster by hand and may not run. Whether it is taken out, wherever it was put in, the run will show. */
 static void note_violations(struct judging *judging)
 {
 	struct run *run = judging->run;
@@ -386,17 +397,18 @@ static void note_violations(struct judging *judging)
 
 	for (size_t i = 0; i < judging->count; i++) {
 		const struct judged_image *image = &judging->images[i];
-		const struct judged_use *use = &image->uses[0];
-		struct violation *violation;
 
 		if (!is_foreign_only(image) || ruling_permits(image->detail.ruling))
 			continue;
-		violation = arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
-		violation->desired = use->desired;
-		violation->reason = *image->detail.reason ? image->detail.reason : "ForeignImage";
-		violation->text = arena_printf(run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", use->use->position,
-					       use->use->container, use->desired->kind, use->desired->namespace, use->desired->name,
-					       use->use->image, image->detail.reason, image->detail.message);
+		for (size_t k = 0; k < image->use_count; k++) {
+			struct violation *violation =
+				arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
+
+			violation->desired = image->uses[k].desired;
+			violation->image = i;
+			violation->reason = *image->detail.reason ? image->detail.reason : "ForeignImage";
+			violation->text = foreign_text(judging, image, &image->uses[k]);
+		}
 	}
 }
 
@@ -440,6 +452,7 @@ static enum step_result rule(struct judging *judging)
 	}
 	note_policies(judging);
 	remember_pins(judging);
+	forget_insufficient(judging);
 	if (denied || unknown)
 		return refuse_revision(judging, denied ? RULING_DENY : RULING_UNKNOWN);
 	for (size_t i = 0; i < judging->count; i++)
@@ -486,8 +499,7 @@ enum step_result step_judge(struct run *run)
 		arena_defer(run->arena, judging_release, judging);
 		collect(judging);
 		use_pins(judging);
-		for (size_t i = 0; i < run->desired_count; i++)
-			add_foreign(judging, &run->desired[i]);
+		foreign_collect(judging);
 		judging->phase = JUDGE_LOGIN;
 	}
 	if (judging->phase == JUDGE_LOGIN) {

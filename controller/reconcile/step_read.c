@@ -2,7 +2,8 @@
  * read: what the cluster has of the revision. Every kind in use is watched
  * (and may be read at all: what we cannot see we do not write). An object
  * that is not known as managed is looked for once (survey.h), so that nothing
- * of others is taken over in silence; so is one of which fields are ignored.
+ * of others is taken over in silence; so is one of which fields are ignored, and
+ * one that we made and that no watch tells of.
  */
 #include "api/tracking.h"
 #include "diff/ignore.h"
@@ -21,11 +22,25 @@ struct reading {
 	const struct desired *desired;
 };
 
+/* One that we made, and of which no watch tells: its label was taken off. It is what we know of all the same. */
+static void take_unwatched(const struct reading *reading, const struct json *object)
+{
+	const struct desired *desired = reading->desired;
+	const struct inventory_item *item =
+		inventory_find(app_inventory(reading->run->app), desired->group, desired->kind, desired->namespace, desired->name);
+	const char *uid = json_text(json_path(object, "metadata", "uid", NULL));
+
+	if (item && uid && *item->uid && !strcmp(uid, item->uid))
+		live_take(reading->run->core->live, object, desired->group, desired->kind);
+}
+
 static void on_read(void *data, const struct kube_answer *answer)
 {
 	struct reading *reading = data;
 	struct run *run = reading->run;
 
+	if (!answer->err)
+		take_unwatched(reading, answer->object);
 	if (answer->err && !kube_says_absent(answer)) {
 		struct error err = *answer->err;
 
@@ -213,7 +228,7 @@ static bool is_weakened(struct run *run, const struct desired *desired, const st
 	return count;
 }
 
-/* Not known as ours, or not the one we made, or with fields that are left to others. */
+/* Not known as ours, or not the one we made, or not watched, or with fields that are left to others. */
 static bool needs_reading(struct run *run, const struct desired *desired)
 {
 	const struct live_object *live = live_find(run->core->live, desired->key);
@@ -224,12 +239,13 @@ static bool needs_reading(struct run *run, const struct desired *desired)
 		return false;
 	if (!item || !*item->uid)
 		return true;
-	if (live && !live_has_uid(live, item->uid))
+	/* no watch tells of it: it is gone, or its label is */
+	if (!live || !live->watch || !live_has_uid(live, item->uid))
 		return true;
 	if (is_weakened(run, desired, live))
 		return true;
 	/* extras may have to be taken out again: which, the whole object tells */
-	if (live && live_more(live)->extras_text && run->dirty)
+	if (live_more(live)->extras_text && run->dirty)
 		return true;
 	return ignore_concerns(&run->spec, desired->object);
 }

@@ -157,12 +157,14 @@ static void tell_violations(struct run *run)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
 	const char *reason = "";
+	size_t told = 0;
 
 	for (size_t i = 0; i < run->violation_count; i++) {
 		const struct violation *violation = &run->violations[i];
 
-		if (was_written(run, violation->desired))
+		if (was_written(run, violation->desired) || (text.length && violation->image == told))
 			continue;
+		told = violation->image;
 		if (!text.length)
 			reason = violation->reason;
 		str_addf(&text, "%s%s", text.length ? "\n" : "", violation->text);
@@ -327,13 +329,13 @@ static void tell_events(struct run *run)
 	log_line(LOG_INFO, "synced", "app", run->app->key, "revision", run->revision, "what", str_c(&note), NULL);
 }
 
-/* Somebody's decision, a Project's or another Application's claim, which has a record of its own. */
+/* Somebody's decision, a Project's, another Application's claim, or a branch or tag that was put in another's place: it has a record of its own. */
 static bool is_refusal(const struct error *err)
 {
-	static const char *const claims[] = { "SharedResource", "ApplicationCycle", "OwnedByAnother" };
+	static const char *const reasons[] = { "SharedResource", "ApplicationCycle", "OwnedByAnother", "HistoryRewritten", "AmbiguousRevision" };
 
-	for (size_t i = 0; i < COUNT_OF(claims); i++)
-		if (!strcmp(err->reason, claims[i]))
+	for (size_t i = 0; i < COUNT_OF(reasons); i++)
+		if (!strcmp(err->reason, reasons[i]))
 			return true;
 	return err->reason[0] && err->kind == ERROR_DENIED;
 }

@@ -12,7 +12,7 @@ import pytest
 
 from harness.auditlog import AUDIT_ID
 from harness.controller import cli
-from harness.manifests import config_map, deployment, text
+from harness.manifests import config_map, deployment, text, wave
 from harness.stack import ROOT, run
 from harness.tenant import obj
 from harness.wait import until
@@ -174,6 +174,21 @@ def test_authority_and_credential_that_change_are_recorded_without_what_is_secre
     assert not any("sha256" in key for c in told for key in c if c["kind"] == "Secret") and "canary" not in str(site.log.records(since=since))
 
 
+def test_settings_that_changed_while_no_controller_ran_are_told_when_one_starts(site):
+    site.deploy({"app/c.yaml": text(config_map("c"))})
+    told = lambda since: {(c["config"]["kind"], c["config"]["name"]): c for c in site.log.records("config.change", since=since) if c["config"]["op"] == "found"}
+    before = told(0)
+    policy = ("ImagePolicy", "release")
+    assert {kind for kind, _ in before} >= {"ImagePolicy", "Project"} and policy in before, before
+    site.controller.stop()
+    since = site.log.next_seq()
+    site.kube.patch("countersign.dev/v1alpha1", policy[0], site.system, policy[1], {"spec": {"mode": "warn"}}, manager="somebody")
+    site.controller.start()
+    after = until("all of them", lambda: told(since), lambda found: len(found) == len(before))
+    assert {key for key in before if before[key]["config"].get("spec_sha256") != after[key]["config"].get("spec_sha256")} == {policy}
+    assert after[policy]["actor"]["user"] == "somebody"
+
+
 def test_restart_goes_on_in_the_same_log_with_a_new_term(site):
     site.deploy({"app/a.yaml": text(config_map("a"))})
     before = site.log.records()
@@ -185,6 +200,20 @@ def test_restart_goes_on_in_the_same_log_with_a_new_term(site):
     assert kinds[:2] == ["term.end", "log.stop"] or {"term.end", "log.stop"} <= set(kinds), kinds
     assert kinds.count("log.start") == 1 and kinds.count("term.start") == 1
     assert site.log.verify().returncode == 0
+
+
+def test_update_that_a_crash_kept_back_is_not_said_to_have_been_done(site):
+    later = lambda value: text(wave(config_map("later", key=value), 1))
+    repo = site.deploy({"app/a.yaml": text(config_map("a")), "app/later.yaml": later("old")})
+    since = site.log.next_seq()
+    waits = obj("v1", "Service", "waits", spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
+    repo.push("more", {"app/a.yaml": text(config_map("a", key="new")), "app/s.yaml": text(waits), "app/later.yaml": later("new")})
+    site.wait_condition("Synced", "Unknown", "app", reason="WaitingForHealth")
+    site.controller.kill()
+    site.controller.start()
+    result = until("the result", lambda: site.records("sync.result", since, "app"))[0]
+    assert {o["name"]: o["outcome"] for o in result["objects"]} == {"a": "ok", "waits": "ok", "later": "not-done"}
+    assert site.find("v1", "ConfigMap", "later")["data"]["key"] == "old"
 
 
 def test_new_volume_says_that_the_predecessor_is_lost(site):

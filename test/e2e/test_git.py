@@ -212,6 +212,8 @@ def test_branch_that_was_rewritten_is_held_and_told_also_after_a_restart(site):
     assert data_of(site) == "applied"
     described = cli("describe", "app", "-n", site.system, kubeconfig=site.stack.kubeconfig, check=True).stdout
     assert "HistoryRewritten" in described and "Find out who rewrote the branch" in described
+    refused = site.records("sync.denied", 0, "app")
+    assert refused and all(r["reason"] == "HistoryRewritten" and new[:12] in r["message"] for r in refused), refused
 
 
 def test_branch_that_the_application_changed_to_is_held_too_when_it_is_rewritten(site):
@@ -239,6 +241,7 @@ def test_branch_that_takes_the_name_of_the_tag_that_runs_does_not_take_its_place
     repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/v1")
     said = site.wait_condition("Synced", "False", "app", reason="AmbiguousRevision")["message"]
     assert "refs/tags/v1" in said and data_of(site) == "applied", said
+    assert [r["reason"] for r in site.records("sync.denied", 0, "app")] == ["AmbiguousRevision"]
     site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "refs/tags/v1"}}})
     site.settled("app")
     assert data_of(site) == "applied"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.manifests import config_map, deployment, text
-from harness.tenant import obj
+from harness.tenant import image_policy, obj
 from harness.wait import stays, until
 
 REPLICAS = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
@@ -219,14 +219,40 @@ def test_ignored_image_set_to_gits_own_tag_runs_what_the_tag_says_now_and_goes(s
     until("the tag to go", site.running, lambda seen: seen == before, seconds=5)
 
 
-@pytest.mark.parametrize("name", ["of_git", "of_another"])
-def test_signed_image_that_somebody_adds_by_its_tag_goes(site, name):
-    site.deploy({"app/web.yaml": text(manifest(site))})
-    ref = site.image("web" if name == "of_git" else "other").ref
+def add_container(site, ref):
     path = site.kube.path("apps/v1", "Deployment", site.namespace, "web")
     site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", "image": ref}]}}}},
                       "application/strategic-merge-patch+json")
+
+
+@pytest.mark.parametrize("name", ["of_git", "of_another"])
+def test_signed_image_that_somebody_adds_by_its_tag_goes(site, name):
+    site.deploy({"app/web.yaml": text(manifest(site))})
+    add_container(site, site.image("web" if name == "of_git" else "other").ref)
     until("it to go", site.running, lambda seen: len(seen) == 1, seconds=5)
+
+
+EXEMPTS = {"exemptions": [{"glob": "**", "namespaces": ["*"], "reason": "migrates", "expires": "2099-01-01T00:00:00Z"}]}
+
+
+@pytest.mark.parametrize("more", [EXEMPTS, {"mode": "warn"}], ids=["exempts", "warns"])
+def test_signed_image_that_somebody_adds_by_its_tag_goes_though_another_policy(site, keys, more):
+    site.kube.apply(image_policy(site.system, "another", [f"{site.registry.address}/{site.name}/other"], [keys("partner", "rsa3072")], **more))
+    site.deploy({"app/web.yaml": text(manifest(site))})
+    add_container(site, site.image("other").ref)
+    until("it to go", site.running, lambda seen: len(seen) == 1, seconds=5)
+    site.settled("app")
+
+
+def test_signed_image_that_somebody_adds_by_its_tag_stays_where_policies_only_warn(new_site):
+    site = new_site().install(policy=False)
+    site.kube.apply(image_policy(site.system, "lenient", [f"{site.registry.address}/{site.name}/**"], [site.key], mode="warn"))
+    site.controller.start()
+    site.deploy({"app/web.yaml": text(manifest(site))})
+    site.requests.mark()
+    add_container(site, site.image("other").ref)
+    unfought(site)
+    assert len(site.running()) == 2
 
 
 def test_signed_sidecar_of_a_webhook_that_names_a_tag_is_told_with_the_digest_to_name(site, mutating):
@@ -234,6 +260,21 @@ def test_signed_sidecar_of_a_webhook_that_names_a_tag_is_told_with_the_digest_to
     mutating(sidecar(image.ref))
     site.deploy({"app/web.yaml": text(manifest(site))}, wait=False)
     site.wait_condition("Verified", "False", "app", said=image.digest, reason="NotPinned")
+
+
+def test_unsigned_image_behind_a_label_that_was_taken_off_while_we_were_away_is_a_violation(site):
+    site.deploy({"app/web.yaml": text(manifest(site), config_map("config"))}, automated={"prune": True})
+    site.controller.stop()
+    evil = site.image("evil", signed=False)
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", {"metadata": {"labels": {"countersign.dev/app": None}}}, manager="somebody")
+    add_container(site, evil.pinned)
+    site.kube.delete("v1", "ConfigMap", site.namespace, "config")
+    site.controller.start()
+    site.wait_condition("Verified", "False", "app", said=evil.digest)
+    said = site.wait_condition("Synced", "False", "app", said="somebody")["message"]
+    assert "ConfigMap" in said and said.count("was deleted by somebody") == 1, said
+    drift = {r["objects"][0]["name"]: r["reason"] for r in site.records("drift", 0, "app")}
+    assert "deleted" in drift["config"] and "deleted" not in drift["web"], drift
 
 
 def test_unsigned_ephemeral_container_is_a_violation_and_its_pod_made_anew_when_it_is_deleted(site):

@@ -1,7 +1,9 @@
 """Image policies: which apply, what passes them, and every place where an image can hide."""
 
+import base64
 import contextlib
 import datetime
+import hashlib
 
 import pytest
 
@@ -265,6 +267,9 @@ def test_key_can_come_from_a_secret(new_site):
     image = site.image("web")
     site.deploy({"app/web.yaml": text(deployment("web", image.ref))})
     site.wait_running(image)
+    signed = [i for r in site.records("sync.intent", 0, "app") for i in r["images"]]
+    der = base64.b64decode("".join(site.key.pem.splitlines()[1:-1]))
+    assert [i["key_sha256"] for i in signed] == [hashlib.sha256(der).hexdigest()], "a Secret may be replaced: which key it was stands in the record"
 
 
 @pytest.fixture
@@ -318,6 +323,52 @@ def test_tightened_policy_makes_what_runs_a_violation(site, keys):
     changes = site.log.records("config.change", since=since)
     assert [(c["config"]["name"], c["config"]["op"]) for c in changes] == [("release", "update")], changes
     assert changes[0]["actor"]["type"] == "manager" and changes[0]["actor"]["user"] and changes[0]["actor"]["time"], changes
+
+
+def test_unsigned_sidecar_is_told_and_recorded_though_the_newest_revision_is_refused(site):
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref))}, automated={"prune": True})
+    evil = site.image("evil", signed=False)
+    repo.push("evil", {"app/evil.yaml": text(deployment("evil", evil.ref))})
+    site.wait_condition("Verified", "False", "app", said=evil.digest)
+    path = site.kube.path("apps/v1", "Deployment", site.namespace, "web")
+    site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", "image": evil.pinned}]}}}},
+                      "application/strategic-merge-patch+json")
+    seen = site.wait_condition("Verified", "False", "app", said="in the cluster, not in Git: container extra", seconds=30)
+    assert "app/evil.yaml" in seen["message"], seen
+    until("the record", lambda: site.records("sync.denied", 0, "app"), lambda found: "container extra" in found[-1]["message"])
+
+
+def test_unsigned_image_in_what_git_declares_no_longer_is_a_violation(site):
+    left = deployment("left", site.image("left").ref)
+    left["metadata"]["annotations"] = {"argocd.argoproj.io/compare-options": "IgnoreExtraneous"}
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref)), "app/left.yaml": text(left)}, automated={"selfHeal": True})
+    site.synced_at(repo.push("less", {"app/left.yaml": None}), "app")
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "left", {"spec": {"replicas": 2}}, manager="somebody")
+    stays("in order", lambda: site.condition("Verified", "app")["status"], lambda status: status == "True", seconds=2)
+    evil = site.image("evil", signed=False)
+    path = site.kube.path("apps/v1", "Deployment", site.namespace, "left")
+    site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", "image": evil.pinned}]}}}},
+                      "application/strategic-merge-patch+json")
+    site.wait_condition("Verified", "False", "app", said="container extra of Deployment")
+    site.kube.delete("apps/v1", "Deployment", site.namespace, "left")
+    site.wait_condition("Verified", "True", "app")
+
+
+def test_unsigned_image_in_two_objects_is_a_violation_until_it_is_out_of_both(site):
+    left = deployment("left", site.image("left").ref)
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref)), "app/left.yaml": text(left)}, automated={"selfHeal": True})
+    commit = repo.push("less", {"app/left.yaml": None})
+    site.compared_at(commit, "app")
+    evil = site.image("evil", signed=False)
+    site.controller.stop()
+    for name in ("web", "left"):
+        path = site.kube.path("apps/v1", "Deployment", site.namespace, name)
+        site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", "image": evil.pinned}]}}}},
+                          "application/strategic-merge-patch+json")
+    site.controller.start()
+    until("web to be healed", lambda: site.running(), lambda seen: len(seen) == 1)
+    site.wait_condition("Verified", "False", "app", said="container extra of Deployment")
+    stays("a violation", lambda: site.condition("Verified", "app")["status"], lambda status: status == "False", seconds=2)
 
 
 WAITS = {"policies": "yes"}

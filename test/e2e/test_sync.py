@@ -145,6 +145,58 @@ def test_denied_hard_refresh_keeps_the_old_pins_also_after_a_restart(site):
     assert site.running()[0].endswith(image.digest)
 
 
+WITHOUT_JOBS = [rule for rule in WORKLOAD_RULES if rule["apiGroups"] != ["batch"]]
+KEEP_TRYING = {"automated": {"prune": True, "selfHeal": True}, "retry": {"limit": -1, "backoff": {"duration": "1s", "maxDuration": "1s"}}}
+
+
+def both(image):
+    job = {"metadata": {"labels": {"a": "b"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": image.ref}]}}
+    cron = obj("batch/v1", "CronJob", "cron", spec={"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": job}}})
+    return {"app/web.yaml": text(deployment("web", image.ref), cron)}
+
+
+def allow_after_another_attempt(site):
+    attempts = len(site.governed())
+    until("another attempt", lambda: len(site.governed()), lambda n: n > attempts, seconds=20)
+    site.team.rules = WORKLOAD_RULES
+    site.kube.apply(*site.team.rights())
+    site.settled("app", seconds=30)
+
+
+def runs_everywhere(site, image):
+    cron = site.find("batch/v1", "CronJob", "cron")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"]
+    return site.running()[0].endswith(image.digest) and cron.endswith(image.digest)
+
+
+def test_tag_that_moves_while_a_part_of_the_revision_is_refused_stands_for_one_image_in_all_of_it(new_site):
+    site = new_site()
+    site.install(rules=WITHOUT_JOBS)
+    site.controller.start()
+    image = site.image("web")
+    site.deploy(both(image), wait=False, syncPolicy=KEEP_TRYING)
+    site.wait_condition("Synced", "False", "app", said="cronjobs")
+    site.wait_running(image)
+    site.image("web", "2").retag("1")
+    allow_after_another_attempt(site)
+    assert runs_everywhere(site, image)
+
+
+def test_hard_refresh_of_which_a_part_is_refused_goes_on_with_what_its_tags_stand_for_now(new_site):
+    site = new_site().install()
+    site.controller.start()
+    image = site.image("web")
+    site.deploy(both(image), syncPolicy=KEEP_TRYING)
+    site.team.rules = WITHOUT_JOBS
+    site.kube.apply(*site.team.rights())
+    newer = site.image("web", "2")
+    newer.retag("1")
+    refresh(site, "hard")
+    site.wait_running(newer)
+    site.wait_condition("Synced", "False", "app", said="cronjobs")
+    allow_after_another_attempt(site)
+    assert runs_everywhere(site, newer)
+
+
 def test_create_namespace_needs_no_whitelist_entry_and_is_recorded(new_site):
     site = new_site().install()
     target = f"new-{site.name}"

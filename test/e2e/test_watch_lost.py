@@ -5,7 +5,7 @@ import pytest
 from harness.controller import cli
 from harness.manifests import config_map, text, wave
 from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj, reads
-from harness.wait import until
+from harness.wait import stays, until
 
 EXTENSIONS, REGISTRATION = "apiextensions.k8s.io/v1", "apiregistration.k8s.io/v1"
 
@@ -96,6 +96,30 @@ def test_right_to_read_that_is_taken_away_is_told_and_what_was_missed_is_healed_
     site.kube.apply(kind.right)
     until("the drift to be healed", kind.teeth, lambda seen: seen == 1, seconds=40)
     site.settled("app")
+
+
+def test_while_policies_may_not_be_read_nothing_is_applied_by_what_they_said_once(site):
+    rbac, kube = "rbac.authorization.k8s.io/v1", site.kube
+    repo = site.deploy({"app/a.yaml": text(config_map("a"))})
+    own = kube.get(rbac, "Role", site.system, "countersign-controller")
+    without = [r for r in own["rules"] if "imagepolicies" not in r["resources"]]
+    kube.patch(rbac, "Role", site.system, "countersign-controller", {"rules": without})
+    for binding in kube.list(rbac, "ClusterRoleBinding"):
+        if binding["metadata"]["name"].endswith(f"-{site.system}"):
+            kube.delete(rbac, "ClusterRoleBinding", None, binding["metadata"]["name"])
+    # a watch that runs is not cut off: it ends with the kind's next change
+    kind = lambda names: kube.patch(EXTENSIONS, "CustomResourceDefinition", None, "imagepolicies.countersign.dev", {"spec": {"names": {"shortNames": names}}})
+    try:
+        kind(["lost"])
+        seen = site.wait_condition("Synced", "False", "app", reason="SettingsUnreadable", seconds=30)
+        assert "imagepolicies" in seen["message"], seen
+        commit = repo.push("new", {"app/a.yaml": text(config_map("a", key="new"))})
+        stays("nothing applied", lambda: site.find("v1", "ConfigMap", "a")["data"]["key"], lambda key: key == "value", seconds=3)
+    finally:
+        kind(None)
+    site.installation.install()
+    site.synced_at(commit, "app", seconds=60)
+    assert site.find("v1", "ConfigMap", "a")["data"]["key"] == "new"
 
 
 def test_kind_that_went_and_comes_again_with_its_crd_in_one_commit_is_made_anew(new_site):

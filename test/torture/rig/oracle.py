@@ -7,7 +7,7 @@ Compared are, exactly:
 - the creates (201) and the deletes (200) that the API server answered, per object.
 Of requests of any other kind (an apply again, a delete that finds nothing) more than usual are accepted only so: per object and phase one, where the
 plan is a crash or an outage; per object as many as answers about it were taken away. Otherwise none. Our log must verify and match the API server's both ways, every
-intent must have a result that leaves nothing unknown, and at rest nothing is sent.
+intent must have a result that leaves nothing unknown and says of each object what the API server did, and at rest nothing is sent.
 """
 
 import collections
@@ -167,15 +167,35 @@ class Outcome:
             self.wrong.append(f"audit join: {counts}\n{done.stdout[-600:]}")
         records = site.log.records()
         results = {r["intent"]: r for r in records if r["kind"] == "sync.result"}
-        for intent in (r for r in records if r["kind"] == "sync.intent"):
+        intents = [r for r in records if r["kind"] == "sync.intent"]
+        announced = {o["audit_id"]: o for intent in intents for o in intent["objects"]}
+        for intent in intents:
             result = results.get(intent["seq"])
             if result is None:
                 self.wrong.append(f"intent {intent['seq']} has no result")
             elif any(o["outcome"] == "unknown" for o in result["objects"]):
                 self.wrong.append(f"result of intent {intent['seq']} leaves an object unknown: {json.dumps(result['objects'])[:400]}")
+            elif result["outcome"] == "unknown":
+                self.judge_recovered(result, announced)
         if any(r["kind"] == "log.lost" for r in records):
             self.wrong.append("the log says that its predecessor is lost")
         self.unresolved = sum(r.get("outcome") == "unknown" for r in results.values())
+
+    def judge_recovered(self, result, announced):
+        """What was read from the cluster after a crash says what the API server did; of an update that changed nothing it may say either."""
+        done = [e["auditID"].rsplit(".", 1)[0] for e in self.site.governed() if e["responseStatus"]["code"] < 300 and "dryRun" not in e["requestURI"]]
+        for told in result["objects"]:
+            mine = announced[told["audit_id"]]
+            ahead = done[:done.index(mine["audit_id"])] if mine["audit_id"] in done else []
+            before = [o for o in announced.values() if o["audit_id"] in ahead and same_object(o, mine)]
+            repeated = before and before[-1]["op"] != "delete" and before[-1].get("sha256_after") == mine.get("sha256_after")
+            if (told["outcome"] == "ok") != (mine["audit_id"] in done) and not repeated:
+                self.wrong.append(f"result of intent {result['intent']} says {told['outcome']} of {mine['op']} {mine['name']}; of that the API server has "
+                                  f"{done.count(mine['audit_id'])} answers")
+
+
+def same_object(one, other):
+    return all(one.get(key) == other.get(key) for key in ("gvk", "ns", "name"))
 
 
 def ref_of(event):

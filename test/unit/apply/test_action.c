@@ -16,7 +16,8 @@ static struct {
 	unsigned asked, refuse_from;            /* may_send: how often, and from which time on it says no; 0: never */
 	unsigned sent, sent_unpermitted, finished;
 	char methods[64][8];
-	int conflicts;                          /* so many writes are answered 409 */
+	int conflicts, absent;                  /* so many writes are answered 409; and 404, as of a kind that is still to be served */
+	unsigned attempt, repeated;             /* the number of the last write; how often one was not the next */
 	const char *live;                       /* JSON of the object for a look; NULL: 404 */
 	const char *adds;                       /* what a webhook puts into each write, as JSON members, or NULL */
 	bool others;
@@ -40,7 +41,10 @@ static void fake_write(struct kube *kube, const struct write_permit *permit, con
 	(void)kube;
 	snprintf(world.methods[world.sent++ % 64], 8, "%s", request->method);
 	world.sent_unpermitted += !permit->project_allows;
-	if (world.conflicts-- > 0)
+	world.repeated += request->attempt != ++world.attempt;
+	if (world.absent-- > 0)
+		answer(request->on_done, request->data, 404, "{}");
+	else if (world.conflicts-- > 0)
 		answer(request->on_done, request->data, 409, "{}");
 	else
 		answer(request->on_done, request->data, 200, arena_printf(world.arena, "{'metadata':{'name':'x','uid':'u','resourceVersion':'8'}%s}",
@@ -63,6 +67,28 @@ static void fake_defer(struct loop *loop, void (*fn)(void *), void *data)
 	fn(data);
 }
 
+static struct {
+	void (*fn)(void *);
+	void *data;
+} waiting;
+
+static struct timer *fake_timer(struct loop *loop, void (*fn)(void *), void *data)
+{
+	(void)loop;
+	waiting.fn = fn;
+	waiting.data = data;
+	return NULL;
+}
+
+static void fake_timer_start(struct timer *timer, int64_t ms)
+{
+	(void)timer;
+	(void)ms;
+	waiting.fn(waiting.data);
+}
+
+#define timer_new fake_timer
+#define timer_start fake_timer_start
 #define kube_write fake_write
 #define kube_get fake_get
 #define loop_defer fake_defer
@@ -70,6 +96,8 @@ static void fake_defer(struct loop *loop, void (*fn)(void *), void *data)
 #undef fail
 #include "apply/action.c"
 #pragma pop_macro("fail")
+#undef timer_new
+#undef timer_start
 #undef kube_write
 #undef kube_get
 #undef loop_defer
@@ -112,7 +140,8 @@ static struct action run(struct arena *arena, enum act act, enum stage stage)
 				 .namespace = "shop", .name = "x", .key = "/ConfigMap/shop/x", .uid = "u", .released = "", .strip_all = true };
 
 	world.arena = arena;
-	world.asked = world.sent = world.sent_unpermitted = world.finished = 0;
+	world.asked = world.sent = world.sent_unpermitted = world.finished = world.attempt = world.repeated = 0;
+	action.kind_later = world.absent > 0;
 	action.permit = (struct write_permit){ .account = "system:serviceaccount:cs:a", .log_id = "log", .intent_seq = 1, .intent_durable = true,
 					       .images_allowed = true };
 	if (act != ACT_DELETE)
@@ -201,6 +230,25 @@ static void a_repeated_write_is_asked_for_again(void **state)
 	world.refuse_from = 2;
 	run(arena, ACT_DELETE, STAGE_LOOK);
 	assert_int_equal(world.sent, 1);
+}
+
+/* Its Audit-ID has the number: by an id that is used twice nobody can tell which of the two is recorded. */
+static void each_attempt_has_a_number_of_its_own(void **state)
+{
+	WITH_ARENA(arena);
+	struct action action;
+
+	(void)state;
+	reset();
+	world.absent = 40;
+	action = run(arena, ACT_CREATE, STAGE_APPLY);
+	assert_int_equal(world.sent, 41);
+	assert_int_equal(world.repeated, 0);
+	assert_int_equal(action.attempt_count, 41);
+	for (size_t i = 0; i < action.attempt_count; i++) {
+		assert_int_equal(action.attempts[i].number, i + 1);
+		assert_int_equal(action.attempts[i].code, i < 40 ? 404 : 200);
+	}
 }
 
 /* The caller then need not look through it once more. */
@@ -313,7 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_write_is_sent_that_the_project_does_not_permit), cmocka_unit_test(each_single_write_is_asked_for),
-		cmocka_unit_test(a_repeated_write_is_asked_for_again),
+		cmocka_unit_test(a_repeated_write_is_asked_for_again), cmocka_unit_test(each_attempt_has_a_number_of_its_own),
 		cmocka_unit_test(an_answer_is_clean_only_when_nothing_in_it_must_go), cmocka_unit_test(a_deletion_looks_first),
 		cmocka_unit_test(a_deletion_names_the_version_it_saw), cmocka_unit_test(the_door_takes_no_write_without_each_part_of_its_permit),
 	};

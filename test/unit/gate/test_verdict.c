@@ -135,6 +135,31 @@ static void verdicts(void **state)
 	}
 }
 
+/* An image that is pulled by its tag may be another one by then. */
+static void a_signature_that_was_demanded_is_told_whatever_else_lets_the_image_through(void **state)
+{
+	static const struct { const char *name; struct world world; enum ruling ruling; bool by_signature; const char *key; } cases[] = {
+		{ "signed", { { SHOP }, "shop/0", "r.example/shop/a:1", NULL }, RULING_ALLOW, true, "shop/0" },
+		{ "exempted", { { OLD_TAG("") }, "", "r.example/old:1", NULL }, RULING_EXEMPT, false, "" },
+		{ "signed, where a policy only warns", { { POLICY("w", "**", ",'mode':'warn'") }, "w/0", "r.example/shop/a:1", NULL }, RULING_ALLOW, false, "w/0" },
+		{ "not signed, where a policy only warns", { { POLICY("w", "**", ",'mode':'warn'") }, "", "r.example/shop/a:1", NULL }, RULING_WARN, false, "" },
+		{ "signed, and another policy warns", { { SHOP, POLICY("w", "**", ",'mode':'warn'") }, "shop/0", "r.example/shop/a:1", NULL }, RULING_WARN, true, "" },
+		{ "the same in the other order", { { POLICY("w", "**", ",'mode':'warn'"), SHOP }, "shop/0", "r.example/shop/a:1", NULL }, RULING_WARN, true, "" },
+		{ "signed, and another policy exempts", { { POLICY("all", "**", ""), OLD_TAG("") }, "all/0", "r.example/old:1", NULL }, RULING_EXEMPT, true, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct ruling_detail detail = judge(arena, &cases[i].world);
+
+		ASSERT_TEXT(cases[i].name, ruling_name(detail.ruling), ruling_name(cases[i].ruling));
+		ASSERT_TEXT(cases[i].name, detail.key_id, cases[i].key);
+		if (detail.by_signature != cases[i].by_signature)
+			fail_msg("%s: %d", cases[i].name, detail.by_signature);
+	}
+}
+
 static void evidence_that_could_not_be_had_is_unknown_and_permits_nothing(void **state)
 {
 	WITH_ARENA(arena);
@@ -256,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(a_signature_that_was_demanded_is_told_whatever_else_lets_the_image_through),
 		cmocka_unit_test(evidence_that_could_not_be_had_is_unknown_and_permits_nothing),
 		cmocka_unit_test(a_registry_is_asked_only_where_a_policy_may_govern_the_image),
 		cmocka_unit_test(paths_of_custom_resources_hold_in_a_policy_that_is_wrong),

@@ -1,0 +1,67 @@
+/* What a restart says of writes that were announced and have no result: only what the object itself tells. */
+#include "unit.h"
+
+#include "base/clock.h"
+#include "reconcile/recover.h"
+
+#define MARK "'annotations':{'countersign.dev/tracking-id':'cs/shop:/ConfigMap:shop/x'}"
+#define APPLIED(time) "'managedFields':[{'manager':'kubectl','operation':'Update','time':'2026-06-01T12:00:09Z'}," \
+		      "{'manager':'countersign','operation':'Apply','time':'" time "'}]"
+#define LIVE(uid, version, more) "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'x','namespace':'shop','uid':'" uid "'," \
+				 "'resourceVersion':'" version "'" more "}}"
+#define OURS "," MARK
+#define OLD OURS "," APPLIED("2026-06-01T11:59:58Z")
+#define NEW OURS "," APPLIED("2026-06-01T12:00:00Z")
+#define GOING ",'deletionTimestamp':'2026-06-01T12:00:01Z'"
+/* The intent is of 12:00:00.5. */
+#define UPDATE "{'op':'update','uid':'u','rv_before':'7'}"
+#define HEAL "{'op':'heal','uid':'u','rv_before':'7'}"
+#define ADOPT "{'op':'adopt','uid':'u','rv_before':'7'}"
+#define DELETE "{'op':'delete','uid':'u'}"
+
+static void what_became_of_a_write_is_what_the_object_tells(void **state)
+{
+	static const struct { const char *name, *announced, *live, *want; } cases[] = {
+		{ "made", "{'op':'create'}", LIVE("u", "8", NEW), "ok" },
+		{ "not made", "{'op':'create'}", NULL, "not-done" },
+		{ "made by somebody else", "{'op':'create'}", LIVE("u", "8", ""), "not-done" },
+		{ "made anew", "{'op':'heal'}", LIVE("v", "8", NEW), "ok" },
+		{ "updated", UPDATE, LIVE("u", "8", NEW), "ok" },
+		{ "not updated, at the same version", UPDATE, LIVE("u", "7", OLD), "not-done" },
+		{ "not updated, though the one before it was of the same second", UPDATE, LIVE("u", "7", NEW), "not-done" },
+		{ "not updated, and written by somebody else", UPDATE, LIVE("u", "9", OLD), "not-done" },
+		{ "announced before versions were", "{'op':'update','uid':'u'}", LIVE("u", "7", OLD), "not-done" },
+		{ "updated, and its mark taken off", UPDATE, LIVE("u", "9", "," APPLIED("2026-06-01T12:00:00Z")), "ok" },
+		{ "healed", HEAL, LIVE("u", "8", NEW), "ok" },
+		{ "not healed", HEAL, LIVE("u", "7", OLD), "not-done" },
+		{ "healed by taking out, or written by somebody else", HEAL, LIVE("u", "8", OLD), "unknown" },
+		{ "adopted", ADOPT, LIVE("u", "8", OLD), "ok" },
+		{ "not adopted", ADOPT, LIVE("u", "7", ""), "not-done" },
+		{ "deleted", DELETE, NULL, "ok" },
+		{ "going", DELETE, LIVE("u", "8", OURS GOING), "ok" },
+		{ "not deleted", DELETE, LIVE("u", "7", OURS), "not-done" },
+		{ "not deleted, and its mark taken off", DELETE, LIVE("u", "8", ""), "not-done" },
+		{ "deleted, and made anew", DELETE, LIVE("v", "8", OURS), "ok" },
+		{ "not deleted, of an intent that knew no uid", "{'op':'delete','uid':''}", LIVE("u", "7", OURS), "not-done" },
+		{ "another's, of an intent that knew no uid", "{'op':'delete','uid':''}", LIVE("u", "7", ""), "ok" },
+	};
+	int64_t at_ns;
+
+	(void)state;
+	assert_true(time_parse(SPAN("2026-06-01T12:00:00.5Z"), &at_ns));
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		const struct json *live = cases[i].live ? J(arena, cases[i].live) : NULL;
+
+		ASSERT_TEXT(cases[i].name, recover_outcome(J(arena, cases[i].announced), live, "cs/shop", at_ns), cases[i].want);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_became_of_a_write_is_what_the_object_tells),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
