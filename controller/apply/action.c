@@ -117,7 +117,7 @@ static const struct json *stage_body(struct action *action, struct write_request
 	case STAGE_STRIP:
 		request->path = patch_path(action);
 		request->content_type = KUBE_JSON_PATCH;
-		patch = action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->custom, action->strip_all, arena) : NULL;
+		patch = action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->custom, action->exact, arena) : NULL;
 		action->clean = action->live && !patch;
 		return patch;
 	default:

@@ -70,7 +70,7 @@ struct action {
 	const struct custom_paths *custom;   /* where else than in pods it may hold images, or NULL */
 	const struct json *live;     /* the object as it was read, or NULL */
 	bool force, adopt_any, validate, kind_later;
-	bool strip_all;              /* STAGE_STRIP takes out every extra, not only what weakens security */
+	const struct application *exact;     /* STAGE_STRIP takes out every extra but what it leaves to others; NULL: only what weakens security */
 	int wave, rank;
 	uint32_t ordinal;            /* in the intent */
 	struct write_permit permit;

@@ -20,7 +20,7 @@
 /* The first place in an object that holds what must not stay; NULL: there is none. */
 static const char *what_must_go(struct run *run, const struct action *action, const struct json *live)
 {
-	const struct json *patch = patch_strip(live, action->object, action->full, action->allowed, action->custom, false, run->arena);
+	const struct json *patch = patch_strip(live, action->object, action->full, action->allowed, action->custom, NULL, run->arena);
 
 	return patch ? json_get_text(json_at(patch, 1), "path") : NULL;
 }
@@ -47,7 +47,7 @@ static void check_gone(struct run *run, struct action *action)
 	if (action->err.reason[0] || !action->after || action->act == ACT_DELETE)
 		return;
 	patch = action->clean ? NULL
-			      : patch_strip(action->after, action->object, action->full, action->allowed, action->custom, false, run->arena);
+			      : patch_strip(action->after, action->object, action->full, action->allowed, action->custom, NULL, run->arena);
 	if (!patch && run->app->unhealed) {
 		/* gone at last: told anew by a whole run */
 		run->app->unhealed = false;

@@ -258,7 +258,7 @@ static bool may_heal(const struct run *run)
 /* Whether the live object holds images or rights that must go. */
 static bool is_grave(struct run *run, const struct desired *desired, const struct json *live)
 {
-	return live && patch_strip(live, desired->object, desired->full, desired->allowed, &run->custom, false, run->arena);
+	return live && patch_strip(live, desired->object, desired->full, desired->allowed, &run->custom, NULL, run->arena);
 }
 
 static void contest(struct run *run, struct action *action, const struct extra *who, bool grave)
@@ -282,6 +282,12 @@ static void heal_or_tell(struct run *run, struct action *action, const struct de
 		plan_hold_back(run, action);
 	else if (is_contested(run, desired, is_grave(run, desired, action->live)))
 		contest(run, action, who, is_grave(run, desired, action->live));
+}
+
+/* Whose exactness is asked for; NULL: extras may stay. */
+static const struct application *exact_of(const struct run *run, const struct desired *desired)
+{
+	return desired->options.exact ? &run->spec : NULL;
 }
 
 /* Policies look for images elsewhere than when it was written, and find what is declared there. */
@@ -322,7 +328,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	same = digest_equal(&live->owned, &item->owned) || (object && *desired->taken && ignore_is_so(desired->object, desired->taken, object));
 	/* images that came in from elsewhere and were judged as any other: they may stay */
 	if (object && same &&
-	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, desired->options.exact, run->arena)) {
+	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, exact_of(run, desired), run->arena)) {
 		note_outdated(run, desired, live, item);
 		return;
 	}
@@ -330,7 +336,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	action->live = object;
 	action->uid = live_uid(live, run->arena);
 	action->force = true;
-	action->strip_all = desired->options.exact;
+	action->exact = exact_of(run, desired);
 	action->stage = same ? STAGE_STRIP : STAGE_APPLY;
 	heal_or_tell(run, action, desired, &who);
 }
@@ -338,19 +344,19 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 /* Extras that are taken out again: all of them where exactness is asked for, those that weaken security anyway. */
 static bool plan_extras(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
 {
-	bool all = desired->options.exact;
+	const struct application *exact = exact_of(run, desired);
 	struct action *action;
 	struct extra who;
 	const char *why;
 
-	if (!read || !patch_has_extras(read, desired->object, all, run->arena, &who))
+	if (!read || !patch_has_extras(read, desired->object, exact, run->arena, &who))
 		return false;
 	why = arena_printf(run->arena, "%s added by %s%s%s", who.path, *who.manager ? who.manager : "an unknown manager",
 			   *who.time ? " at " : "", who.time);
 	action = plan_add(run, ACT_HEAL, desired, why);
 	action->stage = STAGE_STRIP;
 	action->live = read;
-	action->strip_all = all;
+	action->exact = exact;
 	action->uid = live_uid(live, run->arena);
 	heal_or_tell(run, action, desired, &who);
 	return true;

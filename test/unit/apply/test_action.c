@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/application.h"
 #include "apply/action.h"
 
 /* --- the world around it ------------------------------------------------------------------------------------------- */
@@ -108,8 +109,9 @@ static const struct kube_kind config_maps = { "", "v1", "ConfigMap", "configmaps
 
 static struct action run(struct arena *arena, enum act act, enum stage stage)
 {
+	static const struct application exact = { 0 };
 	struct action action = { .act = act, .stage = stage, .resource = &config_maps, .group = "", .version = "v1", .kind = "ConfigMap",
-				 .namespace = "shop", .name = "x", .key = "/ConfigMap/shop/x", .uid = "u", .released = "", .strip_all = true };
+				 .namespace = "shop", .name = "x", .key = "/ConfigMap/shop/x", .uid = "u", .released = "", .exact = &exact };
 
 	world.arena = arena;
 	world.asked = world.sent = world.sent_unpermitted = world.finished = 0;
