@@ -363,6 +363,8 @@ static void on_answer(void *data, const struct kube_answer *answer)
 	}
 	if (action->stage == STAGE_FULL)
 		look_at_ignored(action);
+	/* one that was made with all its fields is not done while some of them are still to be handed over */
+	action->applied |= action->stage == STAGE_APPLY || action->stage == STAGE_STRIP || (action->stage == STAGE_FULL && !*action->released);
 	advance(action);
 }
 

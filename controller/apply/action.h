@@ -78,6 +78,7 @@ struct action {
 	/* the outcome */
 	bool in_plan;                /* it is in the intent */
 	bool in_flight, finished;
+	bool applied;                /* all that is declared was sent and taken; what failed came after it */
 	bool clean;                  /* STAGE_STRIP found nothing to take out of what the last answer gave */
 	const char *kept;            /* of a deletion: why the object stays after all; NULL: it goes */
 	struct error err;            /* reason "" while it is well */

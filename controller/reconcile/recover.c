@@ -162,6 +162,9 @@ static void remember(struct recovery *recovery, const struct json *object, const
 		items[i] = next.items[i];
 	next.items = items;
 	item = inventory_find(&next, gvk.group, gvk.kind, text(object, "ns"), text(object, "name"));
+	/* how far one came that was made anew nobody knows: it is applied once more */
+	if (item && strcmp(item->uid, uid))
+		item->desired = (struct digest){ { 0 } };
 	if (item)
 		item->uid = uid;
 	else

@@ -112,8 +112,14 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 	if (!uid)
 		return;
 	item->uid = uid;
-	item->desired = sent_of(desired, action) == desired->object ? desired->digest : ignore_digest(action->object, action->taken, run->arena);
 	item->owned = live_owned(run->core->live, desired->key, after);
+	/* adopted or made half way: it is there, and the next sync goes on with it */
+	if (action && !desired->found && !action->applied) {
+		item->desired = (struct digest){ { 0 } };
+		item->images = gate_images_digest(after, &run->custom, run->arena);
+		return;
+	}
+	item->desired = sent_of(desired, action) == desired->object ? desired->digest : ignore_digest(action->object, action->taken, run->arena);
 	/* what was sent, not what came back: an image that a webhook put in is foreign, and is judged as such */
 	item->images = gate_images_digest(sent_of(desired, action), &run->custom, run->arena);
 }
