@@ -173,6 +173,9 @@ static int plan_existing(struct run *run, struct desired *desired, const struct 
 			action->force = true;
 		}
 	}
+	/* as in an update: what is left to others from now on, and is still held in our name */
+	if (action->stage == STAGE_APPLY && *desired->released && patch_holds(live, desired->released))
+		action->stage = STAGE_RELEASE;
 	action->live = live;
 	action->uid = json_text(json_path(live, "metadata", "uid", NULL));
 	plan_differs(run, action, "OutOfSync", action->why);
