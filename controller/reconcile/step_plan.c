@@ -236,10 +236,9 @@ void plan_count_heals(struct run *run)
 {
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
-		struct heal *heal = action->act == ACT_HEAL && action->attempt_count ? map_get(&app_dealings(run->app)->heals, span_of(action->key)) : NULL;
+		struct heal *heal = action->act == ACT_HEAL && action->applied ? map_get(&app_dealings(run->app)->heals, span_of(action->key)) : NULL;
 
-		/* what was deleted is made anew however often */
-		if (!heal || !action->uid)
+		if (!heal)
 			continue;
 		heal->count++;
 		heal->last_ms = clock_mono_ms();
@@ -379,6 +378,14 @@ static void plan_update(struct run *run, struct desired *desired, const struct l
 	plan_differs(run, action, "OutOfSync", action->why);
 }
 
+/* It is made anew however often, so that nobody wins by persistence, but not as fast as they delete it. */
+static void await_deleter(struct run *run, struct action *action)
+{
+	plan_hold_back(run, action);
+	error_set(&run->undone, ERROR_CONFLICT, "Contested", "%s was deleted again %d times within minutes; it is made anew every few seconds: find out who "
+		  "deletes it (a time to live, an owner reference to what is gone, a tool that cleans up), or take it out of Git", action->title, HEALS_MAX);
+}
+
 static void plan_missing(struct run *run, struct desired *desired, const struct inventory_item *item)
 {
 	/* what we only tried to make, and got no uid for, was never there as far as anybody knows */
@@ -394,6 +401,8 @@ static void plan_missing(struct run *run, struct desired *desired, const struct 
 	records_drift(run, action, &nobody);
 	if (!may_heal(run))
 		plan_hold_back(run, action);
+	else if (is_contested(run, desired, true))
+		await_deleter(run, action);
 }
 
 static int plan_one(struct run *run, struct desired *desired, struct error *err)
