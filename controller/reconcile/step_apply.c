@@ -385,6 +385,18 @@ static void on_discovered(void *data, const struct error *err)
 	run_release(run);
 }
 
+/* Those of a namespace that came with this very sync, too: before it there was nothing to watch. */
+static void watch_secrets(struct run *run)
+{
+	for (size_t i = 0; i < run->desired_count; i++) {
+		const struct desired *desired = &run->desired[i];
+		struct error ignored = ERROR_INIT;
+
+		if (!*desired->group && !strcmp(desired->kind, "Secret"))
+			live_want(run->core->live, desired->kind_known, desired->namespace, desired->account, &ignored);
+	}
+}
+
 /* Kinds that came with this revision are watched from now on. */
 static bool watch_new_kinds(struct run *run)
 {
@@ -447,5 +459,6 @@ enum step_result step_apply(struct run *run)
 	if (run->in_flight)
 		return STEP_WAIT;
 	watch_new_kinds(run);
+	watch_secrets(run);
 	return run->discovering ? STEP_WAIT : STEP_NEXT;
 }

@@ -163,6 +163,27 @@ def test_create_namespace_needs_no_whitelist_entry_and_is_recorded(new_site):
         site.kube.delete("v1", "Namespace", None, target, missing_ok=True)
 
 
+@pytest.mark.parametrize("how", ["option", "declared"])
+def test_secret_of_a_namespace_that_came_with_the_sync_is_kept_as_git_says(new_site, how):
+    site = new_site().install()
+    target = f"new-{site.name}"
+    site.team.namespaces.append(target)
+    site.kube.apply(site.team.project)
+    site.controller.start()
+    secret = obj("v1", "Secret", "secret", data={"key": "b25l"})
+    files = {"app/secret.yaml": text(secret), **({"app/namespace.yaml": text(obj("v1", "Namespace", target))} if how == "declared" else {})}
+    content = lambda: (site.find("v1", "Secret", "secret", target) or {}).get("data")
+    try:
+        site.deploy(files, namespace=target, options=["CreateNamespace=true"] if how == "option" else [])
+        time.sleep(2)
+        site.kube.patch("v1", "Secret", target, "secret", {"data": {"key": "dHdv"}})
+        until("the drift to be healed", content, lambda data: data == {"key": "b25l"}, seconds=10)
+        site.kube.delete("v1", "Secret", target, "secret")
+        until("it to be made anew", content, lambda data: data == {"key": "b25l"}, seconds=10)
+    finally:
+        site.kube.delete("v1", "Namespace", None, target, missing_ok=True)
+
+
 def test_missing_namespace_is_told_with_the_option_that_helps(site):
     site.team.namespaces.append("not-there")
     site.kube.apply(site.team.project)
