@@ -106,6 +106,9 @@ struct app {
 
 	bool present;                       /* the Application exists */
 	uint8_t seen, inventory_seen;       /* enum sight: objects.c's part */
+	uint64_t operation_taken;           /* of the operation in the object that is carried out, or was; 0: none: operation.h's part, with the next two */
+	uint8_t operation_tries;
+	bool operation_told;                /* its outcome */
 	bool from_start;                    /* in the lists of our start, and no run has looked at it: nobody asks for anything */
 	bool watched;                       /* since the start a run has looked at the cluster: what drifts is told from then on */
 	bool inventory_read;                /* the list of inventories was whole since we started */
@@ -119,7 +122,7 @@ struct app {
 	bool dirty;                         /* an object of it is not as it was left */
 	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	bool unhealed;                      /* something that must not stay comes back with each write */
-	struct book status_book, inventory_book;
+	struct book status_book, inventory_book, operation_book;
 	unsigned runs;                      /* that were started and not freed yet: nothing is packed meanwhile */
 	char label[33];                     /* value of countersign.dev/app */
 };

@@ -80,6 +80,7 @@ struct run {
 	const char *repo_shown;      /* its repository without secrets: what is told, recorded and remembered */
 	struct project project;
 	const char *account;         /* "namespace:name" for the destination namespace */
+	bool permitted;              /* the spec reads, and its Project lets it come as far as its repository */
 	bool refreshed, hard, dirty;        /* why it runs: somebody asked; tags anew; an object was touched */
 	bool manual;                        /* an operation asks for this sync */
 	const struct json *operation;
