@@ -34,6 +34,9 @@ static int read_operation(struct run *run, struct error *err)
 		return error_set(err, ERROR_INVALID, "NotSupported",
 				 "operation.sync.syncStrategy with force is not built: delete the object that shall be made anew, then sync");
 	run->operation_revision = json_get_text(sync, "revision");
+	/* as Argo CD: an empty one is the Application's own */
+	if (run->operation_revision && !*run->operation_revision)
+		run->operation_revision = NULL;
 	run->operation_prune = json_get_bool(sync, "prune", false);
 	run->operation_dry_run = json_get_bool(sync, "dryRun", false);
 	for (size_t i = 0; i < json_count(options); i++)

@@ -84,6 +84,21 @@ def test_part_of_an_operation_that_is_not_built_is_refused_and_not_ignored(share
     until("the object", lambda: site.find("v1", "ConfigMap", name))
 
 
+def test_operation_with_an_empty_revision_syncs_the_application_s_own(site):
+    """Not what HEAD is, as an empty targetRevision would be."""
+    repo = site.repo(ONE)
+    stable = repo.git("rev-parse", "HEAD")
+    repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/stable")
+    repo.push("later", {"app/config.yaml": text(config_map("config", key="two"))})
+    application = site.team.application("app", repo, "app", automated=None)
+    application["spec"]["source"]["targetRevision"] = "stable"
+    site.kube.apply(application)
+    site.wait_condition("Synced", "False", "app")
+    operate(site, revision="")
+    assert operated(site)["status"]["operationState"]["syncResult"]["revision"] == stable
+    assert key(site) == "one"
+
+
 def test_dry_run_operation_sends_no_real_write(site):
     site.deploy(ONE, automated=None, wait=False)
     until("OutOfSync", lambda: site.app("app")["status"]["sync"], lambda s: s["status"] == "OutOfSync")
