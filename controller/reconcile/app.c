@@ -261,7 +261,7 @@ void app_trim(struct app *app)
 	const struct dealings *dealings = app_dealings(app);
 
 	if (!setbacks->denied_wait_ms && !setbacks->denied_until_ms && digest_is_zero(&setbacks->denied_told) && !setbacks->error_wait_ms &&
-	    !setbacks->retry_count && !setbacks->retry_until_ms && setbacks->outcome_until_ms < clock_mono_ms() && !setbacks->event_told)
+	    !setbacks->retry_count && !setbacks->retry_until_ms && !setbacks->mend_from_ms && setbacks->outcome_until_ms < clock_mono_ms() && !setbacks->event_told)
 		drop_setbacks(app);
 	if (!dealings->wanted.count && !dealings->offers.count && !dealings->leaving.count && !dealings->claiming.count && !dealings->heals.count)
 		drop_dealings(app);

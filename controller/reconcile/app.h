@@ -51,6 +51,7 @@ struct setbacks {
 	int64_t error_wait_ms;              /* backoff of other errors, 0 after success */
 	int64_t retry_count;                /* failed syncs of the tried revision */
 	int64_t retry_until_ms;
+	int64_t mend_from_ms;               /* monotonic: before it drift begins no further attempt at a revision of which a part was applied */
 	int64_t outcome_until_ms;           /* monotonic: so long the status tells what came of a person's operation, and no run writes over it */
 	char *event_told;                   /* text of the last warning event, so that each cause is told once */
 };
@@ -116,7 +117,6 @@ struct app {
 	bool ready, ready_late;             /* its time has come, but it waits for a place; behind all that drifted: see turns.h */
 	bool again;                         /* something happened during the run: look again after it */
 	bool settled;                       /* the last whole run left nothing to do */
-	bool partly;                        /* a part of a revision was written and the rest failed: no revision is what runs */
 	bool force;                         /* a refresh: judge now */
 	bool hard;                          /* and resolve tags anew */
 	bool dirty;                         /* an object of it is not as it was left */

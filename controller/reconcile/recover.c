@@ -144,6 +144,20 @@ static void note(struct recovery *recovery, const struct json *object, const cha
 	json_set(recovery->arena, one, "attempts", json_array(recovery->arena));
 }
 
+/* Something of the intent was done, of a revision that the inventory does not call applied. */
+static void note_part(struct recovery *recovery)
+{
+	const char *revision = json_text(json_path(recovery->intent, "git", "commit", NULL));
+	struct app *app = app_get(recovery->core, span_of(text(recovery->intent, "app")));
+	struct inventory next = *app_inventory(app);
+
+	if (!revision || next.partly || !strcmp(next.revision, revision))
+		return;
+	recovery->remembered = next.partly = true;
+	next.app = app->key;
+	app_set_inventory(app, &next);
+}
+
 /*
  * An object that was written but is in no inventory becomes a candidate, so that it is pruned or kept like any other; and one
  * that was made anew has another uid than the inventory says.
@@ -193,6 +207,8 @@ static void on_read(void *data, const struct kube_answer *answer)
 		note(recovery, object, deleting ? ours ? "not-done" : "ok" : ours ? "ok" : "not-done");
 		if (ours && !deleting)
 			remember(recovery, object, answer->object);
+		if (ours != deleting)
+			note_part(recovery);
 	}
 	free(question);
 	if (!--recovery->waiting)

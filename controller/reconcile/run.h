@@ -25,7 +25,7 @@ struct step {
 
 enum run_goal {
 	GOAL_SYNC,      /* make the cluster look like the newest revision */
-	GOAL_HEAL,      /* keep the applied revision as it was left, while a newer one may not be applied */
+	GOAL_HEAL,      /* keep the applied revision as it was left, while a newer one may not be applied; without self-heal, tell what differs from it */
 	GOAL_DELETE,    /* take everything away */
 	GOAL_FORGET,    /* the Application is gone or goes without its objects: drop what we remember */
 };

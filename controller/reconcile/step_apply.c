@@ -420,6 +420,12 @@ static bool watch_new_kinds(struct run *run)
 	return true;
 }
 
+/* One that cannot be put back keeps none of the others that can from being put back; all else waits. */
+static bool is_over(const struct run *run, const struct action *next)
+{
+	return run->canceled || run->core->stopping || (run->apply_failed && !(next && action_comes_first(next)));
+}
+
 static bool waits_for_others(const struct action *action)
 {
 	return action->act != ACT_DELETE && !action_comes_first(action);
@@ -436,9 +442,9 @@ enum step_result step_apply(struct run *run)
 	if (!run->intent_durable)
 		return STEP_NEXT;
 	run->applying = true;
-	if (run->apply_failed || run->canceled || run->core->stopping)
+	if (is_over(run, next))
 		return stop_here(run);
-	for (; next; next = first_open(run)) {
+	for (; next && !is_over(run, next); next = first_open(run)) {
 		if (busy && (!same_turn(busy, next) || run->in_flight >= IN_FLIGHT_MAX))
 			return STEP_WAIT;
 		if (!busy && waits_for_others(next) && !are_definitions_ready(run, next, &waited, &degraded, &message))
@@ -452,12 +458,10 @@ enum step_result step_apply(struct run *run)
 		if (going)
 			return wait_for_end(run, going);
 		start(run, next);
-		if (run->apply_failed)
-			return stop_here(run);
 		busy = any_in_flight(run);
 	}
-	if (run->in_flight)
-		return STEP_WAIT;
+	if (is_over(run, next) || run->in_flight)
+		return stop_here(run);
 	watch_new_kinds(run);
 	watch_secrets(run);
 	return run->discovering ? STEP_WAIT : STEP_NEXT;

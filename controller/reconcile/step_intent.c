@@ -149,10 +149,30 @@ static bool is_whole(const struct run *run)
 	return !run->apply_failed;
 }
 
+/* Whether a request of it may have changed the cluster: it was let through, or no answer came. */
+static bool may_have_written(const struct action *action)
+{
+	for (size_t i = 0; i < action->attempt_count; i++)
+		if (!action->attempts[i].code || action->attempts[i].code / 100 == 2)
+			return true;
+	return false;
+}
+
+static void note_part(const struct run *run, struct inventory *out)
+{
+	for (size_t i = 0; i < run->action_count && run->goal == GOAL_SYNC && !run->same_revision; i++)
+		out->partly |= run->actions[i].in_plan && may_have_written(&run->actions[i]);
+}
+
 static void set_applied(struct run *run, struct inventory *out)
 {
-	if (run->goal == GOAL_DELETE || !is_whole(run))
+	if (run->goal == GOAL_DELETE)
 		return;
+	if (!is_whole(run)) {
+		note_part(run, out);
+		return;
+	}
+	out->partly = false;
 	out->revision = run->revision;
 	out->repo_url = run->repo_shown;
 	out->path = run->spec.path;
@@ -171,10 +191,10 @@ static void update_live(struct run *run)
 		if (action->after)
 			live_take(run->core->live, action->after, action->group, action->kind);
 	}
-	/* somebody was quicker than we: looked at again after this run */
+	/* somebody was quicker than we: looked at again after this run, or, where this one could not mend it, when it is time to try again */
 	if (live_drifted(run->core->live, run->app)) {
 		run->app->dirty = true;
-		run->app->again = true;
+		run->app->again |= !run->apply_failed;
 	}
 }
 
@@ -245,7 +265,7 @@ static void adopt_revision(struct run *run)
 
 	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
 		return;
-	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard &&
+	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard && !next.partly &&
 	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown) &&
 	    !strcmp(next.target_revision, run->spec.target_revision))
 		return;

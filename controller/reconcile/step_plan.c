@@ -254,7 +254,7 @@ void plan_hold_back(struct run *run, struct action *action)
 
 static bool may_heal(const struct run *run)
 {
-	return run->goal != GOAL_SYNC || run->manual || run->spec.self_heal || !run->same_revision;
+	return run->goal == GOAL_DELETE || run->manual || run->spec.self_heal || (run->goal == GOAL_SYNC && !run->same_revision);
 }
 
 /* Whether the live object holds images or rights that must go. */
@@ -494,7 +494,7 @@ static int by_turn(const void *a, const void *b)
 /* Whether this run may change the cluster at all. */
 bool plan_may_write(const struct run *run)
 {
-	return run->goal == GOAL_DELETE || run->goal == GOAL_HEAL || run->manual || run->spec.automated;
+	return run->goal == GOAL_DELETE || run->manual || (run->spec.automated && (run->goal != GOAL_HEAL || run->spec.self_heal));
 }
 
 static void number(struct run *run)

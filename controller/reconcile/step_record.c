@@ -85,9 +85,11 @@ static void plan_next(struct run *run)
 	setbacks->denied_wait_ms = 0;
 	app->exempt_until_ns = run->exempt_until_ns;
 	if (!run->err.reason[0] || run->prune_refused) {
-		setbacks->retry_count = setbacks->error_wait_ms = 0;
+		setbacks->retry_count = setbacks->error_wait_ms = setbacks->mend_from_ms = 0;
 		return;
 	}
+	if (run->apply_failed && run->err.kind != ERROR_CANCELED)
+		setbacks->mend_from_ms = now + error_wait(app, RETRY_FIRST_MS);
 	wait = next_try(run);
 	setbacks->retry_until_ms = wait < 0 ? INT64_MAX : now + wait;
 	if (wait < 0 && run->apply_failed)
@@ -358,7 +360,6 @@ static enum step_result record_sync(struct run *run)
 		report_text(&report_of(app)->compared_revision, run->revision);
 	}
 	app->settled = !run->err.reason[0] && !run->holds_back;
-	app->partly = run->err.reason[0] && (app->partly || run->intent_durable);
 	plan_next(run);
 	if (run->err.reason[0] && (is_refusal(&run->err) || run->judge_failed || run->prune_refused))
 		records_denied(run, &run->err);
@@ -373,12 +374,24 @@ static enum step_result record_sync(struct run *run)
 	report_health(app);
 	tell_events(run);
 	report_write(app);
-	/* while the new revision may not be applied, what runs is kept as it was */
-	if (run->err.reason[0] && run->dirty && may_keep(run)) {
+	/* while the new revision may not be applied, what runs is kept as it was; a plan that went on has done so, and what holds this run back before its
+	 * Project is known holds back the next one too */
+	if (run->apply_failed && app->dirty)
+		app_enqueue(app, app_setbacks(app)->mend_from_ms - clock_mono_ms());
+	if (run->err.reason[0] && run->dirty && run->permitted && !run->only_told && may_keep(run)) {
 		app->dirty = true;
 		app->again = true;
 	}
 	return STEP_NEXT;
+}
+
+/* What was given up was the applied revision itself: a whole run tells that it is in order again. */
+static void tell_mended(struct app *app)
+{
+	if (app_setbacks(app)->retry_until_ms != INT64_MAX || !app->tried_revision || strcmp(app->tried_revision, app_inventory(app)->revision))
+		return;
+	app_setback(app)->retry_until_ms = clock_mono_ms();
+	app->again = true;
 }
 
 static enum step_result record_heal(struct run *run)
@@ -386,9 +399,13 @@ static enum step_result record_heal(struct run *run)
 	if (run->err.reason[0]) {
 		run->app->dirty = true;
 		app_enqueue(run->app, error_wait(run->app, RETRY_FIRST_MS));
+	} else {
+		tell_mended(run->app);
 	}
 	tell_events(run);
 	tell_violations(run);
+	if (run->holds_back)
+		tell_resources(run);
 	return record_quietly(run);
 }
 
