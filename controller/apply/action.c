@@ -35,6 +35,14 @@ static void finish(void *data)
 	action->on_done(action, action->data);
 }
 
+/* `... is forbidden: User "system:serviceaccount:..." cannot patch resource ...`; else an admission rule refused it, and no right helps. */
+static bool is_about_rights(const char *text)
+{
+	const char *user = strstr(text, "User \"");
+
+	return user && strstr(user, " cannot ");
+}
+
 /* What a person can do about a refusal that says it only in the API server's words. */
 static void add_hint(struct action *action, struct error *err)
 {
@@ -60,6 +68,8 @@ static void add_hint(struct action *action, struct error *err)
 		error_set(err, err->kind, "EscalationForbidden",
 			  "%s; the API server lets nobody grant what they have not: let an administrator make this object, or give %.*s these "
 			  "rights itself", plain.text, SPAN_ARG(account));
+	else if (!is_about_rights(err->text))
+		error_set(err, err->kind, "AdmissionDenied", "%s", plain.text);
 	else
 		error_set(err, err->kind, err->reason, "%s; the rule to add for %.*s: {apiGroups: [\"%s\"], resources: [%s], verbs: [get, create, "
 			  "patch, delete]}", plain.text, SPAN_ARG(account), action->group, action->resource->resource);

@@ -207,6 +207,14 @@ def test_missing_namespace_is_told_with_the_option_that_helps(site):
     assert "CreateNamespace" in seen["message"], seen["message"]
 
 
+def test_object_that_admission_refuses_is_not_told_as_one_for_want_of_a_right(site):
+    site.kube.patch("v1", "Namespace", None, site.namespace, {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
+    pod = obj("v1", "Pod", "web", spec={"containers": [{"name": "main", "image": site.image("web").ref}]})
+    site.deploy({"app/pod.yaml": text(pod)}, wait=False)
+    seen = site.wait_condition("Synced", "False", "app", reason="AdmissionDenied", said="PodSecurity")
+    assert "the rule to add" not in seen["message"], seen["message"]
+
+
 def test_later_wave_waits_for_the_health_of_the_earlier(site, stack):
     image = site.image("web")
     slow = deployment("web", image.ref)
