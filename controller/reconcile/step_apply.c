@@ -84,7 +84,7 @@ static void on_done(struct action *action, void *data)
 	}
 	if (action->act == ACT_DELETE && !action->err.reason[0])
 		note_deleted(run->core->live, action);
-	if (action->after)
+	if (action->after && !action->destination)
 		live_take(run->core->live, action->after, action->group, action->kind);
 	if (!strcmp(action->kind, "CustomResourceDefinition") && action->after)
 		run->definitions_applied = true;

@@ -188,7 +188,8 @@ static void update_live(struct run *run)
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
 
-		if (action->after)
+		/* nobody tells of what is not managed when it goes */
+		if (action->after && !action->destination)
 			live_take(run->core->live, action->after, action->group, action->kind);
 	}
 	/* somebody was quicker than we: looked at again after this run, or, where this one could not mend it, when it is time to try again */
