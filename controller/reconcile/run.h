@@ -140,7 +140,8 @@ struct run {
 	bool moves;                  /* another Application declares now what this one does no longer */
 	struct error undone;         /* reason "" unless something is left as it is for now: a field that others take back each time, one that is still being deleted */
 	bool holds_back;             /* ...and it is not for us to change that now */
-	struct json *differences;    /* status.resources: what is not in order, and why */
+	struct json *differences;    /* status.resources: what is not in order, and why; the first of them */
+	size_t differing;            /* how many there are */
 
 	/* intent, apply, settle */
 	uint64_t intent_seq;

@@ -65,6 +65,7 @@ void plan_differs(struct run *run, const struct action *action, const char *stat
 	struct json *one = json_object(run->arena);
 
 	run->out_of_sync = true;
+	run->differing++;
 	json_set_string(run->arena, one, "group", action->group);
 	json_set_string(run->arena, one, "version", action->version);
 	json_set_string(run->arena, one, "kind", action->kind);
@@ -520,6 +521,7 @@ enum step_result step_plan(struct run *run)
 	struct error err = ERROR_INIT, refused = ERROR_INIT;
 
 	run->differences = json_array(run->arena);
+	run->differing = 0;
 	run->undone = (struct error)ERROR_INIT;
 	run->same_revision = run->revision && !strcmp(app_inventory(run->app)->revision, run->revision);
 	if (run->goal == GOAL_DELETE) {

@@ -111,7 +111,7 @@ static const char *differences_text(struct run *run)
 		str_addf(&text, "%s%s %s/%s: %s", i ? "; " : "", json_get_text(one, "kind"), json_get_text(one, "namespace"),
 			 json_get_text(one, "name"), json_get_text(one, "message"));
 	}
-	if (json_count(run->differences) > 3)
+	if (run->differing > 3)
 		str_adds(&text, "; …");
 	return arena_strndup(run->arena, str_span(&text));
 }
@@ -136,7 +136,7 @@ static void tell_synced(struct run *run)
 	}
 	if (run->holds_back) {
 		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, "OutOfSync", "%zu objects differ from revision %.12s%s: %s",
-				 json_count(run->differences), run->revision,
+				 run->differing, run->revision,
 				 hold_back_text(run), differences_text(run));
 		report->sync_status = "OutOfSync";
 		return;
