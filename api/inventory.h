@@ -41,6 +41,7 @@ struct inventory {
 	const char *uid;               /* of the Application; "" when not known */
 	const char *project, *account; /* account: "namespace:name" that wrote */
 	const char *revision;          /* applied; "" when nothing is */
+	bool partly;                   /* a part of another one was written, and the rest was not */
 	const char *repo_url, *path, *target_revision; /* what revision was taken from: a changed one is no rewrite */
 	struct digest input;           /* of the files that were applied */
 	struct pins applied, pending;  /* pending: of a revision that is not applied (yet) */

@@ -37,6 +37,14 @@ static void finish(void *data)
 	action->on_done(action, action->data);
 }
 
+/* `... is forbidden: User "system:serviceaccount:..." cannot patch resource ...`; else an admission rule refused it, and no right helps. */
+static bool is_about_rights(const char *text)
+{
+	const char *user = strstr(text, "User \"");
+
+	return user && strstr(user, " cannot ");
+}
+
 /* What a person can do about a refusal that says it only in the API server's words. */
 static void add_hint(struct action *action, struct error *err)
 {
@@ -62,6 +70,8 @@ static void add_hint(struct action *action, struct error *err)
 		error_set(err, err->kind, "EscalationForbidden",
 			  "%s; the API server lets nobody grant what they have not: let an administrator make this object, or give %.*s these "
 			  "rights itself", plain.text, SPAN_ARG(account));
+	else if (!is_about_rights(err->text))
+		error_set(err, err->kind, "AdmissionDenied", "%s", plain.text);
 	else
 		error_set(err, err->kind, err->reason, "%s; the rule to add for %.*s: {apiGroups: [\"%s\"], resources: [%s], verbs: [get, create, "
 			  "patch, delete]}", plain.text, SPAN_ARG(account), action->group, action->resource->resource);
@@ -119,7 +129,7 @@ static const struct json *stage_body(struct action *action, struct write_request
 	case STAGE_STRIP:
 		request->path = patch_path(action);
 		request->content_type = KUBE_JSON_PATCH;
-		patch = action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->custom, action->strip_all, arena) : NULL;
+		patch = action->live ? patch_strip(action->live, action->object, action->full, action->allowed, action->custom, action->exact, arena) : NULL;
 		action->clean = action->live && !patch;
 		return patch;
 	default:
@@ -357,6 +367,8 @@ static void on_answer(void *data, const struct kube_answer *answer)
 	}
 	if (action->stage == STAGE_FULL)
 		look_at_ignored(action);
+	/* one that was made with all its fields is not done while some of them are still to be handed over */
+	action->applied |= action->stage == STAGE_APPLY || action->stage == STAGE_STRIP || (action->stage == STAGE_FULL && !*action->released);
 	advance(action);
 }
 

@@ -68,7 +68,7 @@ struct action {
 	const struct custom_paths *custom;   /* where else than in pods it may hold images, or NULL */
 	const struct json *live;     /* the object as it was read, or NULL */
 	bool force, adopt_any, validate, kind_later;
-	bool strip_all;              /* STAGE_STRIP takes out every extra, not only what weakens security */
+	const struct application *exact;     /* STAGE_STRIP takes out every extra but what it leaves to others; NULL: only what weakens security */
 	int wave, rank;
 	uint32_t ordinal;            /* in the intent */
 	struct write_permit permit;
@@ -76,6 +76,7 @@ struct action {
 	/* the outcome */
 	bool in_plan;                /* it is in the intent */
 	bool in_flight, finished;
+	bool applied;                /* all that is declared was sent and taken; what failed came after it */
 	bool clean;                  /* STAGE_STRIP found nothing to take out of what the last answer gave */
 	const char *kept;            /* of a deletion: why the object stays after all; NULL: it goes */
 	struct error err;            /* reason "" while it is well */

@@ -36,6 +36,7 @@ static const struct {
 	{ "Synced", " ImpersonationForbidden ", "", "Grant the Role that the message names to countersign's own service account." },
 	{ "Synced", " OwnedByAnother NotAdopted FieldConflict Conflict ", "", "Let its owner give the object up, or allow taking it over by spec.syncPolicy.syncOptions: [Adopt=any]." },
 	{ "Synced", " Contested ", "", "Make the manager that the message names stop, or leave the field to it by spec.ignoreDifferences." },
+	{ "Synced", " AdmissionDenied ", "", "Change the object so that the cluster's admission rule lets it in (Pod Security, a quota or limit range, a policy: the message names it), or let its owner exempt it." },
 	{ "Synced", " Forbidden Unauthorized ", "", "Grant the right that the message names to the account that the message names." },
 	{ "Synced", " NamespaceTerminating BeingDeleted DiscoveryStale ServerError ServerTimeout TooManyRequests WebhookFailed QuotaExceeded ConnectionError Timeout WorkerCrashed WorkerTimeout ", "", "Nothing, if it passes: it is tried again by itself, a sync as often as spec.syncPolicy.retry says. If it stays, repair what the message names, then: countersign sync {app} -n {ns}" },
 	{ "Synced", " SettingsUnreadable ", "", "Give the controller back the right that the message names: install the version that runs again (its Roles, and its CustomResourceDefinitions). Until then it decides nothing." },

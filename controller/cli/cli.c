@@ -15,10 +15,11 @@
 
 static int cli_version(int argc, char **argv)
 {
-	if (argc > 2 && !strcmp(argv[1], "-o") && !strcmp(argv[2], "json"))
-		printf("{\"version\":\"%s\"}\n", VERSION);
-	else
-		printf("countersign %s\n", VERSION);
+	bool json = argc == 3 && !strcmp(argv[1], "-o") && !strcmp(argv[2], "json");
+
+	if (argc > 1 && !json)
+		return cli_fail(EXIT_USAGE, "countersign version [-o json]", "version: unknown option, or one without its value");
+	printf(json ? "{\"version\":\"%s\"}\n" : "countersign %s\n", VERSION);
 	return EXIT_DONE;
 }
 

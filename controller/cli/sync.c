@@ -164,7 +164,8 @@ static int check(const struct json *app, const char *name, struct error *err)
 {
 	if (json_is(json_get(app, "operation"), JSON_OBJECT))
 		return error_set(err, ERROR_CONFLICT, "SyncRunning",
-				 "%s has been asked for a sync that the controller has not taken up yet; is the controller running?", name);
+				 "%s has been asked for a sync that is not done yet: countersign describe %s tells how far it is; if it says nothing of it, is the "
+				 "controller running?", name, name);
 	if (json_text(json_path(app, "metadata", "deletionTimestamp", NULL)))
 		return error_set(err, ERROR_CONFLICT, "BeingDeleted", "%s is being deleted and is not synced any more", name);
 	return 0;

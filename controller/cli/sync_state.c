@@ -48,9 +48,11 @@ enum sync_stage sync_stage(const struct json *application, const char *id)
 	const struct json *ready = advice_condition(application, "Ready");
 	struct span phase = json_text_span(json_get(state, "phase"));
 
-	if (carries(json_get(application, "operation"), id))
-		return SYNC_ASKED;
-	if (!carries(json_get(state, "operation"), id) || span_is(phase, "Running") || span_is(phase, "Terminating"))
+	/* it stands there until its outcome is told */
+	if (!carries(json_get(state, "operation"), id))
+		return carries(json_get(application, "operation"), id) ? SYNC_ASKED : SYNC_TAKEN;
+	/* nor is whoever asks next in its way */
+	if (span_is(phase, "Running") || span_is(phase, "Terminating") || carries(json_get(application, "operation"), id))
 		return SYNC_TAKEN;
 	if (!span_is(phase, "Succeeded"))
 		return SYNC_FAILED;

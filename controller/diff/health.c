@@ -141,12 +141,16 @@ static enum health pod(struct view *view)
 {
 	struct span phase = json_text_span(json_get(view->status, "phase"));
 	struct span policy = json_text_span(json_get(view->spec, "restartPolicy"));
-	const struct json *stuck = !policy.length || span_is(policy, "Always") ? stuck_container(view) : NULL;
+	bool lasting = !policy.length || span_is(policy, "Always");
+	const struct json *stuck = lasting ? stuck_container(view) : NULL;
 
 	if (span_is(phase, "Succeeded"))
 		return HEALTH_HEALTHY;
 	if (span_is(phase, "Failed"))
 		return say(view, HEALTH_DEGRADED, json_get_text(view->status, "message"));
+	/* one that is to end has done its work when it has */
+	if (span_is(phase, "Running") && !lasting)
+		return say(view, HEALTH_PROGRESSING, "the Pod runs and is to end");
 	if (span_is(phase, "Running") && condition_is(view, "Ready", "True"))
 		return HEALTH_HEALTHY;
 	if (stuck)

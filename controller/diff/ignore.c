@@ -38,6 +38,31 @@ bool ignore_concerns(const struct application *app, const struct json *object)
 	return false;
 }
 
+/* Whether one of both lies within the other. */
+static bool overlap(const char *one, const char *other)
+{
+	size_t length = strlen(one) < strlen(other) ? strlen(one) : strlen(other);
+
+	return !strncmp(one, other, length) && (!one[length] || one[length] == '/') && (!other[length] || other[length] == '/');
+}
+
+bool ignore_leaves(const struct application *app, const struct json *live, const char *pointer, const char *manager)
+{
+	for (size_t i = 0; i < app->ignore_count; i++) {
+		const struct ignore_rule *rule = &app->ignore[i];
+
+		if (!concerns(rule, live))
+			continue;
+		for (const char **left = rule->pointers; *left; left++)
+			if (overlap(*left, pointer))
+				return true;
+		for (const char **other = rule->managers; *other; other++)
+			if (!strcmp(*other, manager))
+				return true;
+	}
+	return false;
+}
+
 static bool remove_pointer(struct json *object, struct span pointer)
 {
 	ptrdiff_t slash = span_rindex(pointer, '/');

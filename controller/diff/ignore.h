@@ -32,6 +32,8 @@ struct ignored ignore_again(const char *removed, struct json *desired, const str
 struct digest ignore_digest(const struct json *desired, const char *taken, struct arena *arena);
 /* Whether all that `desired` declares is so in `live`, and nothing more where it is replaced as a whole. */
 bool ignore_is_so(const struct json *desired, const char *taken, const struct json *live);
+/* Whether the Application leaves to others what stands in `live` at the pointer and is held by that manager: it, or a part of it. */
+bool ignore_leaves(const struct application *app, const struct json *live, const char *pointer, const char *manager);
 /* Whether any rule of the Application concerns this object. */
 bool ignore_concerns(const struct application *app, const struct json *object);
 

@@ -6,6 +6,7 @@
 #include "diff/compare.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
+#include "diff/ignore.h"
 #include "diff/place.h"
 #include "diff/posture.h"
 
@@ -146,7 +147,7 @@ static void add_images(struct pointers *pointers, const struct json *live, const
 }
 
 /* By content, so that no forged or wiped managedFields hide it; by manager only where everything foreign goes. */
-static void add_extras(struct pointers *pointers, const struct json *live, const struct json *desired, bool all)
+static void add_extras(struct pointers *pointers, const struct json *live, const struct json *desired, const struct application *exact)
 {
 	const char **weak;
 	struct extra *extras;
@@ -155,11 +156,11 @@ static void add_extras(struct pointers *pointers, const struct json *live, const
 	posture_find(live, desired, pointers->arena, &weak, &count);
 	for (size_t i = 0; i < count; i++)
 		add(pointers, weak[i]);
-	if (!all)
+	if (!exact)
 		return;
 	extras_find(live, pointers->arena, &extras, &count, &more);
 	for (size_t i = 0; i < count; i++)
-		if (!compare_declares(desired, live, span_of(extras[i].path)))
+		if (!compare_declares(desired, live, span_of(extras[i].path)) && !ignore_leaves(exact, live, extras[i].path, extras[i].manager))
 			add(pointers, extras[i].path);
 }
 
@@ -215,24 +216,24 @@ static int by_place(const void *a, const void *b)
 	return strverscmp(*(const char *const *)b, *(const char *const *)a);
 }
 
-bool patch_has_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, struct extra *who)
+bool patch_has_extras(const struct json *live, const struct json *desired, const struct application *exact, struct arena *arena, struct extra *who)
 {
 	struct pointers pointers = { .arena = arena };
 
-	add_extras(&pointers, live, desired, all);
+	add_extras(&pointers, live, desired, exact);
 	if (pointers.count)
 		extras_who(live, pointers.list[0], arena, who);
 	return pointers.count;
 }
 
 struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *full, const struct json *allowed,
-			 const struct custom_paths *custom, bool all, struct arena *arena)
+			 const struct custom_paths *custom, const struct application *exact, struct arena *arena)
 {
 	struct json *patch = begin_patch(live, arena);
 	struct pointers pointers = { .arena = arena };
 
 	add_images(&pointers, live, desired, full, allowed, custom, patch);
-	add_extras(&pointers, live, desired, all);
+	add_extras(&pointers, live, desired, exact);
 	add_mounts(&pointers, live);
 	if (pointers.count)
 		qsort(pointers.list, pointers.count, sizeof(*pointers.list), by_place);

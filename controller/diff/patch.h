@@ -11,6 +11,8 @@
 #include "diff/extras.h"
 #include "gate/images.h"
 
+struct application;
+
 /* The first container, init container, image volume or image at a path of `custom` (or NULL) in `live` that `desired` does not have. */
 struct foreign_image {
 	const char *pointer;     /* JSON pointer of the list item, or of the image at a path; "" when there is none */
@@ -21,18 +23,18 @@ struct foreign_image patch_foreign(const struct json *live, const struct json *d
 
 /*
  * A JSON patch (with a resourceVersion test) that takes out of `live` what must not stay: every foreign container, image volume
- * (with the mounts of a volume that goes) or image at a path of `custom`, other extras that weaken security (below), and with `all` every extra. NULL if there is
- * nothing. An image that was judged and allowed (`allowed`: array of image texts, or NULL) stays. `full` (NULL: nothing is ignored) is
+ * (with the mounts of a volume that goes) or image at a path of `custom`, other extras that weaken security (below), and every extra
+ * but what is left to others, where an Application asks for that (`exact`, else NULL). NULL if there is nothing. An image that was judged and allowed (`allowed`: array of image texts, or NULL) stays. `full` (NULL: nothing is ignored) is
  * `desired` with its ignored fields: a container whose ignored image may not stay gets the image that Git names.
  */
 struct json *patch_strip(const struct json *live, const struct json *desired, const struct json *full, const struct json *allowed,
-			 const struct custom_paths *custom, bool all, struct arena *arena);
+			 const struct custom_paths *custom, const struct application *exact, struct arena *arena);
 
 /*
  * Whether there are such extras besides images; *who says the first of them and who added it, by managedFields ("" where these do
  * not tell). Weakening security is what diff/posture.h says; it is decided by content, never by who holds the field.
  */
-bool patch_has_extras(const struct json *live, const struct json *desired, bool all, struct arena *arena, struct extra *who);
+bool patch_has_extras(const struct json *live, const struct json *desired, const struct application *exact, struct arena *arena, struct extra *who);
 
 /* Whether our own field set in `live` holds one of the pointers (one a line). */
 bool patch_holds(const struct json *live, const char *pointers);

@@ -9,6 +9,7 @@
 #include "reconcile/interests.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
+#include "reconcile/operation.h"
 #include "reconcile/owed.h"
 #include "reconcile/report.h"
 #include "reconcile/rest.h"
@@ -84,7 +85,7 @@ void app_enqueue(struct app *app, int64_t delay_ms)
 	timer_start(app->timer, at - now);
 }
 
-/* The generation counts operations too: those that come, and those that we have taken up. */
+/* The generation counts operations too: those that come, and those that we take out. */
 bool app_is_same_spec(const struct application *one, const struct application *other)
 {
 	return one->generation == other->generation || json_equal(json_get(one->object, "spec"), json_get(other->object, "spec"));
@@ -168,6 +169,7 @@ void app_update(struct app *app, const struct json *object)
 	arena = arena_new(0);
 	/* a run tells what is wrong in it */
 	application_decode(keep(arena, object, !open->report), arena, &spec, &err);
+	operation_seen(app, &spec);
 	news = is_news(app, &spec);
 	generation = app->present && open->spec.generation != spec.generation;
 	told = open->report && open->report->generation == open->spec.generation;
@@ -259,7 +261,7 @@ void app_trim(struct app *app)
 	const struct dealings *dealings = app_dealings(app);
 
 	if (!setbacks->denied_wait_ms && !setbacks->denied_until_ms && digest_is_zero(&setbacks->denied_told) && !setbacks->error_wait_ms &&
-	    !setbacks->retry_count && !setbacks->retry_until_ms && setbacks->outcome_until_ms < clock_mono_ms() && !setbacks->event_told)
+	    !setbacks->retry_count && !setbacks->retry_until_ms && !setbacks->mend_from_ms && setbacks->outcome_until_ms < clock_mono_ms() && !setbacks->event_told)
 		drop_setbacks(app);
 	if (!dealings->wanted.count && !dealings->offers.count && !dealings->leaving.count && !dealings->claiming.count && !dealings->heals.count)
 		drop_dealings(app);
@@ -287,7 +289,7 @@ void app_free(struct app *app)
 /* Whether an answer is still to come that will want it: of a run that ended without it, or of a write of its status or inventory. */
 static bool is_awaited(const struct app *app)
 {
-	return app->runs || app->owed || app->status_book.busy || app->inventory_book.busy;
+	return app->runs || app->owed || app->status_book.busy || app->inventory_book.busy || app->operation_book.busy;
 }
 
 void app_forget_if_done(struct app *app)

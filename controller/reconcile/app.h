@@ -51,6 +51,7 @@ struct setbacks {
 	int64_t error_wait_ms;              /* backoff of other errors, 0 after success */
 	int64_t retry_count;                /* failed syncs of the tried revision */
 	int64_t retry_until_ms;
+	int64_t mend_from_ms;               /* monotonic: before it drift begins no further attempt at a revision of which a part was applied */
 	int64_t outcome_until_ms;           /* monotonic: so long the status tells what came of a person's operation, and no run writes over it */
 	char *event_told;                   /* text of the last warning event, so that each cause is told once */
 };
@@ -106,6 +107,9 @@ struct app {
 
 	bool present;                       /* the Application exists */
 	uint8_t seen, inventory_seen;       /* enum sight: objects.c's part */
+	uint64_t operation_taken;           /* of the operation in the object that is carried out, or was; 0: none: operation.h's part, with the next two */
+	uint8_t operation_tries;
+	bool operation_told;                /* its outcome */
 	bool from_start;                    /* in the lists of our start, and no run has looked at it: nobody asks for anything */
 	bool watched;                       /* since the start a run has looked at the cluster: what drifts is told from then on */
 	bool inventory_read;                /* the list of inventories was whole since we started */
@@ -113,13 +117,12 @@ struct app {
 	bool ready, ready_late;             /* its time has come, but it waits for a place; behind all that drifted: see turns.h */
 	bool again;                         /* something happened during the run: look again after it */
 	bool settled;                       /* the last whole run left nothing to do */
-	bool partly;                        /* a part of a revision was written and the rest failed: no revision is what runs */
 	bool force;                         /* a refresh: judge now */
 	bool hard;                          /* and resolve tags anew */
 	bool dirty;                         /* an object of it is not as it was left */
 	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	bool unhealed;                      /* something that must not stay comes back with each write */
-	struct book status_book, inventory_book;
+	struct book status_book, inventory_book, operation_book;
 	unsigned runs;                      /* that were started and not freed yet: nothing is packed meanwhile */
 	char label[33];                     /* value of countersign.dev/app */
 };

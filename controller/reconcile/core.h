@@ -13,6 +13,7 @@
  *   vetting   image reference -> digest -> evidence -> claims, each fetched and checked once
  *   run       one pass over one Application: the table of steps
  *   report    status, events of a run
+ *   operation what a person asks for, until its outcome is told
  *   rollback  notices that the cluster went back to an older state, and holds what was of that time
  *   reload    credentials on disk, read again when they change
  *   rest      what Applications keep between their runs, packed

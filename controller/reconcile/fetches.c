@@ -53,13 +53,20 @@ static void ask_later(struct fetch *fetch)
 	timer_start(fetch->timer, fetch->wait_ms + (int64_t)rand_below((uint64_t)fetch->wait_ms / 2));
 }
 
+static bool is_absent(const struct fetch *fetch, const struct kube_answer *answer)
+{
+	const struct fetches *fetches = fetch->fetches;
+
+	return kube_says_absent(answer) || (answer->err->kind == ERROR_NOT_FOUND && fetches->handler.is_kind_gone(fetches->data, fetch->group, fetch->kind));
+}
+
 static void on_answer(void *data, const struct kube_answer *answer)
 {
 	struct fetch *fetch = data;
 	struct fetches *fetches = fetch->fetches;
 
 	fetch->request = 0;
-	if (answer->err && !kube_says_absent(answer)) {
+	if (answer->err && !is_absent(fetch, answer)) {
 		ask_later(fetch);
 		return;
 	}

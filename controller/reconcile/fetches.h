@@ -13,10 +13,12 @@
 
 struct fetches;
 
-/* Exactly one of them comes for what was asked, never from inside of fetches_ask. */
 struct fetches_handler {
+	/* Exactly one of these two comes for what was asked, never from inside of fetches_ask. */
 	void (*on_found)(void *data, const struct json *object, const char *group, const char *kind);
 	void (*on_gone)(void *data, const char *key);
+	/* Of a path that is not served: whether the kind itself is known to be gone, and its objects with it. */
+	bool (*is_kind_gone)(void *data, const char *group, const char *kind);
 };
 
 struct fetches *fetches_new(struct kube *kube, struct loop *loop, const struct fetches_handler *handler, void *data);

@@ -259,14 +259,22 @@ static void on_gone(void *data, const char *key)
 	live_gone(live, key);
 }
 
+static bool is_kind_gone(void *data, const char *group, const char *kind)
+{
+	const struct discovery *discovery = ((struct live *)data)->core->discovery;
+
+	return discovery_known(discovery) && !discovery_stale(discovery, span_of(group)) && !discovery_find(discovery, span_of(group), NULL, span_of(kind));
+}
+
 struct live *live_new(struct core *core)
 {
-	static const struct fetches_handler handler = { on_found, on_gone };
+	static const struct fetches_handler handler = { on_found, on_gone, is_kind_gone };
 	struct live *live = mem_alloc(sizeof(*live));
 
 	live->core = core;
 	live->objects = (struct keyset)KEYSET_INIT(key_of);
 	live->fetches = fetches_new(core->kube, core->loop, &handler, live);
+	live_sweep(live);
 	return live;
 }
 
@@ -275,6 +283,7 @@ void live_free(struct live *live)
 	if (!live)
 		return;
 	fetches_free(live->fetches);
+	timer_free(live->sweep);
 	MAP_EACH(entry, &live->watches)
 		kind_watch_free(entry->value);
 	map_release(&live->gone);

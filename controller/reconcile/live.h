@@ -59,7 +59,7 @@ enum live_state {
 };
 
 /*
- * Makes sure the kind is watched, for as long as core lives: in the whole cluster; Secrets in `namespace` as `account`. An
+ * Makes sure the kind is watched, for as long as an object of it is there or is to be there: in the whole cluster; Secrets in `namespace` as `account`. An
  * installation without cluster roles (core_options.namespaced) watches each kind in `namespace`, too, as itself.
  */
 enum live_state live_want(struct live *live, const struct kube_kind *kind, const char *namespace, const char *account,

@@ -2,11 +2,16 @@
 #include "reconcile/live_watch.h"
 
 #include "api/tracking.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "diff/fields.h"
 #include "kube/watch.h"
 #include "reconcile/live_record.h"
 #include "reconcile/run.h"
+
+/* A run that asks for a watch has made what it makes long before. */
+#define UNUSED_MS (15 * 60 * 1000)
+#define SWEEP_EVERY_MS (10 * 60 * 1000)
 
 struct kind_watch {
 	struct live *live;
@@ -16,6 +21,7 @@ struct kind_watch {
 	bool metadata;
 	char *account;              /* "system:serviceaccount:..." for Secrets, else NULL */
 	char *namespace;            /* likewise */
+	int64_t asked_ms;           /* when a run last asked for it */
 	uint32_t list;              /* counts lists: what was not told in the last one has vanished */
 	struct error err;           /* reason "" while it works */
 };
@@ -290,10 +296,9 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 			   : arena_printf(arena, "%s/%s", kind->group, kind->kind);
 	struct kind_watch *watch = map_get(&live->watches, span_of(key));
 
-	if (!watch) {
-		start_watch(live, kind, here ? namespace : NULL, secret ? account : NULL, key);
-		return LIVE_WAITING;
-	}
+	if (!watch)
+		watch = start_watch(live, kind, here ? namespace : NULL, secret ? account : NULL, key);
+	watch->asked_ms = clock_mono_ms();
 	if (watch_listed(watch->watch))
 		return LIVE_LISTED;
 	if (!watch->err.reason[0])
@@ -313,4 +318,64 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 	*err = watch->err;
 	error_wrap(err, "watch %s.%s", kind->resource, kind->group);
 	return LIVE_FAILED;
+}
+
+/* --- what nobody needs any more ------------------------------------------------------------------------------------ */
+
+/* Kinds, and kinds in a namespace, of which something is there or stands in an inventory: "GROUP/KIND", "GROUP/KIND/NAMESPACE". */
+static void find_used(const struct live *live, struct map *used)
+{
+	KEYSET_EACH(slot, &live->objects) {
+		const struct live_object *object = *slot;
+		struct span key = span_of(object->key), rest = key;
+
+		if (!object->exists && !object->holder)
+			continue;
+		span_cut(&rest, '/');
+		span_cut(&rest, '/');
+		map_set(used, span_sub(key, 0, (size_t)(rest.data - key.data) - 1), used);
+		span_cut(&rest, '/');
+		map_set(used, span_sub(key, 0, (size_t)(rest.data - key.data) - 1), used);
+	}
+}
+
+static bool is_used(const struct kind_watch *watch, const struct map *used)
+{
+	CLEANUP(str_release) struct str key = STR_INIT;
+
+	str_addf(&key, "%s/%s%s%s", watch->group, watch->kind, watch->namespace ? "/" : "", watch->namespace ? watch->namespace : "");
+	return clock_mono_ms() - watch->asked_ms < UNUSED_MS || map_has(used, str_span(&key));
+}
+
+/* The key of one that is not needed, or NULL. */
+static struct map_entry *unused(const struct live *live, const struct map *used)
+{
+	MAP_EACH(entry, &live->watches)
+		if (!is_used(entry->value, used))
+			return entry;
+	return NULL;
+}
+
+static void sweep(void *data)
+{
+	CLEANUP(map_release) struct map used = MAP_INIT;
+	struct live *live = data;
+	struct map_entry *entry;
+
+	find_used(live, &used);
+	while ((entry = unused(live, &used)) != NULL) {
+		CLEANUP(mem_cleanup) char *key = mem_strndup(entry->key, entry->length);
+		struct kind_watch *watch = map_remove(&live->watches, span_of(key));
+
+		log_line(LOG_INFO, "a kind is watched no longer, nothing of it is left", "group", watch->group, "kind", watch->kind, "namespace",
+			 watch->namespace, NULL);
+		kind_watch_free(watch);
+	}
+	timer_start(live->sweep, SWEEP_EVERY_MS);
+}
+
+void live_sweep(struct live *live)
+{
+	live->sweep = timer_new(live->core->loop, sweep, live);
+	timer_start(live->sweep, SWEEP_EVERY_MS);
 }

@@ -14,10 +14,13 @@ struct live {
 	struct fetches *fetches;
 	struct keyset objects;      /* struct live_object: those that exist, and those that are held */
 	struct map watches;         /* GROUP/KIND[/NAMESPACE/ACCOUNT] -> struct kind_watch */
+	struct timer *sweep;        /* ends watches that nobody needs any more */
 	struct map gone;            /* uids of what was found deleted: an answer that comes later does not bring it back */
 };
 
 void kind_watch_free(struct kind_watch *watch);
+/* Begins to look, every now and then, for watches of which nothing is there nor is to be there: namespaces and kinds come and go. */
+void live_sweep(struct live *live);
 
 /* The record of an object, whether it exists or not; NULL: there is none. */
 struct live_object *live_record_of(const struct live *live, const char *key);

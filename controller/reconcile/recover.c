@@ -147,6 +147,20 @@ static void note(struct recovery *recovery, const struct json *object, const cha
 	json_set(recovery->arena, one, "attempts", json_array(recovery->arena));
 }
 
+/* Something of the intent was done, of a revision that the inventory does not call applied. */
+static void note_part(struct recovery *recovery)
+{
+	const char *revision = json_text(json_path(recovery->intent, "git", "commit", NULL));
+	struct app *app = app_get(recovery->core, span_of(text(recovery->intent, "app")));
+	struct inventory next = *app_inventory(app);
+
+	if (!revision || next.partly || !strcmp(next.revision, revision))
+		return;
+	recovery->remembered = next.partly = true;
+	next.app = app->key;
+	app_set_inventory(app, &next);
+}
+
 /*
  * An object that was written but is in no inventory becomes a candidate, so that it is pruned or kept like any other; and one
  * that was made anew has another uid than the inventory says.
@@ -165,6 +179,9 @@ static void remember(struct recovery *recovery, const struct json *object, const
 		items[i] = next.items[i];
 	next.items = items;
 	item = inventory_find(&next, gvk.group, gvk.kind, text(object, "ns"), text(object, "name"));
+	/* how far one came that was made anew nobody knows: it is applied once more */
+	if (item && strcmp(item->uid, uid))
+		item->desired = (struct digest){ { 0 } };
 	if (item)
 		item->uid = uid;
 	else
@@ -237,9 +254,13 @@ static void on_read(void *data, const struct kube_answer *answer)
 	if (answer->err && !kube_says_absent(answer)) {
 		note(recovery, object, "unknown");
 	} else {
-		note(recovery, object, recover_outcome(object, live, app, announced_ns(recovery)));
+		const char *outcome = recover_outcome(object, live, app, announced_ns(recovery));
+
+		note(recovery, object, outcome);
 		if (is_ours(live, app) && strcmp(text(object, "op"), "delete"))
 			remember(recovery, object, live);
+		if (strcmp(outcome, "not-done"))
+			note_part(recovery);
 	}
 	free(question);
 	if (!--recovery->waiting)

@@ -382,8 +382,10 @@ static void on_written(void *data, const struct kube_answer *answer)
 {
 	struct writing *writing = data;
 	struct app *app = app_find(writing->core, span_of(writing->key));
+	/* a test of what is to be taken out that fails: it is another by now, or gone */
+	bool moved = answer->err && app && writing->book == &app->operation_book && answer->err->kind == ERROR_INVALID;
 
-	if (answer->err && app && answer->err->kind != ERROR_NOT_FOUND) {
+	if (answer->err && app && !moved && answer->err->kind != ERROR_NOT_FOUND) {
 		app->status_written = app->inventory_written = (struct digest){ { 0 } };
 		log_error(LOG_WARN, "could not write", answer->err, "what", writing->what, "app", writing->key, NULL);
 		app->write_wait_ms = clock_backoff(app->write_wait_ms, WRITE_AGAIN_MS, WRITE_AGAIN_MOST_MS);
@@ -533,25 +535,38 @@ void report_event(struct app *app, bool warning, const char *reason, const char 
 		event_post(app->core->kube, app->core->options->instance, &event);
 }
 
-void report_taken_up(struct app *app, bool refresh, bool operation)
+void report_refreshed(struct app *app)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str body = STR_INIT;
 	struct json *patch = json_object(arena), *metadata = json_object(arena), *annotations = json_object(arena);
 
-	if (refresh) {
-		json_set(arena, annotations, ANNOTATION_REFRESH, json_null(arena));
-		json_set(arena, annotations, ANNOTATION_REFRESH_ARGO, json_null(arena));
-		json_set(arena, metadata, "annotations", annotations);
-	}
+	json_set(arena, annotations, ANNOTATION_REFRESH, json_null(arena));
+	json_set(arena, annotations, ANNOTATION_REFRESH_ARGO, json_null(arena));
+	json_set(arena, metadata, "annotations", annotations);
 	json_set_string(arena, metadata, "uid", app_spec(app)->uid);
 	json_set(arena, patch, "metadata", metadata);
-	if (operation)
-		json_set(arena, patch, "operation", json_null(arena));
 	json_write(patch, JSON_PLAIN, &body);
 	/* rbac: own countersign.dev/applications patch */
 	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, ""), KUBE_MERGE_PATCH, str_span(&body), on_written,
 		      writing_new(app, "what was taken up", NULL));
+}
+
+void report_carried_out(struct app *app, const struct json *operation)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str body = STR_INIT;
+	struct json *patch = json_array(arena);
+
+	if (app->operation_book.busy)
+		return;
+	patch_op(arena, patch, "test", "/metadata/uid", json_string(arena, app_spec(app)->uid));
+	patch_op(arena, patch, "test", "/operation", json_copy(arena, operation));
+	patch_op(arena, patch, "remove", "/operation", json_null(arena));
+	json_write(patch, JSON_PLAIN, &body);
+	/* rbac: own countersign.dev/applications patch */
+	kube_bookkeep(app->core->kube, "PATCH", app_path(app, arena, ""), KUBE_JSON_PATCH, str_span(&body), on_written,
+		      writing_new(app, "what was carried out", &app->operation_book));
 }
 
 void report_finalized(struct app *app)

@@ -56,8 +56,10 @@ void report_write(struct app *app);
 void report_inventory(struct app *app);
 /* An event about the Application. */
 void report_event(struct app *app, bool warning, const char *reason, const char *note);
-/* Removes annotations and `operation` that were taken up. */
-void report_taken_up(struct app *app, bool refresh, bool operation);
+/* Removes the refresh annotations, which were taken up. */
+void report_refreshed(struct app *app);
+/* Removes the operation, which was carried out, unless there is another by now. */
+void report_carried_out(struct app *app, const struct json *operation);
 /* Removes our finalizers, after which the Application goes. */
 void report_finalized(struct app *app);
 

@@ -25,7 +25,7 @@ struct step {
 
 enum run_goal {
 	GOAL_SYNC,      /* make the cluster look like the newest revision */
-	GOAL_HEAL,      /* keep the applied revision as it was left, while a newer one may not be applied */
+	GOAL_HEAL,      /* keep the applied revision as it was left, while a newer one may not be applied; without self-heal, tell what differs from it */
 	GOAL_DELETE,    /* take everything away */
 	GOAL_FORGET,    /* the Application is gone or goes without its objects: drop what we remember */
 };
@@ -81,6 +81,7 @@ struct run {
 	const char *repo_shown;      /* its repository without secrets: what is told, recorded and remembered */
 	struct project project;
 	const char *account;         /* "namespace:name" for the destination namespace */
+	bool permitted;              /* the spec reads, and its Project lets it come as far as its repository */
 	bool refreshed, hard, dirty;        /* why it runs: somebody asked; tags anew; an object was touched */
 	bool manual;                        /* an operation asks for this sync */
 	const struct json *operation;
@@ -140,7 +141,8 @@ struct run {
 	bool moves;                  /* another Application declares now what this one does no longer */
 	struct error undone;         /* reason "" unless something is left as it is for now: a field that others take back each time, one that is still being deleted */
 	bool holds_back;             /* ...and it is not for us to change that now */
-	struct json *differences;    /* status.resources: what is not in order, and why */
+	struct json *differences;    /* status.resources: what is not in order, and why; the first of them */
+	size_t differing;            /* how many there are */
 
 	/* intent, apply, settle */
 	uint64_t intent_seq;

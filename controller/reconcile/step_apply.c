@@ -20,7 +20,7 @@
 /* The first place in an object that holds what must not stay; NULL: there is none. */
 static const char *what_must_go(struct run *run, const struct action *action, const struct json *live)
 {
-	const struct json *patch = patch_strip(live, action->object, action->full, action->allowed, action->custom, false, run->arena);
+	const struct json *patch = patch_strip(live, action->object, action->full, action->allowed, action->custom, NULL, run->arena);
 
 	return patch ? json_get_text(json_at(patch, 1), "path") : NULL;
 }
@@ -47,7 +47,7 @@ static void check_gone(struct run *run, struct action *action)
 	if (action->err.reason[0] || !action->after || action->act == ACT_DELETE)
 		return;
 	patch = action->clean ? NULL
-			      : patch_strip(action->after, action->object, action->full, action->allowed, action->custom, false, run->arena);
+			      : patch_strip(action->after, action->object, action->full, action->allowed, action->custom, NULL, run->arena);
 	if (!patch && run->app->unhealed) {
 		/* gone at last: told anew by a whole run */
 		run->app->unhealed = false;
@@ -84,7 +84,7 @@ static void on_done(struct action *action, void *data)
 	}
 	if (action->act == ACT_DELETE && !action->err.reason[0])
 		note_deleted(run->core->live, action);
-	if (action->after)
+	if (action->after && !action->destination)
 		live_take(run->core->live, action->after, action->group, action->kind);
 	if (!strcmp(action->kind, "CustomResourceDefinition") && action->after)
 		run->definitions_applied = true;
@@ -385,6 +385,18 @@ static void on_discovered(void *data, const struct error *err)
 	run_release(run);
 }
 
+/* Those of a namespace that came with this very sync, too: before it there was nothing to watch. */
+static void watch_secrets(struct run *run)
+{
+	for (size_t i = 0; i < run->desired_count; i++) {
+		const struct desired *desired = &run->desired[i];
+		struct error ignored = ERROR_INIT;
+
+		if (!*desired->group && !strcmp(desired->kind, "Secret"))
+			live_want(run->core->live, desired->kind_known, desired->namespace, desired->account, &ignored);
+	}
+}
+
 /* Kinds that came with this revision are watched from now on. */
 static bool watch_new_kinds(struct run *run)
 {
@@ -408,6 +420,12 @@ static bool watch_new_kinds(struct run *run)
 	return true;
 }
 
+/* One that cannot be put back keeps none of the others that can from being put back; all else waits. */
+static bool is_over(const struct run *run, const struct action *next)
+{
+	return run->canceled || run->core->stopping || (run->apply_failed && !(next && action_comes_first(next)));
+}
+
 static bool waits_for_others(const struct action *action)
 {
 	return action->act != ACT_DELETE && !action_comes_first(action);
@@ -424,9 +442,9 @@ enum step_result step_apply(struct run *run)
 	if (!run->intent_durable)
 		return STEP_NEXT;
 	run->applying = true;
-	if (run->apply_failed || run->canceled || run->core->stopping)
+	if (is_over(run, next))
 		return stop_here(run);
-	for (; next; next = first_open(run)) {
+	for (; next && !is_over(run, next); next = first_open(run)) {
 		if (busy && (!same_turn(busy, next) || run->in_flight >= IN_FLIGHT_MAX))
 			return STEP_WAIT;
 		if (!busy && waits_for_others(next) && !are_definitions_ready(run, next, &waited, &degraded, &message))
@@ -440,12 +458,11 @@ enum step_result step_apply(struct run *run)
 		if (going)
 			return wait_for_end(run, going);
 		start(run, next);
-		if (run->apply_failed)
-			return stop_here(run);
 		busy = any_in_flight(run);
 	}
-	if (run->in_flight)
-		return STEP_WAIT;
+	if (is_over(run, next) || run->in_flight)
+		return stop_here(run);
 	watch_new_kinds(run);
+	watch_secrets(run);
 	return run->discovering ? STEP_WAIT : STEP_NEXT;
 }

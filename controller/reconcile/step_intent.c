@@ -112,8 +112,14 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 	if (!uid)
 		return;
 	item->uid = uid;
-	item->desired = sent_of(desired, action) == desired->object ? desired->digest : ignore_digest(action->object, action->taken, run->arena);
 	item->owned = live_owned(run->core->live, desired->key, after);
+	/* adopted or made half way: it is there, and the next sync goes on with it */
+	if (action && !desired->found && !action->applied) {
+		item->desired = (struct digest){ { 0 } };
+		item->images = gate_images_digest(after, &run->custom, run->arena);
+		return;
+	}
+	item->desired = sent_of(desired, action) == desired->object ? desired->digest : ignore_digest(action->object, action->taken, run->arena);
 	/* what was sent, not what came back: an image that a webhook put in is foreign, and is judged as such */
 	item->images = gate_images_digest(sent_of(desired, action), &run->custom, run->arena);
 }
@@ -143,10 +149,40 @@ static bool is_whole(const struct run *run)
 	return !run->apply_failed;
 }
 
+/* Whether a request of it may have changed the cluster: it was let through, or no answer came. */
+static bool may_have_written(const struct action *action)
+{
+	for (size_t i = 0; i < action->attempt_count; i++)
+		if (!action->attempts[i].code || action->attempts[i].code / 100 == 2)
+			return true;
+	return false;
+}
+
+/* A part of the revision was written: it is not what runs, and until all of it is, tags stand for what they stand for in that part. */
+static void set_partly(const struct run *run, struct inventory *out)
+{
+	bool written = false;
+
+	for (size_t i = 0; i < run->action_count && !written; i++)
+		written = run->actions[i].in_plan && may_have_written(&run->actions[i]);
+	if (run->goal != GOAL_SYNC || !written)
+		return;
+	out->partly |= !run->same_revision;
+	if (run->pins.count && strcmp(out->revision, run->pins.revision))
+		out->pending = run->pins;
+	else if (run->pins.count && run->hard)
+		out->applied = run->pins;
+}
+
 static void set_applied(struct run *run, struct inventory *out)
 {
-	if (run->goal == GOAL_DELETE || !is_whole(run))
+	if (run->goal == GOAL_DELETE)
 		return;
+	if (!is_whole(run)) {
+		set_partly(run, out);
+		return;
+	}
+	out->partly = false;
 	out->revision = run->revision;
 	out->repo_url = run->repo_shown;
 	out->path = run->spec.path;
@@ -157,40 +193,19 @@ static void set_applied(struct run *run, struct inventory *out)
 		out->pending = (struct pins){ "", NULL, 0 };
 }
 
-static bool is_partly(const struct run *run)
-{
-	for (size_t i = 0; i < run->action_count; i++) {
-		const struct action *action = &run->actions[i];
-
-		if (action->act != ACT_DELETE && action->finished && action->attempt_count && !action->err.reason[0])
-			return !is_whole(run);
-	}
-	return false;
-}
-
-/* Until all of it is written, tags stand for what they stand for in the part that is. */
-static void set_partly(const struct run *run, struct inventory *out)
-{
-	if (run->goal != GOAL_SYNC || !run->pins.count || !is_partly(run))
-		return;
-	if (strcmp(out->revision, run->pins.revision))
-		out->pending = run->pins;
-	else if (run->hard)
-		out->applied = run->pins;
-}
-
 static void update_live(struct run *run)
 {
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
 
-		if (action->after)
+		/* nobody tells of what is not managed when it goes */
+		if (action->after && !action->destination)
 			live_take(run->core->live, action->after, action->group, action->kind);
 	}
-	/* somebody was quicker than we: looked at again after this run */
+	/* somebody was quicker than we: looked at again after this run, or, where this one could not mend it, when it is time to try again */
 	if (live_drifted(run->core->live, run->app)) {
 		run->app->dirty = true;
-		run->app->again = true;
+		run->app->again |= !run->apply_failed;
 	}
 }
 
@@ -212,7 +227,6 @@ static void remember(struct run *run)
 			keep_item(run, &run->desired[i], &next, &capacity);
 	keep_rest(run, &next, &capacity);
 	set_applied(run, &next);
-	set_partly(run, &next);
 	app_set_inventory(run->app, &next);
 	claims_moved(run);
 	update_live(run);
@@ -262,7 +276,7 @@ static void adopt_revision(struct run *run)
 
 	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
 		return;
-	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard &&
+	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard && !next.partly &&
 	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown) &&
 	    !strcmp(next.target_revision, run->spec.target_revision))
 		return;

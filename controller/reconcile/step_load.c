@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "reconcile/interests.h"
 #include "reconcile/objects.h"
+#include "reconcile/operation.h"
 #include "reconcile/permission.h"
 #include "reconcile/report.h"
 #include "reconcile/rollback.h"
@@ -12,14 +13,11 @@
 /* The top-level `operation` of Argo CD: a person or a tool asks for a sync now. */
 static int read_operation(struct run *run, struct error *err)
 {
-	const struct json *operation = run->spec.operation, *sync = json_get(operation, "sync");
+	const struct json *operation = run->operation, *sync = json_get(operation, "sync");
 	const struct json *options = json_get(sync, "syncOptions");
 
 	if (!operation)
 		return 0;
-	run->operation = operation;
-	run->manual = true;
-	run->initiated_by = json_text(json_path(operation, "initiatedBy", "username", NULL));
 	if (!json_is(sync, JSON_OBJECT))
 		return error_set(err, ERROR_INVALID, "NotSupported", "operation without sync is not built: only operation.sync is");
 	if (json_count(json_get(sync, "resources")) || json_get(sync, "manifests") || json_get(sync, "source") || json_get(sync, "sources"))
@@ -36,6 +34,9 @@ static int read_operation(struct run *run, struct error *err)
 		return error_set(err, ERROR_INVALID, "NotSupported",
 				 "operation.sync.syncStrategy with force is not built: delete the object that shall be made anew, then sync");
 	run->operation_revision = json_get_text(sync, "revision");
+	/* as Argo CD: an empty one is the Application's own */
+	if (run->operation_revision && !*run->operation_revision)
+		run->operation_revision = NULL;
 	run->operation_prune = json_get_bool(sync, "prune", false);
 	run->operation_dry_run = json_get_bool(sync, "dryRun", false);
 	for (size_t i = 0; i < json_count(options); i++)
@@ -59,11 +60,11 @@ static void take_up(struct run *run)
 		run->refreshed = true;
 	}
 	app->force = app->hard = app->dirty = false;
-	if (run->spec.refresh != REFRESH_NONE || run->spec.operation)
-		report_taken_up(app, run->spec.refresh != REFRESH_NONE, run->spec.operation != NULL);
+	if (run->spec.refresh != REFRESH_NONE)
+		report_refreshed(app);
 	/* taken up once, also if the object is not read again before the next run */
 	app_spec(app)->refresh = REFRESH_NONE;
-	app_spec(app)->operation = NULL;
+	operation_begin(run);
 }
 
 /* What one project's credential opens is not another's to read. */
@@ -94,6 +95,8 @@ static enum step_result permit(struct run *run)
 			  "Project (nothing is written as countersign itself)", spec->project, spec->destination_namespace);
 		return run_fail(run, &err);
 	}
+	run->permitted = true;
+	operation_begun(run);
 	return STEP_NEXT;
 }
 

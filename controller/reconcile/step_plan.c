@@ -65,6 +65,7 @@ void plan_differs(struct run *run, const struct action *action, const char *stat
 	struct json *one = json_object(run->arena);
 
 	run->out_of_sync = true;
+	run->differing++;
 	json_set_string(run->arena, one, "group", action->group);
 	json_set_string(run->arena, one, "version", action->version);
 	json_set_string(run->arena, one, "kind", action->kind);
@@ -173,6 +174,9 @@ static int plan_existing(struct run *run, struct desired *desired, const struct 
 			action->force = true;
 		}
 	}
+	/* as in an update: what is left to others from now on, and is still held in our name */
+	if (action->stage == STAGE_APPLY && *desired->released && patch_holds(live, desired->released))
+		action->stage = STAGE_RELEASE;
 	action->live = live;
 	action->uid = json_text(json_path(live, "metadata", "uid", NULL));
 	plan_differs(run, action, "OutOfSync", action->why);
@@ -233,10 +237,9 @@ void plan_count_heals(struct run *run)
 {
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
-		struct heal *heal = action->act == ACT_HEAL && action->attempt_count ? map_get(&app_dealings(run->app)->heals, span_of(action->key)) : NULL;
+		struct heal *heal = action->act == ACT_HEAL && action->applied ? map_get(&app_dealings(run->app)->heals, span_of(action->key)) : NULL;
 
-		/* what was deleted is made anew however often */
-		if (!heal || !action->uid)
+		if (!heal)
 			continue;
 		heal->count++;
 		heal->last_ms = clock_mono_ms();
@@ -252,13 +255,13 @@ void plan_hold_back(struct run *run, struct action *action)
 
 static bool may_heal(const struct run *run)
 {
-	return run->goal != GOAL_SYNC || run->manual || run->spec.self_heal || !run->same_revision;
+	return run->goal == GOAL_DELETE || run->manual || run->spec.self_heal || (run->goal == GOAL_SYNC && !run->same_revision);
 }
 
 /* Whether the live object holds images or rights that must go. */
 static bool is_grave(struct run *run, const struct desired *desired, const struct json *live)
 {
-	return live && patch_strip(live, desired->object, desired->full, desired->allowed, &run->custom, false, run->arena);
+	return live && patch_strip(live, desired->object, desired->full, desired->allowed, &run->custom, NULL, run->arena);
 }
 
 static void contest(struct run *run, struct action *action, const struct extra *who, bool grave)
@@ -282,6 +285,12 @@ static void heal_or_tell(struct run *run, struct action *action, const struct de
 		plan_hold_back(run, action);
 	else if (is_contested(run, desired, is_grave(run, desired, action->live)))
 		contest(run, action, who, is_grave(run, desired, action->live));
+}
+
+/* Whose exactness is asked for; NULL: extras may stay. */
+static const struct application *exact_of(const struct run *run, const struct desired *desired)
+{
+	return desired->options.exact ? &run->spec : NULL;
 }
 
 /* Policies look for images elsewhere than when it was written, and find what is declared there. */
@@ -322,7 +331,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	same = digest_equal(&live->owned, &item->owned) || (object && *desired->taken && ignore_is_so(desired->object, desired->taken, object));
 	/* images that came in from elsewhere and were judged as any other: they may stay */
 	if (object && same &&
-	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, desired->options.exact, run->arena)) {
+	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, exact_of(run, desired), run->arena)) {
 		note_outdated(run, desired, live, item);
 		return;
 	}
@@ -330,7 +339,7 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	action->live = object;
 	action->uid = live_uid(live, run->arena);
 	action->force = true;
-	action->strip_all = desired->options.exact;
+	action->exact = exact_of(run, desired);
 	action->stage = same ? STAGE_STRIP : STAGE_APPLY;
 	heal_or_tell(run, action, desired, &who);
 }
@@ -338,19 +347,19 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 /* Extras that are taken out again: all of them where exactness is asked for, those that weaken security anyway. */
 static bool plan_extras(struct run *run, struct desired *desired, const struct live_object *live, const struct json *read)
 {
-	bool all = desired->options.exact;
+	const struct application *exact = exact_of(run, desired);
 	struct action *action;
 	struct extra who;
 	const char *why;
 
-	if (!read || !patch_has_extras(read, desired->object, all, run->arena, &who))
+	if (!read || !patch_has_extras(read, desired->object, exact, run->arena, &who))
 		return false;
 	why = arena_printf(run->arena, "%s added by %s%s%s", who.path, *who.manager ? who.manager : "an unknown manager",
 			   *who.time ? " at " : "", who.time);
 	action = plan_add(run, ACT_HEAL, desired, why);
 	action->stage = STAGE_STRIP;
 	action->live = read;
-	action->strip_all = all;
+	action->exact = exact;
 	action->uid = live_uid(live, run->arena);
 	heal_or_tell(run, action, desired, &who);
 	return true;
@@ -370,6 +379,14 @@ static void plan_update(struct run *run, struct desired *desired, const struct l
 	plan_differs(run, action, "OutOfSync", action->why);
 }
 
+/* It is made anew however often, so that nobody wins by persistence, but not as fast as they delete it. */
+static void await_deleter(struct run *run, struct action *action)
+{
+	plan_hold_back(run, action);
+	error_set(&run->undone, ERROR_CONFLICT, "Contested", "%s was deleted again %d times within minutes; it is made anew every few seconds: find out who "
+		  "deletes it (a time to live, an owner reference to what is gone, a tool that cleans up), or take it out of Git", action->title, HEALS_MAX);
+}
+
 static void plan_missing(struct run *run, struct desired *desired, const struct inventory_item *item)
 {
 	/* what we only tried to make, and got no uid for, was never there as far as anybody knows */
@@ -385,6 +402,8 @@ static void plan_missing(struct run *run, struct desired *desired, const struct 
 	records_drift(run, action, &nobody);
 	if (!may_heal(run))
 		plan_hold_back(run, action);
+	else if (is_contested(run, desired, true))
+		await_deleter(run, action);
 }
 
 static int plan_one(struct run *run, struct desired *desired, struct error *err)
@@ -476,7 +495,7 @@ static int by_turn(const void *a, const void *b)
 /* Whether this run may change the cluster at all. */
 bool plan_may_write(const struct run *run)
 {
-	return run->goal == GOAL_DELETE || run->goal == GOAL_HEAL || run->manual || run->spec.automated;
+	return run->goal == GOAL_DELETE || run->manual || (run->spec.automated && (run->goal != GOAL_HEAL || run->spec.self_heal));
 }
 
 static void number(struct run *run)
@@ -502,6 +521,7 @@ enum step_result step_plan(struct run *run)
 	struct error err = ERROR_INIT, refused = ERROR_INIT;
 
 	run->differences = json_array(run->arena);
+	run->differing = 0;
 	run->undone = (struct error)ERROR_INIT;
 	run->same_revision = run->revision && !strcmp(app_inventory(run->app)->revision, run->revision);
 	if (run->goal == GOAL_DELETE) {

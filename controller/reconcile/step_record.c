@@ -10,6 +10,7 @@
 #include "base/name.h"
 #include "reconcile/claims.h"
 #include "reconcile/live.h"
+#include "reconcile/operation.h"
 #include "reconcile/planning.h"
 #include "reconcile/records.h"
 #include "reconcile/report.h"
@@ -21,8 +22,6 @@
 #define RETRY_MOST_MS 60000
 #define KIND_RETRY_MS 15000
 #define GONE_POLL_MS 1000
-/* somewhat longer than countersign sync waits between two looks */
-#define OUTCOME_STAYS_MS 1500
 
 /* --- when to look again ------------------------------------------------------------------------------------------- */
 
@@ -86,9 +85,11 @@ static void plan_next(struct run *run)
 	setbacks->denied_wait_ms = 0;
 	app->exempt_until_ns = run->exempt_until_ns;
 	if (!run->err.reason[0] || run->prune_refused) {
-		setbacks->retry_count = setbacks->error_wait_ms = 0;
+		setbacks->retry_count = setbacks->error_wait_ms = setbacks->mend_from_ms = 0;
 		return;
 	}
+	if (run->apply_failed && run->err.kind != ERROR_CANCELED)
+		setbacks->mend_from_ms = now + error_wait(app, RETRY_FIRST_MS);
 	wait = next_try(run);
 	setbacks->retry_until_ms = wait < 0 ? INT64_MAX : now + wait;
 	if (wait < 0 && run->apply_failed)
@@ -110,7 +111,7 @@ static const char *differences_text(struct run *run)
 		str_addf(&text, "%s%s %s/%s: %s", i ? "; " : "", json_get_text(one, "kind"), json_get_text(one, "namespace"),
 			 json_get_text(one, "name"), json_get_text(one, "message"));
 	}
-	if (json_count(run->differences) > 3)
+	if (run->differing > 3)
 		str_adds(&text, "; …");
 	return arena_strndup(run->arena, str_span(&text));
 }
@@ -135,7 +136,7 @@ static void tell_synced(struct run *run)
 	}
 	if (run->holds_back) {
 		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, "OutOfSync", "%zu objects differ from revision %.12s%s: %s",
-				 json_count(run->differences), run->revision,
+				 run->differing, run->revision,
 				 hold_back_text(run), differences_text(run));
 		report->sync_status = "OutOfSync";
 		return;
@@ -208,80 +209,6 @@ static void tell_images(struct run *run)
 			json_append_string(run->arena, list, json_get_text(json_at(run->images, i), "pinned"));
 	json_write(list, JSON_PLAIN, &text);
 	report_text(&report_of(run->app)->images, str_c(&text));
-}
-
-/* --- status.operationState, as Argo CD has it ------------------------------------------------------------------------ */
-
-/* Or looked at, when there was nothing left to delete. */
-static bool was_sent(const struct action *action)
-{
-	return action->attempt_count || (action->act == ACT_DELETE && action->finished);
-}
-
-static const char *result_status(const struct action *action)
-{
-	if (action->err.reason[0] || !was_sent(action))
-		return "SyncFailed";
-	if (action->kept)
-		return "PruneSkipped";
-	return action->act == ACT_DELETE ? "Pruned" : "Synced";
-}
-
-static struct json *result_json(struct run *run)
-{
-	struct json *result = json_object(run->arena), *resources = json_array(run->arena);
-
-	json_set_string(run->arena, result, "revision", run->revision ? run->revision : "");
-	for (size_t i = 0; i < run->action_count && json_count(resources) < LIMIT_STATUS_RESOURCES; i++) {
-		const struct action *action = &run->actions[i];
-		struct json *one;
-
-		if (!action->in_plan)
-			continue;
-		one = json_append(run->arena, resources, json_object(run->arena));
-		json_set_string(run->arena, one, "group", action->group);
-		json_set_string(run->arena, one, "version", action->version);
-		json_set_string(run->arena, one, "kind", action->kind);
-		json_set_string(run->arena, one, "namespace", action->namespace);
-		json_set_string(run->arena, one, "name", action->name);
-		json_set_string(run->arena, one, "status", result_status(action));
-		json_set_string(run->arena, one, "message",
-				action->err.reason[0] ? action->err.text : !was_sent(action) ? "not sent" : action->kept ? action->kept : action->why ? action->why : "");
-	}
-	json_set(run->arena, result, "resources", resources);
-	return result;
-}
-
-static void tell_operation(struct run *run)
-{
-	CLEANUP(str_release) struct str text = STR_INIT;
-	struct json *state = json_object(run->arena), *operation = json_object(run->arena), *by = json_object(run->arena);
-	char started[TIME_TEXT], finished[TIME_TEXT];
-
-	if (!run->intent_durable && !run->manual)
-		return;
-	if (run->manual)
-		app_setback(run->app)->outcome_until_ms = clock_mono_ms() + OUTCOME_STAYS_MS;
-	time_format_s(run->started_ns, started);
-	time_format_s(clock_wall_ns(), finished);
-	if (run->operation)
-		operation = json_copy(run->arena, run->operation);
-	else
-		json_set_bool(run->arena, by, "automated", true);
-	if (!run->operation)
-		json_set(run->arena, operation, "initiatedBy", by);
-	json_set(run->arena, state, "operation", operation);
-	json_set_string(run->arena, state, "phase", run->err.reason[0] ? run->apply_failed ? "Failed" : "Error" : "Succeeded");
-	json_set_string(run->arena, state, "message",
-			run->err.reason[0] ? run->err.text : run->intent_durable ? "successfully synced" : "nothing to do");
-	json_set_string(run->arena, state, "startedAt", started);
-	json_set_string(run->arena, state, "finishedAt", finished);
-	json_set_int(run->arena, state, "retryCount", app_setbacks(run->app)->retry_count);
-	json_set(run->arena, state, "syncResult", result_json(run));
-	json_write(state, JSON_PLAIN, &text);
-	report_text(&report_of(run->app)->operation, str_c(&text));
-	metric_add(METRIC_ARGO_APP_SYNC, 1, run->spec.destination_server, run->operation_dry_run ? "true" : "false", run->spec.name,
-		   run->spec.namespace, json_get_text(state, "phase"), run->spec.project, NULL);
 }
 
 /* A new revision is live: how long after it was committed? Commits of another day say nothing about us. */
@@ -420,8 +347,11 @@ static enum step_result record_sync(struct run *run)
 {
 	struct app *app = run->app;
 
-	if (run->err.kind == ERROR_CANCELED && run->err.reason[0] && !run->apply_failed)
+	if (run->err.kind == ERROR_CANCELED && run->err.reason[0] && !run->apply_failed) {
+		if (run->manual)
+			operation_ended(run);
 		return STEP_NEXT;
+	}
 	report_looked_at(app, &run->spec);
 	if (run->tip)
 		name_set(&app->seen_tip, run->tip);
@@ -432,7 +362,6 @@ static enum step_result record_sync(struct run *run)
 		report_text(&report_of(app)->compared_revision, run->revision);
 	}
 	app->settled = !run->err.reason[0] && !run->holds_back;
-	app->partly = run->err.reason[0] && (app->partly || run->intent_durable);
 	plan_next(run);
 	if (run->err.reason[0] && (is_refusal(&run->err) || run->judge_failed || run->prune_refused))
 		records_denied(run, &run->err);
@@ -442,17 +371,29 @@ static enum step_result record_sync(struct run *run)
 	tell_synced(run);
 	tell_resources(run);
 	tell_images(run);
-	tell_operation(run);
+	operation_ended(run);
 	measure_commit(run);
 	report_health(app);
 	tell_events(run);
 	report_write(app);
-	/* while the new revision may not be applied, what runs is kept as it was */
-	if (run->err.reason[0] && run->dirty && may_keep(run)) {
+	/* while the new revision may not be applied, what runs is kept as it was; a plan that went on has done so, and what holds this run back before its
+	 * Project is known holds back the next one too */
+	if (run->apply_failed && app->dirty)
+		app_enqueue(app, app_setbacks(app)->mend_from_ms - clock_mono_ms());
+	if (run->err.reason[0] && run->dirty && run->permitted && !run->only_told && may_keep(run)) {
 		app->dirty = true;
 		app->again = true;
 	}
 	return STEP_NEXT;
+}
+
+/* What was given up was the applied revision itself: a whole run tells that it is in order again. */
+static void tell_mended(struct app *app)
+{
+	if (app_setbacks(app)->retry_until_ms != INT64_MAX || !app->tried_revision || strcmp(app->tried_revision, app_inventory(app)->revision))
+		return;
+	app_setback(app)->retry_until_ms = clock_mono_ms();
+	app->again = true;
 }
 
 static enum step_result record_heal(struct run *run)
@@ -460,9 +401,13 @@ static enum step_result record_heal(struct run *run)
 	if (run->err.reason[0]) {
 		run->app->dirty = true;
 		app_enqueue(run->app, error_wait(run->app, RETRY_FIRST_MS));
+	} else {
+		tell_mended(run->app);
 	}
 	tell_events(run);
 	tell_violations(run);
+	if (run->holds_back)
+		tell_resources(run);
 	return record_quietly(run);
 }
 
@@ -494,6 +439,7 @@ enum step_result step_record(struct run *run)
 	enum step_result result = record(run);
 	int64_t until_ns = run->app->exempt_until_ns;
 
+	operation_take_out(run->app);
 	/* an exemption in use ends by itself, without any event */
 	if (until_ns)
 		app_enqueue(run->app, (until_ns - clock_wall_ns()) / 1000000 + 50);

@@ -24,8 +24,25 @@ bool may_keep(const struct run *run)
 {
 	const struct inventory *inventory = app_inventory(run->app);
 
-	return *inventory->revision && run->spec.automated && run->spec.self_heal && !run->app->partly &&
-	       !strcmp(inventory->repo_url, run->repo_shown) && !strcmp(inventory->path, run->spec.path);
+	return *inventory->revision && !inventory->partly && !strcmp(inventory->repo_url, run->repo_shown) && !strcmp(inventory->path, run->spec.path);
+}
+
+/*
+ * Where a part of the newer revision was applied, nothing but another attempt at it mends what has drifted: that does not wait for the time of the next
+ * retry, which may never come, but is made no more often than errors are tried again.
+ */
+static bool may_mend(struct run *run)
+{
+	struct app *app = run->app;
+	int64_t now = clock_mono_ms(), from = app_setbacks(app)->mend_from_ms;
+
+	if (!run->dirty || !app_inventory(app)->partly || !run->spec.automated || !run->spec.self_heal || now < app_setbacks(app)->denied_until_ms)
+		return false;
+	if (now >= from)
+		return true;
+	app->dirty = true;
+	app_enqueue(app, from - now);
+	return false;
 }
 
 /* While the newer revision may not be applied, what runs is kept as it was left. */
@@ -95,7 +112,7 @@ enum step_result step_resolve(struct run *run)
 	run->found_ms = repos_found_ms(run->core->repos, run->spec.repo_url, target);
 	if (!app->seen_tip || strcmp(app->seen_tip, commit) || run->refreshed || run->hard)
 		return STEP_NEXT;
-	if (is_too_early(run)) {
+	if (is_too_early(run) && !may_mend(run)) {
 		run->early = true;
 		return heal_instead(run);
 	}
@@ -150,18 +167,26 @@ static const char *base_of(const struct run *run)
 	return inventory->revision;
 }
 
+/* As heal_instead, where the files of the newer commit were read already. */
+static enum step_result heal_after_all(struct run *run)
+{
+	fd_cleanup(&run->tree_fd);
+	if (heal_instead(run) == STEP_STOP)
+		return STEP_STOP;
+	run->tree_asked = run->tree_done = run->rewritten = false;
+	run->revision = NULL;
+	return step_tree(run);
+}
+
 /* Whoever may push may not undo in silence what was applied, and with it perhaps a repair: a person looks first. */
 static enum step_result hold_rewritten(struct run *run)
 {
 	struct app *app = run->app;
 	struct error err = ERROR_INIT;
+	enum step_result healing = heal_after_all(run);
 
-	fd_cleanup(&run->tree_fd);
-	if (heal_instead(run) == STEP_NEXT) {
-		run->tree_asked = run->tree_done = run->rewritten = false;
-		run->revision = NULL;
-		return step_tree(run);
-	}
+	if (healing != STEP_STOP)
+		return healing;
 	name_set(&app->seen_tip, run->tip);
 	error_set(&err, ERROR_CONFLICT, "HistoryRewritten",
 		  "the new commit %.12s of branch %s does not descend from %.12s, which was applied: history was rewritten (force-push), or the "
@@ -199,10 +224,10 @@ enum step_result step_tree(struct run *run)
 		run->quiet = true;
 		return STEP_STOP;
 	}
-	if (run->goal == GOAL_SYNC && app->tried_revision && !strcmp(app->tried_revision, run->revision) && is_too_early(run)) {
+	if (run->goal == GOAL_SYNC && app->tried_revision && !strcmp(app->tried_revision, run->revision) && is_too_early(run) && !may_mend(run)) {
 		name_set(&app->seen_tip, run->tip);
 		run->early = true;
-		return STEP_STOP;
+		return heal_after_all(run);
 	}
 	return STEP_NEXT;
 }

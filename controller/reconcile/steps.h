@@ -17,7 +17,7 @@ enum step_result step_apply(struct run *run);
 enum step_result step_settle(struct run *run);
 enum step_result step_record(struct run *run);
 
-/* Whether what was applied is to be kept as it was left while the newest revision may not be applied, or is not to be had: step_source.c. */
+/* Whether what was applied is to be looked after, as it was left, while the newest revision may not be applied, or is not to be had: step_source.c. */
 bool may_keep(const struct run *run);
 
 #endif

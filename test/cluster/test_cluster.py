@@ -356,8 +356,8 @@ def test_row4_upgrades_are_commits_and_an_unsigned_one_is_refused(world, say):
 
 
 def _two(manifests):
-    assert manifests.count("  replicas: 1\n") == 1
-    return manifests.replace("  replicas: 1\n", "  replicas: 2\n")
+    assert manifests.count("  serviceName: countersign-metrics\n") == 1
+    return manifests.replace("  serviceName: countersign-metrics\n", "  replicas: 2\n  serviceName: countersign-metrics\n")
 
 
 def _manage_itself(world):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.manifests import config_map, text
-from harness.wait import until
+from harness.wait import stays, until
 
 GIT = {"app/config.yaml": text(config_map("config", key="git"))}
 
@@ -89,3 +89,20 @@ def test_claim_passes_on_when_the_first_application_lets_go(site):
     site.wait_condition("Synced", "False", "second", said="first")
     repo.push("let go", {"app/config.yaml": None})
     until("the second Application to have it", lambda: data(site), lambda d: d == {"key": "second"}, seconds=70)
+
+
+def test_object_whose_adoption_failed_half_way_is_not_called_in_order_by_the_next_try(site):
+    """It is ours in its managedFields by then, and yet nothing of what Git declares was taken."""
+    manifest = {**config_map("config", site.namespace, key="before"), "immutable": True}
+    site.kube.kubectl("apply", "-f", "-", text=json.dumps(manifest))
+    repo = site.deploy({"app/config.yaml": text({**config_map("config", key="git"), "immutable": True})}, wait=False,
+                       syncPolicy={"automated": {"prune": True, "selfHeal": True}, "retry": {"limit": 3, "backoff": {"duration": "1s", "factor": 1}}})
+    site.wait_condition("Synced", "False", "app", said="immutable")
+    stays("it to be told", lambda: site.condition("Synced", "app"), lambda c: c["status"] == "False" and "immutable" in c["message"], seconds=6)
+    site.controller.restart()
+    site.wait_condition("Synced", "False", "app", said="immutable")
+    assert data(site)["key"] == "before"
+    site.kube.delete("v1", "ConfigMap", site.namespace, "config")
+    commit = repo.push("anew", {"other.yaml": "x: y\n", "app/more.yaml": text(config_map("more"))})
+    site.synced_at(commit, "app")
+    assert data(site)["key"] == "git"

@@ -52,7 +52,8 @@ def test_verify_of_what_is_not_there_is_an_error_of_its_own(registry, keys):
 
 @pytest.mark.parametrize("arguments,code", [
     (["no-such-command"], 2), (["verify"], 2), (["get", "--no-such-flag"], 2), (["audit", "verify"], 2), (["audit", "verify", "/nonexistent"], 4),
-], ids=["command", "missing_argument", "flag", "missing_folder_argument", "missing_folder"])
+    (["version", "-o", "xml"], 2), (["version", "more"], 2),
+], ids=["command", "missing_argument", "flag", "missing_folder_argument", "missing_folder", "format", "word"])
 def test_wrong_use_is_told_with_a_hint(arguments, code):
     done = cli(*arguments)
     assert done.returncode == code, (done.returncode, done.stderr)

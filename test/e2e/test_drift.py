@@ -113,6 +113,49 @@ def test_exact_removes_extras(site):
     site.settled("app")
 
 
+def test_exact_leaves_what_is_ignored_to_others(site):
+    """Whether Git names the field or not."""
+    ignore = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas", "/metadata/annotations/theirs"], "managedFieldsManagers": ["mesh"]}]
+    deployed(site, options=["Exact=true"], ignoreDifferences=ignore)
+    patch_web(site, {"spec": {"replicas": 5}, "metadata": {"annotations": {"theirs": "x"}}}, manager="somebody")
+    patch_web(site, {"metadata": {"labels": {"mesh": "x"}}}, manager="mesh")
+    patch_web(site, {"metadata": {"labels": {"added": "by-hand"}}}, manager="somebody")
+    until("the extra to be removed", lambda: web(site)["metadata"]["labels"], lambda labels: "added" not in labels, seconds=5)
+    left = lambda: (web(site)["spec"]["replicas"], web(site)["metadata"]["annotations"].get("theirs"), web(site)["metadata"]["labels"].get("mesh"))
+    stays("what is left to others", left, lambda seen: seen == (5, "x", "x"), seconds=2)
+    site.settled("app")
+
+
+def test_ignored_field_of_an_object_that_moves_here_keeps_its_live_value(site):
+    """The Application that had it declared the field, and so it is held in our name."""
+    image = site.image("web")
+    web_yaml = text(deployment("web", image.ref, replicas=3))
+    repo = site.repo({"a/web.yaml": web_yaml, "a/keep.yaml": text(config_map("keep-a")), "b/keep.yaml": text(config_map("keep-b"))})
+    site.kube.apply(site.team.application("a", repo, "a"))
+    site.kube.apply(site.team.application("b", repo, "b", ignoreDifferences=[{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]))
+    site.settled("a", "b")
+    commit = repo.push("move", {"a/web.yaml": None, "b/web.yaml": web_yaml})
+    site.synced_at(commit, "b", seconds=30)
+    site.synced_at(commit, "a", seconds=30)
+    assert web(site)["spec"]["replicas"] == 3
+    patch_web(site, {"spec": {"replicas": 5}})
+    stays("5 replicas", lambda: web(site)["spec"]["replicas"], lambda n: n == 5, seconds=2)
+
+
+def test_object_that_is_deleted_as_often_as_it_is_made_is_made_ever_anew_but_not_without_end_at_once(site):
+    site.deploy({"app/a.yaml": text(config_map("a"))})
+    deadline, deleted = time.monotonic() + 12, 0
+    while time.monotonic() < deadline:
+        if site.find("v1", "ConfigMap", "a"):
+            site.kube.delete("v1", "ConfigMap", site.namespace, "a", missing_ok=True)
+            deleted += 1
+        time.sleep(0.01)
+    assert 6 <= deleted <= 12, deleted
+    site.wait_condition("Synced", "False", "app", reason="Contested", said="deleted again")
+    until("it to be made anew", lambda: site.find("v1", "ConfigMap", "a"), seconds=15)
+    site.settled("app")
+
+
 def test_rollout_restart_is_left_alone(site):
     deployed(site)
     site.kube.kubectl("-n", site.namespace, "rollout", "restart", "deployment/web")

@@ -58,7 +58,21 @@ def test_chart_renders_what_the_base_says(kube, kustomize, helm):
     for (kind, _), o in rendered.items():
         if kind == "CustomResourceDefinition":
             assert o["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert rendered["StatefulSet", "countersign-controller"]["spec"].pop("replicas") == 1
     assert rendered == base
+
+
+def test_install_that_is_applied_anew_leaves_the_number_of_replicas_to_who_scaled_it(site):
+    """As the README says: kubectl apply --server-side, and kubectl scale for a replica that stands by. Nothing runs here."""
+    yaml = cli("install", "--export", "-n", site.system, check=True).stdout
+    (stateful_set,) = [d for d in yaml.split("\n---\n") if "\nkind: StatefulSet\n" in d]
+    kubectl = lambda *words, **more: site.kube.kubectl(*words, "-n", site.system, **more)
+    replicas = lambda: site.kube.get("apps/v1", "StatefulSet", site.system, "countersign-controller")["spec"]["replicas"]
+    kubectl("apply", "--server-side", "-f", "-", text=stateful_set)
+    assert replicas() == 1
+    kubectl("scale", "statefulset/countersign-controller", "--replicas=2")
+    kubectl("apply", "--server-side", "-f", "-", text=stateful_set)
+    assert replicas() == 2
 
 
 def test_chart_values_do_what_they_say_and_wrong_ones_are_refused(kube, helm):

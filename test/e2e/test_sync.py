@@ -48,6 +48,74 @@ def test_manual_application_waits_for_an_operation(site):
     assert intents[0]["actor"]["type"] == "user" and intents[0]["actor"]["user"] == "dana", intents[0]["actor"]
 
 
+def test_objects_that_differ_are_counted_though_not_all_are_shown(site):
+    site.deploy({"app/many.yaml": text(*[config_map(f"m{n}") for n in range(120)])}, automated=None, wait=False)
+    site.wait_condition("Synced", "False", "app", said="120 objects differ")
+    assert len(site.app("app")["status"]["resources"]) == 100
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_operation_goes_on_after_the_controller_ended_in_the_middle_of_it(site, end):
+    claim = obj("v1", "PersistentVolumeClaim", "data", spec={"accessModes": ["ReadWriteOnce"], "storageClassName": "none", "resources": {"requests": {"storage": "1Gi"}}})
+    site.deploy({"app/a.yaml": text(wave(claim, 0), wave(config_map("after", key="x"), 1))}, automated=None, wait=False)
+    site.wait_condition("Synced", "False", "app")
+    operate(site)
+    until("the first wave", lambda: site.find("v1", "PersistentVolumeClaim", "data"))
+    running = until("it to be told as running", lambda: site.app("app"), lambda a: a["status"].get("operationState", {}).get("phase") == "Running")
+    assert running["status"]["operationState"]["operation"] == running["operation"]
+    getattr(site.controller, end)()
+    site.kube.patch("v1", "PersistentVolumeClaim", site.namespace, "data", {"status": {"phase": "Bound"}}, subresource="status")
+    assert key(site, "after") is None
+    site.controller.start()
+    state = operated(site)["status"]["operationState"]
+    assert key(site, "after") == "x" and state["operation"]["initiatedBy"]["username"] == "dana", state
+    site.requests.mark()
+    site.nothing_sent(site.requests)
+
+
+def test_operation_on_an_application_that_is_wrong_is_told_and_taken_out(site):
+    site.deploy(ONE, automated=None, wait=False, options=["NoSuch=option"])
+    site.wait_condition("Synced", "False", "app", said="NoSuch")
+    operate(site)
+    assert "NoSuch" in operated(site, "Error")["status"]["operationState"]["message"]
+    site.kube.patch_application(site.system, "app", {"spec": {"syncPolicy": None}})
+    site.wait_condition("Synced", "False", "app", reason="OutOfSync")
+    operate(site)
+    operated(site)
+    assert key(site) == "one"
+
+
+def test_operation_goes_on_after_drift_that_it_met(site):
+    """Nothing is done by itself here, the later waves neither."""
+    repo = site.deploy({"app/b.yaml": text(config_map("beside", key="x"))}, automated=None, wait=False)
+    site.wait_condition("Synced", "False", "app")
+    operate(site)
+    operated(site)
+    claim = obj("v1", "PersistentVolumeClaim", "data", spec={"accessModes": ["ReadWriteOnce"], "storageClassName": "none", "resources": {"requests": {"storage": "1Gi"}}})
+    site.compared_at(repo.push("more", {"app/a.yaml": text(wave(claim, 0), wave(config_map("after", key="x"), 1))}), "app")
+    operate(site)
+    until("the first wave", lambda: site.find("v1", "PersistentVolumeClaim", "data"))
+    site.kube.patch("v1", "ConfigMap", site.namespace, "beside", {"data": {"key": "drifted"}})
+    until("the drift to be mended", lambda: key(site, "beside"), lambda k: k == "x")
+    site.kube.patch("v1", "PersistentVolumeClaim", site.namespace, "data", {"status": {"phase": "Bound"}}, subresource="status")
+    operated(site)
+    assert key(site, "after") == "x"
+
+
+def test_operation_that_replaces_one_under_way_is_carried_out_behind_it(site):
+    claim = obj("v1", "PersistentVolumeClaim", "data", spec={"accessModes": ["ReadWriteOnce"], "storageClassName": "none", "resources": {"requests": {"storage": "1Gi"}}})
+    site.deploy({"app/a.yaml": text(wave(claim, 0), wave(config_map("after", key="x"), 1))}, automated=None, wait=False)
+    site.wait_condition("Synced", "False", "app")
+    operate(site)
+    until("the first wave", lambda: site.find("v1", "PersistentVolumeClaim", "data"))
+    site.kube.patch_application(site.system, "app", {"operation": {"initiatedBy": {"username": "erin"}}})
+    site.kube.patch("v1", "PersistentVolumeClaim", site.namespace, "data", {"status": {"phase": "Bound"}}, subresource="status")
+    until("both to be told", lambda: site.app("app"), lambda a: "operation" not in a and a["status"]["operationState"]["operation"]["initiatedBy"]["username"] == "erin"
+          and a["status"]["operationState"]["phase"] == "Succeeded", seconds=20)
+    users = [r["actor"].get("user") for r in site.records("sync.intent", 0, "app")]
+    assert users == ["dana"] and key(site, "after") == "x"
+
+
 def test_operation_that_finds_nothing_to_do_writes_nothing(site):
     site.deploy(ONE)
     site.requests.mark()
@@ -82,6 +150,21 @@ def test_part_of_an_operation_that_is_not_built_is_refused_and_not_ignored(share
     # Argo CD's own tools write it empty
     site.kube.patch_application(site.system, name, {"operation": {"sync": {}, "retry": {}}})
     until("the object", lambda: site.find("v1", "ConfigMap", name))
+
+
+def test_operation_with_an_empty_revision_syncs_the_application_s_own(site):
+    """Not what HEAD is, as an empty targetRevision would be."""
+    repo = site.repo(ONE)
+    stable = repo.git("rev-parse", "HEAD")
+    repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/stable")
+    repo.push("later", {"app/config.yaml": text(config_map("config", key="two"))})
+    application = site.team.application("app", repo, "app", automated=None)
+    application["spec"]["source"]["targetRevision"] = "stable"
+    site.kube.apply(application)
+    site.wait_condition("Synced", "False", "app")
+    operate(site, revision="")
+    assert operated(site)["status"]["operationState"]["syncResult"]["revision"] == stable
+    assert key(site) == "one"
 
 
 def test_dry_run_operation_sends_no_real_write(site):
@@ -215,12 +298,41 @@ def test_create_namespace_needs_no_whitelist_entry_and_is_recorded(new_site):
         site.kube.delete("v1", "Namespace", None, target, missing_ok=True)
 
 
+@pytest.mark.parametrize("how", ["option", "declared"])
+def test_secret_of_a_namespace_that_came_with_the_sync_is_kept_as_git_says(new_site, how):
+    site = new_site().install()
+    target = f"new-{site.name}"
+    site.team.namespaces.append(target)
+    site.kube.apply(site.team.project)
+    site.controller.start()
+    secret = obj("v1", "Secret", "secret", data={"key": "b25l"})
+    files = {"app/secret.yaml": text(secret), **({"app/namespace.yaml": text(obj("v1", "Namespace", target))} if how == "declared" else {})}
+    content = lambda: (site.find("v1", "Secret", "secret", target) or {}).get("data")
+    try:
+        site.deploy(files, namespace=target, options=["CreateNamespace=true"] if how == "option" else [])
+        time.sleep(2)
+        site.kube.patch("v1", "Secret", target, "secret", {"data": {"key": "dHdv"}})
+        until("the drift to be healed", content, lambda data: data == {"key": "b25l"}, seconds=10)
+        site.kube.delete("v1", "Secret", target, "secret")
+        until("it to be made anew", content, lambda data: data == {"key": "b25l"}, seconds=10)
+    finally:
+        site.kube.delete("v1", "Namespace", None, target, missing_ok=True)
+
+
 def test_missing_namespace_is_told_with_the_option_that_helps(site):
     site.team.namespaces.append("not-there")
     site.kube.apply(site.team.project)
     site.deploy(ONE, namespace="not-there", wait=False)
     seen = site.wait_condition("Synced", "False", "app", said="not-there")
     assert "CreateNamespace" in seen["message"], seen["message"]
+
+
+def test_object_that_admission_refuses_is_not_told_as_one_for_want_of_a_right(site):
+    site.kube.patch("v1", "Namespace", None, site.namespace, {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
+    pod = obj("v1", "Pod", "web", spec={"containers": [{"name": "main", "image": site.image("web").ref}]})
+    site.deploy({"app/pod.yaml": text(pod)}, wait=False)
+    seen = site.wait_condition("Synced", "False", "app", reason="AdmissionDenied", said="PodSecurity")
+    assert "the rule to add" not in seen["message"], seen["message"]
 
 
 def test_later_wave_waits_for_the_health_of_the_earlier(site, stack):

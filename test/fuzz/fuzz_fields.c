@@ -2,6 +2,7 @@
  * Any JSON {live, desired, allowed, pointers}: the live object is what a stranger with kubectl can make of it, managedFields
  * and all. Digests, extras and patches must hold for each, and a patch must begin by asking for the version it was made from.
  */
+#include "api/application.h"
 #include "diff/extras.h"
 #include "diff/fields.h"
 #include "diff/patch.h"
@@ -47,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct json *live, *desired, *allowed;
 	const char *pointers;
 	struct digest once, twice;
+	struct application everything = { 0 };
 	struct json *root;
 
 	if (json_parse(span_make(data, size), arena, 0, &root, NULL))
@@ -61,8 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	twice = fields_digest(json_copy(arena, live));
 	ASSERT(digest_equal(&once, &twice));
 	try_extras(live, arena);
-	check_patch(patch_strip(live, desired, NULL, allowed, NULL, false, arena), live);
-	check_patch(patch_strip(live, desired, desired, allowed, NULL, true, arena), live);
+	check_patch(patch_strip(live, desired, NULL, allowed, NULL, NULL, arena), live);
+	check_patch(patch_strip(live, desired, desired, allowed, NULL, &everything, arena), live);
 	check_patch(patch_own(live, false, arena), live);
 	check_patch(patch_own(live, true, arena), live);
 	if (pointers) {

@@ -34,7 +34,7 @@ static struct inventory sample(struct inventory_item *items, struct pin *pins)
 	pins[0] = (struct pin){ "registry.example/shop/web:1", digest_for("image") };
 	pins[1] = (struct pin){ "odd \"name\"", digest_for("other") };
 	return (struct inventory){ .app = "ns/shop", .uid = "u", .project = "p", .account = "ns:applier", .revision = "abc",
-				   .repo_url = "https://git.example/a", .path = "shop", .target_revision = "main", .input = digest_for("input"),
+				   .repo_url = "https://git.example/a", .path = "shop", .target_revision = "main", .partly = true, .input = digest_for("input"),
 				   .applied = { "abc", pins, 2 }, .pending = { "def", pins, 1 }, .items = items, .count = 2 };
 }
 
@@ -62,6 +62,7 @@ static void check_all(const struct inventory *got)
 	ASSERT_TEXT("account", got->account, "ns:applier");
 	ASSERT_TEXT("revision", got->revision, "abc");
 	ASSERT_TEXT("target", got->target_revision, "main");
+	assert_true(got->partly);
 	assert_true(digest_equal(&got->input, &input));
 	assert_int_equal(got->applied.count, 2);
 	ASSERT_TEXT("pending", got->pending.revision, "def");

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/application.h"
 #include "apply/action.h"
 
 /* --- the world around it ------------------------------------------------------------------------------------------- */
@@ -136,8 +137,9 @@ static const struct kube_kind config_maps = { "", "v1", "ConfigMap", "configmaps
 
 static struct action run(struct arena *arena, enum act act, enum stage stage)
 {
+	static const struct application exact = { 0 };
 	struct action action = { .act = act, .stage = stage, .resource = &config_maps, .group = "", .version = "v1", .kind = "ConfigMap",
-				 .namespace = "shop", .name = "x", .key = "/ConfigMap/shop/x", .uid = "u", .released = "", .strip_all = true };
+				 .namespace = "shop", .name = "x", .key = "/ConfigMap/shop/x", .uid = "u", .released = "", .exact = &exact };
 
 	world.arena = arena;
 	world.asked = world.sent = world.sent_unpermitted = world.finished = world.attempt = world.repeated = 0;
@@ -269,6 +271,32 @@ static void an_answer_is_clean_only_when_nothing_in_it_must_go(void **state)
 	assert_int_equal(world.sent, 2);
 }
 
+/* The inventory calls nothing in order that was only made ready for it. */
+static void what_fails_before_all_of_it_was_taken_is_not_applied(void **state)
+{
+	static const struct { const char *name; enum act act; enum stage stage; unsigned refuse_from; bool applied; } cases[] = {
+		{ "adoption", ACT_ADOPT, STAGE_CHECK, 0, true },
+		{ "adoption, its apply refused", ACT_ADOPT, STAGE_CHECK, 3, false },
+		{ "creation", ACT_CREATE, STAGE_APPLY, 0, true },
+		{ "creation, what a webhook added not taken out", ACT_CREATE, STAGE_APPLY, 2, true },
+		{ "update, its apply refused", ACT_UPDATE, STAGE_APPLY, 1, false },
+		{ "an extra taken out", ACT_HEAL, STAGE_STRIP, 0, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct action action;
+
+		reset();
+		world.refuse_from = cases[i].refuse_from;
+		world.adds = ",'spec':{'containers':[{'name':'s','image':'evil'}]}";
+		action = run(arena, cases[i].act, cases[i].stage);
+		if (action.applied != cases[i].applied || !!action.err.reason[0] != !!cases[i].refuse_from)
+			fail_msg("%s", cases[i].name);
+	}
+}
+
 static void a_deletion_looks_first(void **state)
 {
 	static const struct { const char *name, *live; bool others; unsigned sent; } cases[] = {
@@ -362,7 +390,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_write_is_sent_that_the_project_does_not_permit), cmocka_unit_test(each_single_write_is_asked_for),
 		cmocka_unit_test(a_repeated_write_is_asked_for_again), cmocka_unit_test(each_attempt_has_a_number_of_its_own),
-		cmocka_unit_test(an_answer_is_clean_only_when_nothing_in_it_must_go), cmocka_unit_test(a_deletion_looks_first),
+		cmocka_unit_test(an_answer_is_clean_only_when_nothing_in_it_must_go),
+		cmocka_unit_test(what_fails_before_all_of_it_was_taken_is_not_applied), cmocka_unit_test(a_deletion_looks_first),
 		cmocka_unit_test(a_deletion_names_the_version_it_saw), cmocka_unit_test(the_door_takes_no_write_without_each_part_of_its_permit),
 	};
 

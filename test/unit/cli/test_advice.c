@@ -58,6 +58,7 @@ static void each_reason_has_its_step_with_the_names_filled_in(void **state)
 		{ "Synced", "False", "OutOfSync", "countersign diff shop -n cs" },
 		{ "Synced", "False", "PruneRefused", "--prune" },
 		{ "Synced", "False", "KindNotPermitted", "Project blue" },
+		{ "Synced", "False", "AdmissionDenied", "admission rule" },
 		{ "Synced", "False", "YAMLError", "countersign build" },
 		{ "Synced", "False", "DuplicateKey", "Nothing of that commit was applied" },
 		{ "Synced", "False", "RepositoryAuth", "countersign.dev/secret-type=repository" },

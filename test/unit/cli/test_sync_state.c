@@ -47,6 +47,9 @@ static void the_stage_follows_the_operation_with_the_id(void **state)
 	} cases[] = {
 		{ "operation: {" MINE "}", SYNC_ASKED },
 		{ "operation: {" MINE "}\nstatus: {operationState: {phase: Succeeded, operation: {" OTHERS "}}}", SYNC_ASKED },
+		{ "operation: {" MINE "}\nstatus: {operationState: {phase: Running, operation: {" MINE "}}}", SYNC_TAKEN },
+		{ "operation: {" MINE "}\nstatus: {operationState: {phase: Succeeded, operation: {" MINE "}}}", SYNC_TAKEN },
+		{ "operation: {" OTHERS "}\nstatus: {operationState: {phase: Running, operation: {" MINE "}}}", SYNC_TAKEN },
 		{ "status: {}", SYNC_TAKEN },
 		{ "status: {operationState: {phase: Running, operation: {" MINE "}}}", SYNC_TAKEN },
 		{ "status: {operationState: {phase: Succeeded, operation: {" OTHERS "}}}", SYNC_TAKEN },

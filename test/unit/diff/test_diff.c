@@ -143,11 +143,34 @@ static void strip_takes_out_the_foreign_container_and_nothing_else(void **state)
 	struct json *desired = J(arena, "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'a@1'}]}}}}");
 
 	(void)state;
-	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, NULL, false, arena)),
+	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, NULL, NULL, arena)),
 		    "[{\"op\":\"test\",\"path\":\"/metadata/resourceVersion\",\"value\":\"7\"},{\"op\":\"remove\",\"path\":\"/spec/template/spec/containers/1\"}]");
-	assert_null(patch_strip(live, desired, NULL, J(arena, "['evil']"), NULL, false, arena));
+	assert_null(patch_strip(live, desired, NULL, J(arena, "['evil']"), NULL, NULL, arena));
 	ASSERT_TEXT("pointer", patch_foreign(live, desired, NULL, arena).pointer, "/spec/template/spec/containers/1");
 	ASSERT_TEXT("name", patch_foreign(live, desired, NULL, arena).name, "s");
+}
+
+static void exactness_leaves_what_is_ignored_to_others(void **state)
+{
+	static const char *none[] = { NULL }, *labels[] = { "/metadata/labels/a", NULL }, *below[] = { "/metadata/labels/a/b", NULL }, *all[] = { "/metadata", NULL },
+			  *beside[] = { "/metadata/label", NULL }, *mesh[] = { "mesh", NULL };
+	static const struct { const char *name, *kind; const char **pointers, **managers; bool left; } cases[] = {
+		{ "nothing", "Deployment", none, none, false }, { "the field", "Deployment", labels, none, true }, { "a part of it", "Deployment", below, none, true },
+		{ "what it is in", "Deployment", all, none, true }, { "a like name", "Deployment", beside, none, false },
+		{ "another kind", "Service", labels, none, false }, { "its manager", "Deployment", none, mesh, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct ignore_rule rule = { "apps", cases[i].kind, NULL, NULL, cases[i].pointers, cases[i].managers };
+		struct application app = { .ignore = &rule, .ignore_count = 1 };
+		struct json *live = J(arena, "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'d','labels':{'a':'x'},'resourceVersion':'7','managedFields':"
+					     "[{'manager':'mesh','operation':'Update','fieldsV1':{'f:metadata':{'f:labels':{'f:a':{}}}}}]}}");
+
+		if (!patch_strip(live, J(arena, "{'metadata':{'name':'d'}}"), NULL, NULL, NULL, &app, arena) != cases[i].left)
+			fail_msg("%s", cases[i].name);
+	}
 }
 
 static void strip_puts_back_the_image_of_a_container_whose_image_git_ignores(void **state)
@@ -158,9 +181,9 @@ static void strip_puts_back_the_image_of_a_container_whose_image_git_ignores(voi
 	struct json *full = J(arena, "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'a@1'},{'name':'s','image':'good@1'}]}}}}");
 
 	(void)state;
-	ASSERT_TEXT("patch", T(arena, json_at(patch_strip(live, desired, full, NULL, NULL, false, arena), 1)),
+	ASSERT_TEXT("patch", T(arena, json_at(patch_strip(live, desired, full, NULL, NULL, NULL, arena), 1)),
 		    "{\"op\":\"replace\",\"path\":\"/spec/template/spec/containers/1/image\",\"value\":\"good@1\"}");
-	assert_null(patch_strip(live, desired, full, J(arena, "['evil']"), NULL, false, arena));
+	assert_null(patch_strip(live, desired, full, J(arena, "['evil']"), NULL, NULL, arena));
 }
 
 static void strip_takes_out_the_image_alone_of_a_container_that_leaves_it_to_its_operator(void **state)
@@ -171,7 +194,7 @@ static void strip_takes_out_the_image_alone_of_a_container_that_leaves_it_to_its
 	struct json *desired = J(arena, "{'apiVersion':'x.example/v1','spec':{'containers':[{'name':'c'}]}}");
 
 	(void)state;
-	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, NULL, false, arena)),
+	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, NULL, NULL, arena)),
 		    "[{\"op\":\"test\",\"path\":\"/metadata/resourceVersion\",\"value\":\"7\"},{\"op\":\"remove\",\"path\":\"/spec/containers/1\"},"
 		    "{\"op\":\"remove\",\"path\":\"/spec/containers/0/image\"}]");
 }
@@ -340,6 +363,9 @@ static void health_by_kind(void **state)
 		{ "{'apiVersion':'v1','kind':'Service','spec':{'type':'ClusterIP'}}", "Healthy" },
 		{ "{'apiVersion':'v1','kind':'PersistentVolumeClaim','status':{'phase':'Pending'}}", "Progressing" },
 		{ "{'apiVersion':'v1','kind':'Pod','status':{'phase':'Failed'}}", "Degraded" },
+		{ "{'apiVersion':'v1','kind':'Pod','status':{'phase':'Running','conditions':[{'type':'Ready','status':'True'}]}}", "Healthy" },
+		{ "{'apiVersion':'v1','kind':'Pod','spec':{'restartPolicy':'Never'},'status':{'phase':'Running','conditions':[{'type':'Ready','status':'True'}]}}", "Progressing" },
+		{ "{'apiVersion':'v1','kind':'Pod','spec':{'restartPolicy':'OnFailure'},'status':{'phase':'Succeeded'}}", "Healthy" },
 		{ "{'apiVersion':'v1','kind':'Pod','status':{'phase':'Running','containerStatuses':[{'name':'c','state':{'waiting':{'reason':'CrashLoopBackOff'}}}]}}", "Degraded" },
 		{ "{'apiVersion':'v1','kind':'Pod','status':{'phase':'Pending','containerStatuses':[{'state':{'waiting':{'reason':'ErrImagePull'}}}]}}", "Degraded" },
 		{ "{'apiVersion':'v1','kind':'Pod','status':{'phase':'Pending','containerStatuses':[{'state':{'waiting':{'reason':'ContainerCreating'}}}]}}", "Progressing" },
@@ -404,6 +430,7 @@ int main(void)
 		cmocka_unit_test(notes_of_the_control_plane_are_no_extras),
 		cmocka_unit_test(drift_is_attributed_to_who_holds_the_field),
 		cmocka_unit_test(who_only_noted_the_status_is_not_blamed),
+		cmocka_unit_test(exactness_leaves_what_is_ignored_to_others),
 		cmocka_unit_test(strip_puts_back_the_image_of_a_container_whose_image_git_ignores),
 		cmocka_unit_test(strip_takes_out_the_foreign_container_and_nothing_else),
 		cmocka_unit_test(strip_takes_out_the_image_alone_of_a_container_that_leaves_it_to_its_operator),

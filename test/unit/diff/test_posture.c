@@ -94,7 +94,7 @@ static void a_volume_goes_with_its_mounts_and_from_the_back(void **state)
 	struct json *desired = J(arena, WORKLOAD("{'containers':[{'name':'c','volumeMounts':[{'name':'w'}]}],'volumes':[{'name':'w'}]}"));
 
 	(void)state;
-	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, NULL, false, arena)),
+	ASSERT_TEXT("patch", T(arena, patch_strip(live, desired, NULL, NULL, NULL, NULL, arena)),
 		    "[{\"op\":\"test\",\"path\":\"/metadata/resourceVersion\",\"value\":\"1\"},{\"op\":\"remove\",\"path\":\"" POD "/volumes/1\"},"
 		    "{\"op\":\"remove\",\"path\":\"" POD "/hostPID\"},{\"op\":\"remove\",\"path\":\"" POD "/containers/0/volumeMounts/2\"},"
 		    "{\"op\":\"remove\",\"path\":\"" POD "/containers/0/volumeMounts/0\"}]");
@@ -106,10 +106,10 @@ static void a_foreign_container_goes_once_with_all_that_it_weakens(void **state)
 	struct json *live = J(arena, WORKLOAD("{'containers':[{'name':'c'},{'name':'evil','image':'x','securityContext':{'privileged':true}}]}"));
 
 	(void)state;
-	ASSERT_TEXT("patch", T(arena, patch_strip(live, J(arena, WORKLOAD("{" MAIN "}")), NULL, NULL, NULL, false, arena)),
+	ASSERT_TEXT("patch", T(arena, patch_strip(live, J(arena, WORKLOAD("{" MAIN "}")), NULL, NULL, NULL, NULL, arena)),
 		    "[{\"op\":\"test\",\"path\":\"/metadata/resourceVersion\",\"value\":\"1\"},{\"op\":\"remove\",\"path\":\"" POD "/containers/1\"}]");
 	ASSERT_TEXT("one that is allowed keeps nothing that weakens",
-		    T(arena, json_at(patch_strip(live, J(arena, WORKLOAD("{" MAIN "}")), NULL, J(arena, "['x']"), NULL, false, arena), 1)),
+		    T(arena, json_at(patch_strip(live, J(arena, WORKLOAD("{" MAIN "}")), NULL, J(arena, "['x']"), NULL, NULL, arena), 1)),
 		    "{\"op\":\"remove\",\"path\":\"" POD "/containers/1/securityContext\"}");
 }
 

@@ -32,7 +32,7 @@ static void fake_cancel(struct kube *kube, uint64_t id)
 #undef kube_get
 #undef kube_cancel
 
-static struct { unsigned found, gone; struct loop *loop; struct fetches *fetches; } world;
+static struct { bool kind_gone; unsigned found, gone; struct loop *loop; struct fetches *fetches; } world;
 
 static void on_found(void *data, const struct json *object, const char *group, const char *kind)
 {
@@ -49,11 +49,19 @@ static void on_gone(void *data, const char *key)
 	world.gone++;
 }
 
+static bool is_kind_gone(void *data, const char *group, const char *kind)
+{
+	(void)data;
+	ASSERT_TEXT("group", group, "apps");
+	ASSERT_TEXT("kind", kind, "Deployment");
+	return world.kind_gone;
+}
+
 static const struct fetch_of web = { "apps/Deployment/shop/web", "/apis/apps/v1/namespaces/shop/deployments/web", "apps", "Deployment", NULL };
 
 static int begin(void **state)
 {
-	static const struct fetches_handler handler = { on_found, on_gone };
+	static const struct fetches_handler handler = { on_found, on_gone, is_kind_gone };
 
 	(void)state;
 	memset(&server, 0, sizeof(server));
@@ -134,6 +142,22 @@ static void path_that_is_not_served_says_nothing_of_the_object(void **state)
 	assert_true(timer_running(fetch_of_web()->timer));
 }
 
+/* Its definition was deleted: nobody would ever answer otherwise. */
+static void object_of_a_kind_that_is_gone_is_not_asked_for_for_ever(void **state)
+{
+	(void)state;
+	fetches_ask(world.fetches, &web);
+	refuse(404, ERROR_NOT_FOUND, "NotServed");
+	world.kind_gone = true;
+	ask(fetch_of_web());
+	answer(500, ERROR_TRANSIENT);
+	assert_int_equal(world.gone, 0);
+	ask(fetch_of_web());
+	refuse(404, ERROR_NOT_FOUND, "NotServed");
+	assert_int_equal(world.gone, 1);
+	assert_null(fetch_of_web());
+}
+
 /* A 404 from before the object was made again, and an object from before it was deleted. */
 static void answer_that_was_overtaken_is_asked_for_again(void **state)
 {
@@ -164,6 +188,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(object_is_read_once_and_told_once, begin, end),
 		cmocka_unit_test_setup_teardown(read_that_failed_is_asked_again_less_and_less_often, begin, end),
 		cmocka_unit_test_setup_teardown(path_that_is_not_served_says_nothing_of_the_object, begin, end),
+		cmocka_unit_test_setup_teardown(object_of_a_kind_that_is_gone_is_not_asked_for_for_ever, begin, end),
 		cmocka_unit_test_setup_teardown(answer_that_was_overtaken_is_asked_for_again, begin, end),
 		cmocka_unit_test_setup_teardown(nothing_is_told_after_the_end, begin, end),
 	};

@@ -1,0 +1,212 @@
+"""What runs is kept as it is while something is refused or fails: other drift is healed, nothing is undone, and nobody runs in circles."""
+
+import time
+
+import pytest
+
+from harness.manifests import config_map, deployment, text, wave
+from harness.tenant import WORKLOAD_RULES, obj
+from harness.wait import stays, until
+from harness.web import Web, free_port, total
+
+MAP = ("v1", "ConfigMap")
+ONCE = {"automated": {"prune": True, "selfHeal": True}, "retry": {"limit": 0}}
+
+
+@pytest.fixture
+def counted(new_site):
+    """A site of which it can be told how many runs it made."""
+    web = Web(free_port())
+    site = new_site(listen=web.address).install()
+    site.web = web
+    site.controller.start()
+    until("the controller to be ready", lambda: web.get("/readyz"), lambda got: got[0] == 200)
+    return site
+
+
+def rests(site, seconds=4):
+    """No more runs than retries with growing pauses make."""
+    before = total(site.web.metrics(), "countersign_runs_total")
+    time.sleep(seconds)
+    runs = total(site.web.metrics(), "countersign_runs_total") - before
+    assert runs < 20, f"{runs} runs within {seconds} s"
+
+
+def drift(site, name, **data):
+    site.kube.patch(*MAP, site.namespace, name, {"data": data}, manager="somebody")
+
+
+def value(site, name):
+    found = site.find(*MAP, name)
+    return found and found["data"].get("key")
+
+
+def healed(site, name, key="value", seconds=10):
+    until(f"the drift of {name} to be healed", lambda: value(site, name), lambda seen: seen == key, seconds)
+
+
+def test_drift_while_the_project_is_gone_makes_no_circle_and_is_healed_when_it_is_back(counted):
+    site = counted
+    site.deploy({"app/a.yaml": text(config_map("a"))})
+    site.kube.delete("countersign.dev/v1alpha1", "Project", site.system, "red")
+    site.wait_condition("Synced", "False", "app", reason="ProjectNotFound")
+    drift(site, "a", key="drifted")
+    time.sleep(1)
+    rests(site)
+    site.team.create()
+    healed(site, "a")
+    site.settled("app")
+
+
+def test_addition_of_others_while_pruning_is_refused_makes_no_circle(counted):
+    site = counted
+    repo = site.deploy({f"app/m{n}.yaml": text(config_map(f"m{n}")) for n in range(6)})
+    site.compared_at(repo.push("most of it goes", {f"app/m{n}.yaml": None for n in range(1, 6)}), "app")
+    site.wait_condition("Synced", "False", "app", reason="PruneRefused")
+    site.kube.patch(*MAP, site.namespace, "m0", {"metadata": {"labels": {"added": "by-hand"}}}, manager="somebody")
+    time.sleep(1)
+    rests(site)
+    drift(site, "m0", key="drifted")
+    healed(site, "m0")
+
+
+def test_refused_pruning_keeps_nobody_from_healing_while_a_later_revision_is_denied(site):
+    image = site.image("web")
+    files = {f"app/m{n}.yaml": text(config_map(f"m{n}")) for n in range(6)}
+    repo = site.deploy(files)
+    repo.push("most of it goes", {**{f"app/m{n}.yaml": None for n in range(1, 6)}, "app/new.yaml": text(config_map("new")), "app/web.yaml": text(deployment("web", image.ref))})
+    site.wait_condition("Synced", "False", "app", reason="PruneRefused")
+    until("the rest of it to be there", lambda: value(site, "new"))
+    repo.push("unsigned", {"app/web.yaml": text(deployment("web", site.image("web", "2", signed=False).ref))})
+    site.wait_condition("Verified", "False", "app")
+    drift(site, "m0", key="drifted")
+    healed(site, "m0")
+
+
+def only(names):
+    """Rights to all but updates of those config maps."""
+    others = [rule for rule in WORKLOAD_RULES if "configmaps" not in rule["resources"]]
+    return others + [{"apiGroups": [""], "resources": ["secrets", "services", "deployments"], "verbs": ["*"]},
+                     {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch", "create", "delete"]},
+                     {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": names, "verbs": ["*"]}]
+
+
+def allow(site, rules):
+    site.kube.patch("rbac.authorization.k8s.io/v1", "ClusterRole", None, f"{site.system}-{site.team.applier}", {"rules": rules})
+
+
+def test_object_that_cannot_be_healed_keeps_no_other_from_being_healed(counted):
+    """Not one that comes behind it in the order either; and when it can be, that is told."""
+    site = counted
+    replicas = lambda: site.kube.get("apps/v1", "Deployment", site.namespace, "web")["spec"]["replicas"]
+    site.deploy({"app/a.yaml": text(config_map("a")), "app/b.yaml": text(config_map("b")), "app/web.yaml": text(deployment("web", site.image("web").ref))},
+                syncPolicy=ONCE)
+    allow(site, only(["b"]))
+    drift(site, "a", key="drifted")
+    site.wait_condition("Synced", "False", "app", reason="Forbidden")
+    for turn in range(2):
+        drift(site, "b", key=f"drifted {turn}")
+        site.kube.patch("apps/v1", "Deployment", site.namespace, "web", {"spec": {"replicas": 3}}, manager="somebody")
+        healed(site, "b")
+        until("the replicas to be healed", replicas, lambda n: n == 1)
+    time.sleep(2)
+    rests(site)
+    allow(site, WORKLOAD_RULES)
+    healed(site, "a", seconds=70)
+    site.settled("app")
+
+
+def test_drift_is_healed_though_a_part_of_the_newest_revision_is_refused_for_good(counted):
+    site = counted
+    repo = site.deploy({"app/a.yaml": text(config_map("a", key="1")), "app/b.yaml": text(config_map("b", key="1"))}, syncPolicy=ONCE)
+    repo.push("two", {"app/a.yaml": text(config_map("a", key="2")), "app/s.yaml": text(obj("v1", "Service", "s", spec={"ports": [{"port": 99999}]}))})
+    site.wait_condition("Synced", "False", "app", said="99999")
+    assert value(site, "a") == "2"
+    for turn in range(2):
+        drift(site, "b", key=f"drifted {turn}")
+        healed(site, "b", "1")
+    drift(site, "a", key="drifted")
+    healed(site, "a", "2")
+    time.sleep(2)
+    rests(site)
+
+
+@pytest.mark.parametrize("automated", [{"prune": True}, None], ids=["automated", "by hand"])
+def test_drift_is_told_without_self_heal_while_a_newer_revision_is_denied(site, automated):
+    good, bad = site.image("web"), site.image("bad", signed=False)
+    repo = site.deploy({"app/web.yaml": text(deployment("web", good.ref)), "app/a.yaml": text(config_map("a"))}, automated=automated, wait=False)
+    if not automated:
+        site.wait_condition("Synced", "False", "app")
+        site.kube.patch_application(site.system, "app", {"operation": {"sync": {}}})
+    site.settled("app")
+    repo.push("unsigned", {"app/web.yaml": text(deployment("web", bad.ref))})
+    site.wait_condition("Verified", "False", "app", said=bad.digest)
+    since = site.log.next_seq()
+    drift(site, "a", key="drifted")
+    until("the drift to be recorded", lambda: [o["name"] for r in site.records("drift", since, "app") for o in r["objects"]], lambda names: "a" in names)
+    until("it to be told", lambda: site.app("app")["status"].get("resources"), lambda list: "somebody" in str(list))
+    sidecar = [{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "evil", "image": bad.ref}}]
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", sidecar, manager="somebody")
+    until("the foreign image to be recorded", lambda: str(site.records("drift", since, "app")), lambda said: "evil" in said)
+    stays("nothing is written", lambda: value(site, "a"), lambda seen: seen == "drifted", seconds=1)
+
+
+def git_away(repo):
+    repo.bare.rename(repo.bare.with_suffix(".away"))
+
+
+def git_back(repo):
+    repo.bare.with_suffix(".away").rename(repo.bare)
+
+
+def test_part_of_a_revision_that_was_applied_is_not_undone_by_a_restart_while_git_is_away(site):
+    repo = site.deploy({"app/a.yaml": text(config_map("a", key="1")), "app/b.yaml": text(config_map("b", key="1"))}, syncPolicy=ONCE)
+    repo.push("two", {"app/a.yaml": text(config_map("a", key="2")), "app/new.yaml": text(config_map("new")),
+                      "app/s.yaml": text(obj("v1", "Service", "s", spec={"ports": [{"port": 99999}]}))})
+    site.wait_condition("Synced", "False", "app", said="99999")
+    site.controller.stop()
+    git_away(repo)
+    site.controller.start()
+    stays("what was applied", lambda: (value(site, "a"), value(site, "new")), lambda seen: seen == ("2", "value"), seconds=6)
+    git_back(repo)
+    commit = repo.push("three", {"app/s.yaml": None})
+    site.synced_at(commit, "app", seconds=90)
+
+
+def test_part_of_a_revision_that_was_applied_is_not_undone_after_a_kill_while_git_is_away(site):
+    repo = site.deploy({"app/a.yaml": text(config_map("a", key="1")), "app/b.yaml": text(config_map("b", key="1"))})
+    slow = site.image("slow")
+    repo.push("two", {"app/a.yaml": text(wave(config_map("a", key="2"), -2)), "app/new.yaml": text(wave(config_map("new"), -2)),
+                      "app/web.yaml": text(wave(deployment("web", slow.ref, replicas=0, nodeSelector={"none": "such"}), -1))})
+    until("the first wave", lambda: value(site, "new"))
+    site.controller.kill()
+    git_away(repo)
+    site.controller.start()
+    stays("what was applied", lambda: (value(site, "a"), value(site, "new")), lambda seen: seen == ("2", "value"), seconds=6)
+    git_back(repo)
+    site.settled("app", seconds=90)
+
+
+def test_namespace_that_takes_longer_to_go_than_syncs_are_tried_again_is_made_anew_when_it_is_gone(new_site):
+    site = new_site().install()
+    target = f"new-{site.name}"
+    site.team.namespaces.append(target)
+    site.kube.apply(site.team.project)
+    site.controller.start()
+    there = lambda: (site.find(*MAP, "a", target) or {}).get("data")
+    try:
+        site.deploy({"app/a.yaml": text(config_map("a"))}, namespace=target, syncPolicy={**ONCE, "syncOptions": ["CreateNamespace=true"]})
+        stuck = config_map("stuck", target)
+        stuck["metadata"]["finalizers"] = ["example.com/hold"]
+        site.kube.apply(stuck)
+        site.kube.delete("v1", "Namespace", None, target)
+        until("what is in it to go", there, lambda data: data is None, seconds=20)
+        site.wait_condition("Synced", "False", "app", said="terminat")
+        time.sleep(3)
+        site.kube.patch(*MAP, target, "stuck", {"metadata": {"finalizers": None}})
+        until("all of it to be there again", there, lambda data: data == {"key": "value"}, seconds=90)
+        site.settled("app")
+    finally:
+        if site.find(*MAP, "stuck", target):
+            site.kube.patch(*MAP, target, "stuck", {"metadata": {"finalizers": None}})
+        site.kube.delete("v1", "Namespace", None, target, missing_ok=True)
