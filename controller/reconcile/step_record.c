@@ -153,6 +153,18 @@ static bool was_written(const struct run *run, const struct desired *desired)
 	return false;
 }
 
+/* What the newest revision is refused for stands there already. */
+static void add_violations(struct run *run, const char *reason, const char *text)
+{
+	const struct condition_line *line = &report_of(run->app)->conditions[CONDITION_VERIFIED];
+	bool refused = line->truth == TRUTH_FALSE && line->message;
+	const char *before = refused ? arena_strdup(run->arena, line->message) : "";
+
+	if (!strstr(before, text))
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_FALSE, refused ? arena_strdup(run->arena, line->reason) : reason, "%s%s%s", before,
+				 refused ? "\n" : "", text);
+}
+
 /* A violation stays one for as long as it is not taken out: self-heal is off, the API server refuses, the log cannot be written. */
 static void tell_violations(struct run *run)
 {
@@ -170,7 +182,9 @@ static void tell_violations(struct run *run)
 			reason = violation->reason;
 		str_addf(&text, "%s%s", text.length ? "\n" : "", violation->text);
 	}
-	if (text.length)
+	if (text.length && run->goal == GOAL_HEAL)
+		add_violations(run, reason, str_c(&text));
+	else if (text.length)
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_FALSE, reason, "%s", str_c(&text));
 }
 
