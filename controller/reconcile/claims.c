@@ -321,6 +321,12 @@ void claims_leave(struct run *run)
 	}
 }
 
+void claims_looked_before(struct run *run)
+{
+	if (!run->operation_revision)
+		take_look(run->app, run->tip, run->app->look_failed, false);
+}
+
 void claims_looked(struct run *run)
 {
 	struct app *app = run->app;

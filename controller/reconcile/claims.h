@@ -38,6 +38,8 @@ void claims_declared(struct run *run);
  * exchange objects in one commit would wait for each other.
  */
 void claims_leave(struct run *run);
+/* tree: what it declares at this commit was found out before; the run may go on to something else. */
+void claims_looked_before(struct run *run);
 /* record: the Application was looked at, with what came of it; whoever waits for that goes on. */
 void claims_looked(struct run *run);
 

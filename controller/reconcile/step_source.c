@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/name.h"
+#include "reconcile/claims.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -227,6 +228,7 @@ enum step_result step_tree(struct run *run)
 	if (run->goal == GOAL_SYNC && app->tried_revision && !strcmp(app->tried_revision, run->revision) && is_too_early(run) && !may_mend(run)) {
 		name_set(&app->seen_tip, run->tip);
 		run->early = true;
+		claims_looked_before(run);
 		return heal_after_all(run);
 	}
 	return STEP_NEXT;
