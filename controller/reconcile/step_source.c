@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/name.h"
 #include "reconcile/claims.h"
+#include "reconcile/live.h"
 #include "reconcile/repos.h"
 #include "reconcile/report.h"
 #include "reconcile/steps.h"
@@ -38,6 +39,9 @@ static bool may_mend(struct run *run)
 	int64_t now = clock_mono_ms(), from = app_setbacks(app)->mend_from_ms;
 
 	if (!run->dirty || !app_inventory(app)->partly || !run->spec.automated || !run->spec.self_heal || now < app_setbacks(app)->denied_until_ms)
+		return false;
+	/* the echo of what the attempt before wrote is no drift */
+	if (!live_drifted(run->core->live, app))
 		return false;
 	if (now >= from)
 		return true;
