@@ -50,11 +50,15 @@ static ssize_t on_read(void *cookie, char *buffer, size_t size)
 {
 	int length = gzread(cookie, buffer, (unsigned)size), state = Z_OK;
 
-	if (!length)
-		gzerror(cookie, &state);
+	if (length > 0)
+		return length;
+	gzerror(cookie, &state);
 	/* cut: what is missing may be just the act that is looked for */
-	errno = state == Z_BUF_ERROR || length < 0 ? EBADMSG : 0;
-	return errno ? -1 : length;
+	if (!length && state != Z_BUF_ERROR)
+		return 0;
+	if (state != Z_ERRNO)
+		errno = EBADMSG;
+	return -1;
 }
 
 static int on_close(void *cookie)
@@ -94,7 +98,8 @@ static int take_events(struct audit_join *join, const char *path, struct error *
 		fprintf(stderr, "note: the last line of %s is not whole yet and was left out\n", path);
 	}
 	if (ferror(file))
-		return error_set(err, ERROR_TRANSIENT, "SystemError", "%s cannot be read: %s", path, strerror(errno));
+		return error_set(err, ERROR_TRANSIENT, "SystemError", "%s cannot be read: %s", path,
+				 errno == EBADMSG ? "what was packed is cut or damaged; copy the whole file once more" : strerror(errno));
 	return 0;
 }
 

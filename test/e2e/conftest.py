@@ -1,6 +1,8 @@
 import pytest
 
 from harness.site import Site
+from harness.wait import until
+from harness.web import Web, free_port
 
 
 @pytest.fixture
@@ -18,6 +20,17 @@ def new_site(request, stack, kube, registry, keys, tmp_path):
         if getattr(request.node, "failed", False):
             print(f"--- controller of {site.name} ---\n{site.controller.tail(60)}")
         site.close()
+
+
+@pytest.fixture
+def ready_site(new_site):
+    """A site whose controller listens, ready."""
+    web = Web(free_port())
+    site = new_site(listen=web.address).install()
+    site.web = web
+    site.controller.start()
+    until("the controller to be ready", lambda: web.get("/readyz"), lambda got: got[0] == 200)
+    return site
 
 
 @pytest.fixture

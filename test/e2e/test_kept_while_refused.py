@@ -7,21 +7,10 @@ import pytest
 from harness.manifests import config_map, deployment, text, wave
 from harness.tenant import WORKLOAD_RULES, obj
 from harness.wait import stays, until
-from harness.web import Web, free_port, total
+from harness.web import total
 
 MAP = ("v1", "ConfigMap")
 ONCE = {"automated": {"prune": True, "selfHeal": True}, "retry": {"limit": 0}}
-
-
-@pytest.fixture
-def counted(new_site):
-    """A site of which it can be told how many runs it made."""
-    web = Web(free_port())
-    site = new_site(listen=web.address).install()
-    site.web = web
-    site.controller.start()
-    until("the controller to be ready", lambda: web.get("/readyz"), lambda got: got[0] == 200)
-    return site
 
 
 def rests(site, seconds=4):
@@ -45,8 +34,8 @@ def healed(site, name, key="value", seconds=10):
     until(f"the drift of {name} to be healed", lambda: value(site, name), lambda seen: seen == key, seconds)
 
 
-def test_drift_while_the_project_is_gone_makes_no_circle_and_is_healed_when_it_is_back(counted):
-    site = counted
+def test_drift_while_the_project_is_gone_makes_no_circle_and_is_healed_when_it_is_back(ready_site):
+    site = ready_site
     site.deploy({"app/a.yaml": text(config_map("a"))})
     site.kube.delete("countersign.dev/v1alpha1", "Project", site.system, "red")
     site.wait_condition("Synced", "False", "app", reason="ProjectNotFound")
@@ -58,8 +47,8 @@ def test_drift_while_the_project_is_gone_makes_no_circle_and_is_healed_when_it_i
     site.settled("app")
 
 
-def test_addition_of_others_while_pruning_is_refused_makes_no_circle(counted):
-    site = counted
+def test_addition_of_others_while_pruning_is_refused_makes_no_circle(ready_site):
+    site = ready_site
     repo = site.deploy({f"app/m{n}.yaml": text(config_map(f"m{n}")) for n in range(6)})
     site.compared_at(repo.push("most of it goes", {f"app/m{n}.yaml": None for n in range(1, 6)}), "app")
     site.wait_condition("Synced", "False", "app", reason="PruneRefused")
@@ -95,9 +84,9 @@ def allow(site, rules):
     site.kube.patch("rbac.authorization.k8s.io/v1", "ClusterRole", None, f"{site.system}-{site.team.applier}", {"rules": rules})
 
 
-def test_object_that_cannot_be_healed_keeps_no_other_from_being_healed(counted):
+def test_object_that_cannot_be_healed_keeps_no_other_from_being_healed(ready_site):
     """Not one that comes behind it in the order either; and when it can be, that is told."""
-    site = counted
+    site = ready_site
     replicas = lambda: site.kube.get("apps/v1", "Deployment", site.namespace, "web")["spec"]["replicas"]
     site.deploy({"app/a.yaml": text(config_map("a")), "app/b.yaml": text(config_map("b")), "app/web.yaml": text(deployment("web", site.image("web").ref))},
                 syncPolicy=ONCE)
@@ -116,8 +105,8 @@ def test_object_that_cannot_be_healed_keeps_no_other_from_being_healed(counted):
     site.settled("app")
 
 
-def test_drift_is_healed_though_a_part_of_the_newest_revision_is_refused_for_good(counted):
-    site = counted
+def test_drift_is_healed_though_a_part_of_the_newest_revision_is_refused_for_good(ready_site):
+    site = ready_site
     repo = site.deploy({"app/a.yaml": text(config_map("a", key="1")), "app/b.yaml": text(config_map("b", key="1"))}, syncPolicy=ONCE)
     repo.push("two", {"app/a.yaml": text(config_map("a", key="2")), "app/s.yaml": text(obj("v1", "Service", "s", spec={"ports": [{"port": 99999}]}))})
     site.wait_condition("Synced", "False", "app", said="99999")

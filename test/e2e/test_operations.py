@@ -19,17 +19,6 @@ from harness.web import Web, free_port
 LEASE = ("coordination.k8s.io/v1", "Lease")
 
 
-@pytest.fixture
-def ready_site(new_site):
-    """A site whose controller listens, ready."""
-    web = Web(free_port())
-    site = new_site(listen=web.address).install()
-    site.web = web
-    site.controller.start()
-    until("the controller to be ready", lambda: web.get("/readyz"), lambda got: got[0] == 200)
-    return site
-
-
 def holder(site):
     return site.kube.get(*LEASE, site.system, "countersign")["spec"].get("holderIdentity")
 
