@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 static const struct json *entry_of(const struct json *object, const char *manager, const char *operation)
 {
 	const struct json *entries = json_path(object, "metadata", "managedFields", NULL);
@@ -26,6 +28,15 @@ const struct json *fields_of(const struct json *object, const char *manager, con
 struct span fields_version(const struct json *object)
 {
 	return json_text_span(json_get(entry_of(object, FIELD_MANAGER, "Apply"), "apiVersion"));
+}
+
+uint32_t fields_applied_s(const struct json *object)
+{
+	int64_t at_ns;
+
+	if (!time_parse(json_text_span(json_get(entry_of(object, FIELD_MANAGER, "Apply"), "time")), &at_ns))
+		return 0;
+	return (uint32_t)(at_ns / 1000000000);
 }
 
 /* The item of a list whose key fields have the values that `keys` gives. */

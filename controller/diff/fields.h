@@ -24,6 +24,9 @@ const struct json *fields_of(const struct json *object, const char *manager, con
 /* In which version ("apps/v1") our Apply entry names its paths, which in another form of the object may not be there; SPAN0: no entry. */
 struct span fields_version(const struct json *object);
 
+/* When an Apply of ours last changed something of it, in seconds since 1970 by the API server's clock; 0: no entry. */
+uint32_t fields_applied_s(const struct json *object);
+
 /*
  * D1: digest over the paths and values of what our Apply entry owns. Zero when
  * there is no such entry. Equal digests mean: every declared field still has

@@ -36,6 +36,7 @@ struct live_object {
 	struct digest owned;         /* D1; zero for metadata-only kinds */
 	uint8_t uid[16];             /* zero: not known, or in `more` */
 	uint32_t list;               /* the number of its list in which it was told of */
+	uint32_t applied_s;          /* when we last changed something of it (diff/fields.h); 0: not known */
 	uint8_t health;              /* enum health */
 	bool exists : 1, digested : 1, deleting : 1, metadata_only : 1;
 	bool leaving : 1;            /* we deleted it, and it is not gone yet: its own objects go first */
@@ -70,6 +71,12 @@ const struct live_object *live_find(const struct live *live, const char *key);
 /* Never NULL. */
 const struct live_more *live_more(const struct live_object *object);
 bool live_has_uid(const struct live_object *object, const char *uid);
+/*
+ * Digest of what we wrote of an object, of what others added to it, and of what of it weakens security: all that a write of ours
+ * may change, and nothing that its own controller notes on it. Zero: not known.
+ */
+struct digest live_state(const struct live_object *object);
+struct digest live_state_of(const struct json *object);
 char *live_uid(const struct live_object *object, struct arena *arena);
 
 /* Who may write the object of this key, whether it exists or not; for claims.h. NULL: nobody. */

@@ -80,6 +80,7 @@ void record_clear(struct live_object *object)
 	name_set(&object->app, NULL);
 	object->watch = NULL;
 	object->version = 0;
+	object->applied_s = 0;
 	object->exists = object->digested = object->deleting = object->metadata_only = object->leaving = false;
 	object->aside = object->extraneous = false;
 	object->owned = (struct digest){ { 0 } };
@@ -208,6 +209,44 @@ static bool take_posture(struct live_more *more, const struct json *from, struct
 	return true;
 }
 
+/* Images are in it with the fields that hold them. */
+static struct digest state_digest(const struct digest *owned, const struct digest *extras, const char *posture)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	char hex[DIGEST_HEX];
+
+	digest_hex(owned, hex);
+	str_addf(&text, "%s\n", hex);
+	digest_hex(extras, hex);
+	str_addf(&text, "%s\n%s", hex, posture ? posture : "");
+	return digest_of(str_span(&text));
+}
+
+struct digest live_state(const struct live_object *object)
+{
+	const struct live_more *more = live_more(object);
+
+	if (!object->digested || object->metadata_only)
+		return (struct digest){ { 0 } };
+	return state_digest(&object->owned, &more->extras, more->posture);
+}
+
+struct digest live_state_of(const struct json *object)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str text = STR_INIT;
+	const struct json *posture = posture_of(object, arena);
+	struct digest owned = fields_digest(object), of_extras;
+	struct extra *extras;
+	size_t count, left;
+
+	extras_find(object, arena, &extras, &count, &left);
+	of_extras = extras_digest(extras, count);
+	if (posture)
+		json_write(posture, JSON_PLAIN, &text);
+	return state_digest(&owned, &of_extras, str_c(&text));
+}
+
 uint64_t record_version(const struct json *metadata)
 {
 	struct span text = json_text_span(json_get(metadata, "resourceVersion"));
@@ -262,6 +301,7 @@ bool record_take(struct live_object *object, const struct json *from, const stru
 	name_set(&object->app, tracking_app(arena, from));
 	object->metadata_only = false;
 	object->owned = fields_digest(from);
+	object->applied_s = fields_applied_s(from);
 	more->images = gate_images_digest(from, custom, arena);
 	object->health = (uint8_t)health_of(from, arena, &message);
 	name_set(&more->health_message, message && *message ? message : NULL);

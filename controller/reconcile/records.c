@@ -1,6 +1,7 @@
 /* Audit records of a run; see records.h. */
 #include "reconcile/records.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "reconcile/live.h"
 
@@ -114,27 +115,48 @@ static const char *op_of(const struct action *action)
 	return act_name(action->act);
 }
 
+static void set_digest(struct run *run, struct json *object, const char *key, const struct digest *digest)
+{
+	char hex[DIGEST_HEX];
+
+	digest_hex(digest, hex);
+	json_set_string(run->arena, object, key, hex);
+}
+
 static void add_digest(struct run *run, struct json *object, const char *key, const struct json *content)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
 	struct digest digest;
-	char hex[DIGEST_HEX];
 
 	if (!content)
 		return;
 	json_write(content, JSON_SORTED, &text);
 	digest = digest_of(str_span(&text));
-	digest_hex(&digest, hex);
-	json_set_string(run->arena, object, key, hex);
+	set_digest(run, object, key, &digest);
+}
+
+/* A Secret's content is guessable from a plain digest of it. */
+static bool may_digest(const struct action *action)
+{
+	return strcmp(action->kind, "Secret") != 0;
 }
 
 /* Of what is there already: by it a restart tells whether it was written. */
-static void add_version_before(struct run *run, struct json *object, const struct action *action)
+static void add_before(struct run *run, struct json *object, const struct action *action)
 {
 	const struct live_object *live = action->uid ? live_find(run->core->live, action->key) : NULL;
+	struct digest state;
+	char applied[TIME_TEXT];
 
-	if (live && live->version && live_has_uid(live, action->uid))
-		json_set(run->arena, object, "rv_before", json_stringf(run->arena, "%llu", (unsigned long long)live->version));
+	if (!live || !live->version || !live_has_uid(live, action->uid))
+		return;
+	json_set(run->arena, object, "rv_before", json_stringf(run->arena, "%llu", (unsigned long long)live->version));
+	time_format_s((int64_t)live->applied_s * 1000000000, applied);
+	if (live->applied_s)
+		json_set_string(run->arena, object, "applied_before", applied);
+	state = live_state(live);
+	if (!digest_is_zero(&state) && may_digest(action))
+		set_digest(run, object, "state_before", &state);
 }
 
 struct json *records_intent(struct run *run, uint64_t seq)
@@ -154,9 +176,8 @@ struct json *records_intent(struct run *run, uint64_t seq)
 		json_set_string(run->arena, object, "as", action->permit.account);
 		if (action->uid)
 			json_set_string(run->arena, object, "uid", action->uid);
-		add_version_before(run, object, action);
-		/* a Secret's content is guessable from a plain digest of it */
-		if (strcmp(action->kind, "Secret"))
+		add_before(run, object, action);
+		if (may_digest(action))
 			add_digest(run, object, "sha256_after", action->object);
 		json_set_string(run->arena, object, "why", action->why ? action->why : "");
 		json_append(run->arena, objects, object);

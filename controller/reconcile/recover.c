@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "diff/fields.h"
 #include "reconcile/app.h"
+#include "reconcile/live.h"
 #include "reconcile/report.h"
 
 struct recovery {
@@ -206,21 +207,39 @@ static bool is_ours(const struct json *live, const char *app)
 /* Whether our apply is no older; the API server keeps its time in whole seconds, and moves it when the apply changed something. */
 static bool is_applied_since(const struct json *live, int64_t since_ns)
 {
-	JSON_EACH(entry, json_path(live, "metadata", "managedFields", NULL)) {
-		const struct json *one = entry->value;
-		int64_t at_ns;
+	return ((int64_t)fields_applied_s(live) + 1) * 1000000000 > since_ns;
+}
 
-		if (!strcmp(text(one, "manager"), FIELD_MANAGER) && !strcmp(text(one, "operation"), "Apply") &&
-		    time_parse(span_of(text(one, "time")), &at_ns) && at_ns + 1000000000 > since_ns)
-			return true;
-	}
-	return false;
+static bool is_same_version(const struct json *announced, const struct json *live)
+{
+	const char *before = text(announced, "rv_before");
+
+	return *before && !strcmp(before, text(json_get(live, "metadata"), "resourceVersion"));
+}
+
+/* Whether an apply of ours changed something since, though nobody knows in what second it was announced. */
+static bool is_applied_again(const struct json *announced, const struct json *live)
+{
+	int64_t before_ns;
+
+	return time_parse(span_of(text(announced, "applied_before")), &before_ns) && fields_applied_s(live) > before_ns / 1000000000;
+}
+
+/* Others may have written since, what they keep on it (a status, say); of all that a write of ours may change nothing was. */
+static bool is_same_state(const struct json *announced, const struct json *live)
+{
+	const char *before = text(announced, "state_before");
+	struct digest state = live_state_of(live);
+	char hex[DIGEST_HEX];
+
+	digest_hex(&state, hex);
+	return !strcmp(before, hex);
 }
 
 const char *recover_outcome(const struct json *announced, const struct json *live, const char *app, int64_t announced_ns)
 {
 	const struct json *metadata = json_get(live, "metadata");
-	const char *uid = text(announced, "uid"), *op = text(announced, "op"), *before = text(announced, "rv_before");
+	const char *uid = text(announced, "uid"), *op = text(announced, "op");
 	bool ours = is_ours(live, app), same = live && *uid && !strcmp(uid, text(metadata, "uid"));
 
 	if (!strcmp(op, "delete"))
@@ -228,9 +247,13 @@ const char *recover_outcome(const struct json *announced, const struct json *liv
 	/* it was not there, or not ours */
 	if (!same || !strcmp(op, "adopt"))
 		return ours ? "ok" : "not-done";
-	if (*before && !strcmp(before, text(metadata, "resourceVersion")))
+	if (is_same_version(announced, live))
 		return "not-done";
-	/* what is taken out again leaves no mark of when */
+	if (is_applied_again(announced, live))
+		return "ok";
+	if (is_same_state(announced, live))
+		return "not-done";
+	/* within the second of the apply before it, or not at all; what is taken out again leaves no mark of when */
 	return is_applied_since(live, announced_ns) ? "ok" : !strcmp(op, "heal") ? "unknown" : "not-done";
 }
 

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "reconcile/live.h"
 #include "reconcile/recover.h"
 
 #define MARK "'annotations':{'countersign.dev/tracking-id':'cs/shop:/ConfigMap:shop/x'}"
@@ -57,10 +58,50 @@ static void what_became_of_a_write_is_what_the_object_tells(void **state)
 	}
 }
 
+static const struct json *with_state(struct arena *arena, const char *announced, const struct json *before)
+{
+	struct json *object = J(arena, announced);
+	struct digest state = live_state_of(before);
+	char hex[DIGEST_HEX];
+
+	digest_hex(&state, hex);
+	json_set_string(arena, object, "state_before", hex);
+	return object;
+}
+
+#define DEPLOYMENT(version, at, replicas, more) \
+	"{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'x','namespace':'shop','uid':'u','resourceVersion':'" version "'" OURS \
+	",'managedFields':[{'manager':'countersign','operation':'Apply','time':'" at "','fieldsV1':{'f:spec':{'f:replicas':{}}}}]}," \
+	"'spec':{'replicas':" replicas more "}}"
+#define JUST "2026-06-01T12:00:00Z"
+#define BEFORE(op) "{'op':'" op "','uid':'u','rv_before':'7','applied_before':'" JUST "'}"
+
+/* The apply before it was of the second in which this one was announced. */
+static void what_others_note_on_an_object_is_no_write_of_ours(void **state)
+{
+	static const struct { const char *name, *announced, *live, *want; } cases[] = {
+		{ "its controller wrote the status", BEFORE("heal"), DEPLOYMENT("8", JUST, "5", "},'status':{'replicas':5"), "not-done" },
+		{ "and before an update", BEFORE("update"), DEPLOYMENT("8", JUST, "5", "},'status':{'replicas':5"), "not-done" },
+		{ "healed in the same second", BEFORE("heal"), DEPLOYMENT("8", JUST, "2", ""), "ok" },
+		{ "healed later, and changed once more", BEFORE("heal"), DEPLOYMENT("9", "2026-06-01T12:00:01Z", "5", ""), "ok" },
+	};
+	int64_t at_ns;
+
+	(void)state;
+	assert_true(time_parse(SPAN("2026-06-01T12:00:00.5Z"), &at_ns));
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		const struct json *announced = with_state(arena, cases[i].announced, J(arena, DEPLOYMENT("7", JUST, "5", "")));
+
+		ASSERT_TEXT(cases[i].name, recover_outcome(announced, J(arena, cases[i].live), "cs/shop", at_ns), cases[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_became_of_a_write_is_what_the_object_tells),
+		cmocka_unit_test(what_others_note_on_an_object_is_no_write_of_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
