@@ -212,11 +212,24 @@ static enum health healthy(struct view *view)
 	return HEALTH_HEALTHY;
 }
 
+/* That it has no metrics to go by; one that is scaled to nothing does not scale by intention. */
+static bool is_blind(const struct view *view)
+{
+	return condition_is(view, "ScalingActive", "False") &&
+	       !span_is(json_text_span(json_get(condition(view, "ScalingActive"), "reason")), "ScalingDisabled");
+}
+
 static enum health autoscaler(struct view *view)
 {
+	/* where autoscaling/v1 keeps what v2 has in its status */
+	const struct json *noted = json_path(view->object, "metadata", "annotations", "autoscaling.alpha.kubernetes.io/conditions", NULL);
+
 	if (condition_is(view, "AbleToScale", "False"))
 		return say(view, HEALTH_DEGRADED, json_get_text(condition(view, "AbleToScale"), "message"));
-	return HEALTH_HEALTHY;
+	if (is_blind(view))
+		return say(view, HEALTH_DEGRADED, json_get_text(condition(view, "ScalingActive"), "message"));
+	return json_count(json_get(view->status, "conditions")) || noted ? HEALTH_HEALTHY
+									 : say(view, HEALTH_PROGRESSING, "waiting to autoscale");
 }
 
 static enum health api_service(struct view *view)

@@ -347,6 +347,8 @@ static void what_was_applied_already_is_known_from_the_live_object(void **state)
 	assert_false(compare_is_applied(J(arena, "{'spec':{'replicas':2}}"), live)); /* a key was dropped from Git */
 }
 
+#define HPA(conditions) "{'apiVersion':'autoscaling/v2','kind':'HorizontalPodAutoscaler','status':{'conditions':[" conditions "]}}"
+
 static void health_by_kind(void **state)
 {
 	static const struct { const char *object, *health; } cases[] = {
@@ -370,6 +372,11 @@ static void health_by_kind(void **state)
 		{ "{'apiVersion':'v1','kind':'Pod','status':{'phase':'Pending','containerStatuses':[{'state':{'waiting':{'reason':'ErrImagePull'}}}]}}", "Degraded" },
 		{ "{'apiVersion':'v1','kind':'Pod','status':{'phase':'Pending','containerStatuses':[{'state':{'waiting':{'reason':'ContainerCreating'}}}]}}", "Progressing" },
 		{ "{'apiVersion':'v1','kind':'Pod','spec':{'restartPolicy':'Never'},'status':{'phase':'Pending','containerStatuses':[{'state':{'waiting':{'reason':'ImagePullBackOff'}}}]}}", "Progressing" },
+		{ HPA("{'type':'AbleToScale','status':'True'},{'type':'ScalingActive','status':'True'}"), "Healthy" },
+		{ HPA("{'type':'AbleToScale','status':'False','reason':'FailedGetScale'}"), "Degraded" },
+		{ HPA("{'type':'ScalingActive','status':'False','reason':'FailedGetResourceMetric'}"), "Degraded" },
+		{ HPA("{'type':'ScalingActive','status':'False','reason':'ScalingDisabled'}"), "Healthy" },
+		{ HPA(""), "Progressing" },
 		{ "{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition','status':{'conditions':[{'type':'Established','status':'True'}]}}", "Healthy" },
 		{ "{'apiVersion':'x.example/v1','kind':'Widget','status':{'conditions':[{'type':'Ready','status':'False'}]}}", "Progressing" },
 		{ "{'apiVersion':'x.example/v1','kind':'Widget','status':{'conditions':[{'type':'Ready','status':'Unknown'}]}}", "Progressing" },
