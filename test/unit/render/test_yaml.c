@@ -63,7 +63,8 @@ static void says(const struct error *err, const char *reason, const char *text)
 static bool refused_on_purpose(const struct error *err)
 {
 	static const char *const reasons[] = { "DuplicateKey", "UnknownTag", "BadKey" };
-	static const char *const texts[] = { "<document start>", "found unexpected ':'", "NUL", "not UTF-8", "Unicode character escape" };
+	static const char *const texts[] = { "<document start>", "found unexpected ':'", "NUL", "not UTF-8",
+					     "Unicode character escape" };
 
 	for (size_t i = 0; i < COUNT_OF(reasons); i++)
 		if (strcmp(err->reason, reasons[i]) == 0)
@@ -154,7 +155,7 @@ static void yaml_refuses(void **state)
 		{ "a: &x 1\n---\nb: *x\n", "BadAlias", "f.yaml:3" },
 		{ "a:\n  <<: 3\n", "BadMerge", "f.yaml:2" },
 		{ "a: .inf\n", "BadNumber", "f.yaml:1" },
-		{ "a: !!int x\n", "YAMLError", "\"x\" is no !!int" },
+		{ "a: !!int x\n", "YAMLError", "f.yaml:1: a scalar that is no !!int, as its tag says" },
 	};
 
 	(void)state;
@@ -186,8 +187,8 @@ static void yaml_bomb(unsigned levels, struct str *out)
 {
 	str_adds(out, "a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
 	for (unsigned i = 1; i < levels; i++)
-		str_addf(out, "a%u: &a%u [*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u]\n", i, i, i - 1, i - 1, i - 1, i - 1, i - 1,
-			 i - 1, i - 1, i - 1, i - 1);
+		str_addf(out, "a%u: &a%u [*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u]\n", i, i, i - 1, i - 1, i - 1, i - 1,
+			 i - 1, i - 1, i - 1, i - 1, i - 1);
 }
 
 static void yaml_ends_alias_bombs_quickly_and_in_little_memory(void **state)
@@ -301,6 +302,25 @@ static void yaml_budget_spans_files(void **state)
 	says(&err, "TooLarge", "3:1: more nodes than all files together");
 }
 
+/* A text that somebody forgot to quote may be a password. */
+static void yaml_errors_tell_no_scalar_and_no_tag(void **state)
+{
+	static const char *const table[] = {
+		"a: !!int canary\n", "a: !!bool canary\n",  "a: !!binary canary~\n", "a: !canary\n",       "a: !canary x\n",
+		"a: !canary [x]\n",  "a: !canary {x: y}\n", "a: !<canary> [x]\n",    "a: *canary\n",       "a: @canary\n",
+		"a: %canary\n",      "a: `canary\n",        "a: 'canary\n",          "a: \"canary\\q\"\n", "a: [canary\n",
+		"a: |canary\n",      "a: b: canary\n",      "<<: canary\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(table); i++) {
+		struct error err = refused(span_of(table[i]));
+
+		if (strstr(err.text, "canary"))
+			fail_msg("%s is told as: %s", table[i], err.text);
+	}
+}
+
 static void yaml_with_many_keys_is_not_quadratic(void **state)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
@@ -339,8 +359,9 @@ static void yaml_knows_the_line_of_every_node_of_json(void **state)
 	struct yaml_stream stream;
 
 	(void)state;
-	assert_int_equal(yaml_parse_any(SPAN("\n{\"a\\\"\": [1,\n {} ,\n[],\n true\n, \"s\"],\n\"b\":\nnull}\n{\"c\":-1.5e3}"), "f.json",
-					NULL, arena, &stream, &err), 0);
+	assert_int_equal(yaml_parse_any(SPAN("\n{\"a\\\"\": [1,\n {} ,\n[],\n true\n, \"s\"],\n\"b\":\nnull}\n{\"c\":-1.5e3}"),
+					"f.json", NULL, arena, &stream, &err),
+			 0);
 	assert_int_equal(stream.count, 2);
 	assert_int_equal(stream.documents[0].line, 2);
 	assert_int_equal(stream.documents[1].line, 9);
@@ -367,7 +388,10 @@ static void yaml_says_why_json_failed_in_a_json_file(void **state)
 static void yaml_and_json_may_begin_with_a_byte_order_mark(void **state)
 {
 	(void)state;
-	assert_string_equal(json_get_text(first("\xef\xbb\xbf" "a: b\n"), "a"), "b");
+	assert_string_equal(json_get_text(first("\xef\xbb\xbf"
+						"a: b\n"),
+					  "a"),
+			    "b");
 	assert_string_equal(json_get_text(first("\xef\xbb\xbf{\"a\": \"b\"}"), "a"), "b");
 	assert_int_equal(json_get(first("\xef\xbb\xbf\n{\"a\": 1}"), "a")->line, 2);
 }
@@ -415,10 +439,68 @@ static void round_trip(const struct json *value)
 static void yaml_written_reads_back_the_same(void **state)
 {
 	static const char *const texts[] = {
-		"", " ", "a", "a b", " a", "a ", "yes", "no", "null", "~", "1", "1.5", "0x1f", ".5", "-", "- a", "a: b", "a:", "a #b", "#a",
-		"x\ny\n", "x\ny", "x\n\n", "x\n\n\n", "\n", "\nx", " x\ny", "x\n y\n  z\n", "x\n  \ny", "tab\tx", "\tx", "a\r\nb", "it's",
-		"\"q\"", "back\\slash", "\x7f", "\xc2\x85", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xc3\xa9", "\xf0\x9f\x98\x80", "<<", "=", "!x", "&x", "*x",
-		"%x", "@x", "`x", "? x", "?", "[x", "{x", "a,b", "|", ">", "---", "...", "--- a", "2001-01-01", "x\n---\ny\n", "\x1b[31m",
+		"",
+		" ",
+		"a",
+		"a b",
+		" a",
+		"a ",
+		"yes",
+		"no",
+		"null",
+		"~",
+		"1",
+		"1.5",
+		"0x1f",
+		".5",
+		"-",
+		"- a",
+		"a: b",
+		"a:",
+		"a #b",
+		"#a",
+		"x\ny\n",
+		"x\ny",
+		"x\n\n",
+		"x\n\n\n",
+		"\n",
+		"\nx",
+		" x\ny",
+		"x\n y\n  z\n",
+		"x\n  \ny",
+		"tab\tx",
+		"\tx",
+		"a\r\nb",
+		"it's",
+		"\"q\"",
+		"back\\slash",
+		"\x7f",
+		"\xc2\x85",
+		"\xe2\x80\xa8",
+		"\xef\xbb\xbf",
+		"\xc3\xa9",
+		"\xf0\x9f\x98\x80",
+		"<<",
+		"=",
+		"!x",
+		"&x",
+		"*x",
+		"%x",
+		"@x",
+		"`x",
+		"? x",
+		"?",
+		"[x",
+		"{x",
+		"a,b",
+		"|",
+		">",
+		"---",
+		"...",
+		"--- a",
+		"2001-01-01",
+		"x\n---\ny\n",
+		"\x1b[31m",
 		"x\xc2\x85y\nz",
 	};
 	struct json *list = json_array(arena), *object = json_object(arena);
@@ -442,13 +524,15 @@ static void yaml_written_reads_back_the_same(void **state)
 static void yaml_write_is_what_a_person_would_write(void **state)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
-	const char *source = "kind: ConfigMap\nmetadata:\n  name: a\n  finalizers:\n  - x\n  - k: v\n    l: []\ndata:\n  on: \"yes\"\n"
-			     "  f: |\n    one\n    two\n";
+	const char *source =
+	    "kind: ConfigMap\nmetadata:\n  name: a\n  finalizers:\n  - x\n  - k: v\n    l: []\ndata:\n  on: \"yes\"\n"
+	    "  f: |\n    one\n    two\n";
 
 	(void)state;
 	yaml_write(first(source), &text);
-	assert_string_equal(str_c(&text), "kind: ConfigMap\nmetadata:\n  name: a\n  finalizers:\n  - x\n  - k: v\n    l: []\ndata:\n"
-					  "  \"true\": \"yes\"\n  f: |\n    one\n    two\n");
+	assert_string_equal(str_c(&text),
+			    "kind: ConfigMap\nmetadata:\n  name: a\n  finalizers:\n  - x\n  - k: v\n    l: []\ndata:\n"
+			    "  \"true\": \"yes\"\n  f: |\n    one\n    two\n");
 }
 
 int main(void)
@@ -462,6 +546,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(yaml_sizes_are_limited_exactly, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_nodes_are_limited_in_yaml_and_in_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_budget_spans_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(yaml_errors_tell_no_scalar_and_no_tag, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_with_many_keys_is_not_quadratic, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_knows_the_line_of_every_node, setup, teardown),
 		cmocka_unit_test_setup_teardown(yaml_knows_the_line_of_every_node_of_json, setup, teardown),
