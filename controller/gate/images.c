@@ -6,13 +6,14 @@
 #include "api/tracking.h"
 #include "base/limits.h"
 #include "base/jsonpath.h"
+#include "base/map.h"
 
 struct search {
 	struct arena *arena;
 	struct image_use *uses;
 	size_t count, capacity;
 	struct str pointer;
-	bool is_custom;            /* of a custom resource */
+	bool is_custom; /* of a custom resource */
 };
 
 static const struct {
@@ -125,7 +126,7 @@ static void walk(struct search *search, struct json *value, unsigned depth)
 				containers_of(search, value, container_lists[i].list, container_lists[i].position);
 		volumes_of(search, value);
 	}
-	JSON_EACH(member, value) {
+	JSON_EACH (member, value) {
 		if (json_is(value, JSON_OBJECT))
 			json_pointer_add(&search->pointer, member->key);
 		else
@@ -144,7 +145,7 @@ static bool is_of_kubernetes(struct span group)
 /* metadata holds no PodSpec, and managedFields would look like one. */
 static void walk_object(struct search *search, struct json *object)
 {
-	JSON_EACH(member, object) {
+	JSON_EACH (member, object) {
 		if (span_is(member->key, "metadata") || span_is(member->key, "status"))
 			continue;
 		json_pointer_add(&search->pointer, member->key);
@@ -159,6 +160,7 @@ static void walk_object(struct search *search, struct json *object)
 
 struct custom_search {
 	struct search *search;
+	struct map found; /* pointers, so that each stands for one image however many paths lead to it */
 	uint32_t line;
 };
 
@@ -167,14 +169,23 @@ static void on_custom(void *data, struct json *value, struct span pointer)
 	struct custom_search *custom = data;
 	struct search *search = custom->search;
 
-	/* found as a container already */
-	for (size_t i = 0; i < search->count; i++)
-		if (span_is(pointer, search->uses[i].pointer))
-			return;
+	if (map_set(&custom->found, pointer, search))
+		return;
 	str_reset(&search->pointer);
 	str_add(&search->pointer, pointer);
 	add(search, "custom path", value, custom->line);
 	str_reset(&search->pointer);
+}
+
+/* Those found as containers already. */
+static void begin_custom(struct custom_search *custom)
+{
+	const struct search *search = custom->search;
+
+	if (custom->found.count)
+		return;
+	for (size_t i = 0; i < search->count; i++)
+		map_set(&custom->found, span_of(search->uses[i].pointer), custom->search);
 }
 
 /* There are images somewhere in it, as a policy says, and nobody knows where. */
@@ -183,31 +194,36 @@ static void add_unreadable(struct search *search, const char *path, uint32_t lin
 	struct image_use *use = add(search, "custom path", NULL, line);
 
 	use->container = path;
-	use->problem = "is named by a policy for objects of this kind and cannot be understood: none is applied until the policy is mended";
+	use->problem =
+	    "is named by a policy for objects of this kind and cannot be understood: none is applied until the policy is mended";
 }
 
 static void walk_custom(struct search *search, struct json *object, const struct custom_paths *custom)
 {
 	struct span group = api_version_group(json_text_span(json_get(object, "apiVersion")));
 	struct span kind = json_text_span(json_get(object, "kind"));
-	struct custom_search found = { search, object->line };
+	struct custom_search found = { search, MAP_INIT, object->line };
 
 	for (size_t i = 0; custom && i < custom->count; i++) {
 		struct span path = span_of(custom->paths[i].path);
 
 		if (!span_is(group, custom->paths[i].group) || !span_is(kind, custom->paths[i].kind))
 			continue;
+		begin_custom(&found);
 		if (jsonpath_valid(path))
 			jsonpath_each(path, object, on_custom, &found);
 		else
 			add_unreadable(search, custom->paths[i].path, object->line);
 	}
+	map_release(&found.found);
 }
 
 void gate_find_images(struct json *object, const struct custom_paths *custom, struct arena *arena, struct image_use **uses,
 		      size_t *count)
 {
-	struct search search = { .arena = arena, .is_custom = !is_of_kubernetes(api_version_group(json_text_span(json_get(object, "apiVersion")))) };
+	struct search search = { .arena = arena,
+				 .is_custom =
+				     !is_of_kubernetes(api_version_group(json_text_span(json_get(object, "apiVersion")))) };
 
 	walk_object(&search, object);
 	walk_custom(&search, object, custom);

@@ -7,48 +7,57 @@
 #include "reconcile/live.h"
 #include "reconcile/permission.h"
 
-/* Whether a live image is what this revision pins for the same container. */
-static bool is_pinned(struct judging *judging, const struct image_use *live, const struct image_use *own, const char *namespace)
+/* A container of an object with the image that it has; those of a custom resource may all be of one name. */
+static void add_container(const struct image_use *use, struct span image, struct str *key)
 {
-	CLEANUP(str_release) struct str pinned = STR_INIT;
+	str_addf(key, "%s %zu %s %.*s", use->position, strlen(use->container), use->container, SPAN_ARG(image));
+}
 
-	if (strcmp(own->container, live->container) || strcmp(own->position, live->position))
-		return false;
-	for (size_t i = 0; i < judging->count; i++) {
-		const struct judged_image *image = &judging->images[i];
+/* What this revision pins, container by container. */
+static void find_pinned(struct judging *judging, const struct desired *desired, struct map *pinned)
+{
+	struct image_use *uses;
+	size_t count;
 
-		if (strcmp(image->text, own->image) || strcmp(image->namespace, namespace) || !image->readable ||
-		    digest_is_zero(&image->digest))
+	gate_find_images(desired->object, &judging->run->custom, judging->run->arena, &uses, &count);
+	for (size_t i = 0; i < count; i++) {
+		const struct judged_image *image =
+		    uses[i].problem ? NULL : judging_find(judging, uses[i].image, desired->namespace, false);
+		CLEANUP(str_release) struct str text = STR_INIT, key = STR_INIT;
+
+		if (!image || !image->readable || digest_is_zero(&image->digest))
 			continue;
-		reference_pin(&image->reference, &image->digest, &pinned);
-		return span_is(str_span(&pinned), live->image);
+		reference_pin(&image->reference, &image->digest, &text);
+		add_container(&uses[i], str_span(&text), &key);
+		map_set(pinned, str_span(&key), judging);
 	}
-	return false;
 }
 
 /* Foreign images in a live object are judged like any other: a signed sidecar may stay, if a digest says which it is. */
 static void add_foreign(struct judging *judging, struct desired *desired)
 {
 	const struct live_object *live = live_find(judging->run->core->live, desired->key);
-	struct image_use *uses, *own;
-	size_t count, own_count;
+	CLEANUP(map_release) struct map pinned = MAP_INIT;
+	struct image_use *uses;
 	struct json *object;
+	size_t count;
 
-	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
+	if (!live || !live_more(live)->drifted ||
+	    json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
 		return;
 	gate_find_images(object, &judging->run->custom, judging->run->arena, &uses, &count);
-	gate_find_images(desired->object, &judging->run->custom, judging->run->arena, &own, &own_count);
+	find_pinned(judging, desired, &pinned);
 	for (size_t i = 0; i < count; i++) {
-		bool ours = uses[i].problem != NULL;
+		CLEANUP(str_release) struct str key = STR_INIT;
 
-		for (size_t k = 0; k < own_count && !ours; k++)
-			ours = is_pinned(judging, &uses[i], &own[k], desired->namespace);
-		if (!ours)
+		add_container(&uses[i], span_of(uses[i].image), &key);
+		if (!uses[i].problem && !map_has(&pinned, str_span(&key)))
 			judging_add_use(judging, desired, &uses[i], true);
 	}
 }
 
-/* Of what Git no longer declares and is still there all images are foreign. Those that it had when it was left were judged then. */
+/* Of what Git no longer declares and is still there all images are foreign. Those that it had when it was left were judged then.
+ */
 static void add_left(struct judging *judging, const struct inventory_item *item, char *key)
 {
 	struct run *run = judging->run;
@@ -62,8 +71,12 @@ static void add_left(struct judging *judging, const struct inventory_item *item,
 	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), run->arena, 0, &object, NULL))
 		return;
 	left = ARENA_NEW(run->arena, struct desired);
-	*left = (struct desired){ .object = object, .group = arena_strdup(run->arena, item->group), .kind = arena_strdup(run->arena, item->kind),
-				  .namespace = arena_strdup(run->arena, item->namespace), .name = arena_strdup(run->arena, item->name), .key = key,
+	*left = (struct desired){ .object = object,
+				  .group = arena_strdup(run->arena, item->group),
+				  .kind = arena_strdup(run->arena, item->kind),
+				  .namespace = arena_strdup(run->arena, item->namespace),
+				  .name = arena_strdup(run->arena, item->name),
+				  .key = key,
 				  .file = "no longer in Git" };
 	if (permission_of_item(run, item, &left->account, &ignored))
 		left->account = arena_strdup(run->arena, app_inventory(run->app)->account);

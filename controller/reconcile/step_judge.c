@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/limits.h"
 #include "base/metric.h"
 #include "reconcile/judging.h"
 #include "reconcile/objects.h"
@@ -27,8 +28,9 @@ static const char *secret_key(struct judging *judging, struct image_policy *poli
 	if (encoded && !base64_decode(span_of(encoded), &text, &bad))
 		return arena_strndup(judging->run->arena, str_span(&text));
 	error_set(&policy->problem, ERROR_INVALID, "InvalidPolicy",
-		  "ImagePolicy %s: authority %s takes its key from Secret %s, key %s, in the installation's namespace, which %s", policy->name,
-		  authority->name, authority->secret_name, authority->secret_key, secret ? "has no such key" : "does not exist");
+		  "ImagePolicy %s: authority %s takes its key from Secret %s, key %s, in the installation's namespace, which %s",
+		  policy->name, authority->name, authority->secret_name, authority->secret_key,
+		  secret ? "has no such key" : "does not exist");
 	return NULL;
 }
 
@@ -40,7 +42,7 @@ static void load_policies(struct judging *judging)
 	size_t keys = 0, count = 0;
 	struct trust_key *trusted;
 
-	MAP_EACH(entry, copies) {
+	MAP_EACH (entry, copies) {
 		const struct object_copy *copy = entry->value;
 
 		image_policy_decode(json_copy(arena, copy->object), arena, &policies[count]);
@@ -55,29 +57,71 @@ static void load_policies(struct judging *judging)
 
 			if (pem)
 				trusted[judging->trust.key_count++] =
-					(struct trust_key){ verdict_key_id(&policies[i], k, arena), pem };
+				    (struct trust_key){ verdict_key_id(&policies[i], k, arena), pem };
 		}
 	judging->policies = (struct policy_set){ policies, count };
 }
 
 /* --- collecting ------------------------------------------------------------------------------------------------------ */
 
-/* What Git names is never the same entry as a foreign tag of the same text: that one runs as its registry says, not as Git's is pinned. */
-static struct judged_image *image_get(struct judging *judging, const char *text, const char *namespace, bool foreign)
+/* What Git names is never the same entry as a foreign tag of the same text: that one runs as its registry says, not as Git's is
+ * pinned. */
+static void add_place(struct str *key, const char *text, const char *namespace, bool loose)
 {
-	struct run *run = judging->run;
-	bool loose = foreign && !strchr(text, '@');
-	struct judged_image *image;
+	str_addf(key, "%d %zu %s%s", loose, strlen(namespace), namespace, text);
+}
 
-	for (size_t i = 0; i < judging->count; i++)
-		if (judging->images[i].loose == loose && !strcmp(judging->images[i].text, text) &&
-		    !strcmp(judging->images[i].namespace, namespace))
-			return &judging->images[i];
-	image = arena_push(run->arena, &judging->images, &judging->count, &judging->capacity, sizeof(*image));
+struct judged_image *judging_find(const struct judging *judging, const char *text, const char *namespace, bool loose)
+{
+	CLEANUP(str_release) struct str key = STR_INIT;
+	size_t place;
+
+	add_place(&key, text, namespace, loose);
+	place = (size_t)(uintptr_t)map_get(&judging->places, str_span(&key));
+	return place ? &judging->images[place - 1] : NULL;
+}
+
+static struct judged_image *image_add(struct judging *judging, const char *text, const char *namespace, bool loose)
+{
+	struct arena *arena = judging->run->arena;
+	struct judged_image *image = arena_push(arena, &judging->images, &judging->count, &judging->capacity, sizeof(*image));
+	CLEANUP(str_release) struct str key = STR_INIT;
+
 	image->text = text;
 	image->namespace = namespace;
 	image->loose = loose;
-	image->readable = !reference_parse(span_of(text), run->arena, &image->reference, &image->problem);
+	add_place(&key, text, namespace, loose);
+	map_set(&judging->places, str_span(&key), (void *)(uintptr_t)judging->count);
+	return image;
+}
+
+/* All that are too many are one, which is refused wherever it stands. */
+static struct judged_image *image_too_many(struct judging *judging)
+{
+	struct judged_image *image = judging_find(judging, "", "", false);
+
+	if (image)
+		return image;
+	image = image_add(judging, "", "", false);
+	error_set(&image->problem, ERROR_LIMIT, "TooManyImages",
+		  "the revision, and what runs of it, name more than %u different images: "
+		  "divide it into several Applications",
+		  LIMIT_IMAGES);
+	return image;
+}
+
+/* By a map: a file can name as many images as it has lines, and all Applications wait meanwhile. */
+static struct judged_image *image_get(struct judging *judging, const char *text, const char *namespace, bool foreign)
+{
+	bool loose = foreign && !strchr(text, '@');
+	struct judged_image *image = judging_find(judging, text, namespace, loose);
+
+	if (image)
+		return image;
+	if (judging->count >= LIMIT_IMAGES)
+		return image_too_many(judging);
+	image = image_add(judging, text, namespace, loose);
+	image->readable = !reference_parse(span_of(text), judging->run->arena, &image->reference, &image->problem);
 	if (image->readable && image->reference.has_digest)
 		image->digest = image->reference.digest;
 	return image;
@@ -87,7 +131,7 @@ void judging_add_use(struct judging *judging, struct desired *desired, struct im
 {
 	struct judged_image *image = image_get(judging, use->problem ? use->pointer : use->image, desired->namespace, foreign);
 	struct judged_use *entry =
-		arena_push(judging->run->arena, &image->uses, &image->use_count, &image->use_capacity, sizeof(*entry));
+	    arena_push(judging->run->arena, &image->uses, &image->use_count, &image->use_capacity, sizeof(*entry));
 
 	*entry = (struct judged_use){ desired, use, foreign };
 	if (!use->problem)
@@ -121,7 +165,8 @@ static void use_pins(struct judging *judging)
 {
 	const struct run *run = judging->run;
 	const struct inventory *inventory = app_inventory(run->app);
-	bool applied = !strcmp(inventory->applied.revision, run->revision), pending = !strcmp(inventory->pending.revision, run->revision);
+	bool applied = !strcmp(inventory->applied.revision, run->revision),
+	     pending = !strcmp(inventory->pending.revision, run->revision);
 
 	for (size_t i = 0; i < judging->count; i++) {
 		struct judged_image *image = &judging->images[i];
@@ -148,8 +193,10 @@ static void refuse_loose(struct judging *judging, struct judged_image *image)
 	reference_pin(&image->reference, &image->digest, &pinned);
 	image->detail.ruling = RULING_DENY;
 	image->detail.reason = "NotPinned";
-	image->detail.message = arena_printf(judging->run->arena, "it is named by a tag, which may stand for another image by the time it is "
-					     "pulled; have whoever puts it there name the digest: %s", str_c(&pinned));
+	image->detail.message = arena_printf(judging->run->arena,
+					     "it is named by a tag, which may stand for another image by the time it is "
+					     "pulled; have whoever puts it there name the digest: %s",
+					     str_c(&pinned));
 }
 
 static void rule_one(struct judging *judging, struct judged_image *image, int64_t now_ns)
@@ -318,9 +365,9 @@ static size_t describe(const struct judging *judging, enum ruling ruling, struct
 
 static const char *foreign_text(const struct judging *judging, const struct judged_image *image, const struct judged_use *use)
 {
-	return arena_printf(judging->run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", use->use->position,
-			    use->use->container, use->desired->kind, use->desired->namespace, use->desired->name, use->use->image,
-			    image->detail.reason, image->detail.message);
+	return arena_printf(judging->run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s",
+			    use->use->position, use->use->container, use->desired->kind, use->desired->namespace,
+			    use->desired->name, use->use->image, image->detail.reason, image->detail.message);
 }
 
 /* Of a revision that is refused no plan is made, which would tell of what somebody else has put in. */
@@ -351,9 +398,17 @@ static void forget_insufficient(const struct judging *judging)
 	}
 }
 
+static enum step_result refuse_run(struct run *run, const struct error *err)
+{
+	run->judge_failed = true;
+	if (run->goal == GOAL_SYNC)
+		report_condition(run->app, CONDITION_VERIFIED, err->kind == ERROR_TRANSIENT ? TRUTH_UNKNOWN : TRUTH_FALSE,
+				 err->reason, "%s", err->text);
+	return run_fail(run, err);
+}
+
 static enum step_result refuse_revision(struct judging *judging, enum ruling ruling)
 {
-	struct run *run = judging->run;
 	CLEANUP(str_release) struct str text = STR_INIT;
 	const char *reason = "";
 	struct error err = ERROR_INIT;
@@ -361,10 +416,18 @@ static enum step_result refuse_revision(struct judging *judging, enum ruling rul
 	describe(judging, ruling, &text, &reason);
 	describe_foreign(judging, &text);
 	error_set(&err, ruling == RULING_DENY ? ERROR_DENIED : ERROR_TRANSIENT, reason, "%s", str_c(&text));
-	run->judge_failed = true;
-	if (run->goal == GOAL_SYNC)
-		report_condition(run->app, CONDITION_VERIFIED, ruling == RULING_DENY ? TRUTH_FALSE : TRUTH_UNKNOWN, reason, "%s", str_c(&text));
-	return run_fail(run, &err);
+	return refuse_run(judging->run, &err);
+}
+
+/* No registry is asked for any of them. */
+static enum step_result refuse_number(struct run *run, const struct judged_image *image)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	struct error err = ERROR_INIT;
+
+	where(image, &text);
+	error_set(&err, ERROR_LIMIT, image->problem.reason, "%s: %s", str_c(&text), image->problem.text);
+	return refuse_run(run, &err);
 }
 
 static void tell_allowed(struct judging *judging)
@@ -383,13 +446,15 @@ static void tell_allowed(struct judging *judging)
 	else if (!images)
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "NoImages", "the revision carries no image");
 	else if (exempted)
-		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Exempted", "%zu of %zu images run by an exemption of a policy",
-				 exempted, images);
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Exempted",
+				 "%zu of %zu images run by an exemption of a policy", exempted, images);
 	else
-		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified", "%zu images are signed by whom policy says", images);
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified",
+				 "%zu images are signed by whom policy says", images);
 }
 
-/* What somebody put into the cluster by hand and may not run. Whether it is taken out, wherever it was put in, the run will show. */
+/* What somebody put into the cluster by hand and may not run. Whether it is taken out, wherever it was put in, the run will show.
+ */
 static void note_violations(struct judging *judging)
 {
 	struct run *run = judging->run;
@@ -402,7 +467,7 @@ static void note_violations(struct judging *judging)
 			continue;
 		for (size_t k = 0; k < image->use_count; k++) {
 			struct violation *violation =
-				arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
+			    arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
 
 			violation->desired = image->uses[k].desired;
 			violation->image = i;
@@ -418,8 +483,9 @@ static void note_policies(struct judging *judging)
 	struct json *policy = json_object(arena), *rules = json_array(arena), *exemptions = json_array(arena);
 
 	for (size_t i = 0; i < judging->policies.count; i++)
-		json_append(arena, rules, json_stringf(arena, "%s@%lld", judging->policies.policies[i].name,
-						       (long long)judging->policies.policies[i].generation));
+		json_append(arena, rules,
+			    json_stringf(arena, "%s@%lld", judging->policies.policies[i].name,
+					 (long long)judging->policies.policies[i].generation));
 	for (size_t i = 0; i < judging->count; i++)
 		if (*judging->images[i].detail.exemption)
 			json_append(arena, exemptions,
@@ -443,7 +509,8 @@ static enum step_result rule(struct judging *judging)
 		rule_one(judging, image, now_ns);
 		metric_add(METRIC_VERIFICATIONS, 1, ruling_name(image->detail.ruling), image->detail.reason, NULL);
 		json_append(run->arena, run->images, image_json(judging, image));
-		if (image->detail.exempt_until_ns && (!run->exempt_until_ns || image->detail.exempt_until_ns < run->exempt_until_ns))
+		if (image->detail.exempt_until_ns &&
+		    (!run->exempt_until_ns || image->detail.exempt_until_ns < run->exempt_until_ns))
 			run->exempt_until_ns = image->detail.exempt_until_ns;
 		if (is_foreign_only(image))
 			continue;
@@ -484,12 +551,16 @@ static bool phase_over(struct judging *judging, void (*send)(struct judging *))
 
 static void judging_release(void *data)
 {
-	map_release(&((struct judging *)data)->documents);
+	struct judging *judging = data;
+
+	map_release(&judging->places);
+	map_release(&judging->documents);
 }
 
 enum step_result step_judge(struct run *run)
 {
 	struct judging *judging = run->judging;
+	const struct judged_image *too_many;
 
 	if (run->goal == GOAL_DELETE)
 		return STEP_NEXT;
@@ -500,6 +571,9 @@ enum step_result step_judge(struct run *run)
 		collect(judging);
 		use_pins(judging);
 		foreign_collect(judging);
+		too_many = judging_find(judging, "", "", false);
+		if (too_many && !is_foreign_only(too_many))
+			return refuse_number(run, too_many);
 		judging->phase = JUDGE_LOGIN;
 	}
 	if (judging->phase == JUDGE_LOGIN) {

@@ -28,6 +28,11 @@ def bomb(levels, width=9):
     return "\n".join(lines) + f"\nkind: *a{levels - 1}\n"
 
 
+def pod(name, numbers):
+    containers = ",".join(f"{{name: c, image: a{n:05}}}" for n in numbers)
+    return f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  containers: [{containers}]\n"
+
+
 def cm(body):
     return "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n" + body
 
@@ -62,6 +67,7 @@ YAML = {
     "an unknown field": ({"c.yaml": cm("dta: {}\n").replace("name: c", "name: other")}, "c.yaml:1"),
     "a variable of the environment twice": ({}, "c.yaml:1"),  # see fill
     "the same object in two files": ({"a.yaml": text(config_map("c")), "b.yaml": text(config_map("c"))}, "b.yaml:1"),
+    "80,000 images": ({"c.yaml": pod("c", range(40000)), "d.yaml": pod("d", range(40000, 80000))}, "c.yaml:5: container c of Pod"),
     "generateName": ({"c.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: c-}\n"}, "c.yaml:1"),
 }
 # name → commands in the folder, and what must be said
