@@ -100,14 +100,33 @@ static struct json_member *add_member(struct arena *arena, struct json *list)
 	return member;
 }
 
+static int by_key(const void *a, const void *b)
+{
+	return span_compare(((const struct json_member *)a)->key, ((const struct json_member *)b)->key);
+}
+
 static struct json_member *find(const struct json *object, struct span key)
 {
+	struct json_member wanted = { key, NULL };
+
 	if (!json_is(object, JSON_OBJECT))
 		return NULL;
-	JSON_EACH(member, object)
+	if (object->sorted && object->as.list.count > JSON_LINEAR_KEYS)
+		return bsearch(&wanted, object->as.list.members, object->as.list.count, sizeof(wanted), by_key);
+	JSON_EACH (member, object)
 		if (span_equal(member->key, key))
 			return member;
 	return NULL;
+}
+
+void json_add_span(struct arena *arena, struct json *object, struct span key, struct json *value)
+{
+	struct json_member *member;
+
+	ASSERT(json_is(object, JSON_OBJECT) && value);
+	object->sorted = false;
+	member = add_member(arena, object);
+	*member = (struct json_member){ arena_span(arena, key), value };
 }
 
 struct json *json_set_span(struct arena *arena, struct json *object, struct span key, struct json *value)
@@ -116,12 +135,21 @@ struct json *json_set_span(struct arena *arena, struct json *object, struct span
 
 	ASSERT(json_is(object, JSON_OBJECT) && value);
 	member = find(object, key);
-	if (!member) {
-		member = add_member(arena, object);
-		member->key = arena_span(arena, key);
-	}
-	member->value = value;
+	if (member)
+		member->value = value;
+	else
+		json_add_span(arena, object, key, value);
 	return value;
+}
+
+void json_sort(struct json *value)
+{
+	if (json_is(value, JSON_OBJECT) && json_count(value)) {
+		qsort(value->as.list.members, json_count(value), sizeof(struct json_member), by_key);
+		value->sorted = true;
+	}
+	JSON_EACH (member, value)
+		json_sort(member->value);
 }
 
 struct json *json_set(struct arena *arena, struct json *object, const char *key, struct json *value)
@@ -282,9 +310,10 @@ static bool equal_list(const struct json *a, const struct json *b)
 	if (a->as.list.count != b->as.list.count)
 		return false;
 	for (uint32_t i = 0; i < a->as.list.count; i++) {
-		const struct json_member *member = &a->as.list.members[i];
-		const struct json *match = a->type == JSON_ARRAY ? b->as.list.members[i].value
-								 : json_get_span(b, member->key);
+		const struct json_member *member = &a->as.list.members[i], *other = &b->as.list.members[i];
+		/* mostly both are in one order */
+		const struct json *match =
+		    a->type == JSON_ARRAY || span_equal(member->key, other->key) ? other->value : json_get_span(b, member->key);
 
 		if (!match || !json_equal(member->value, match))
 			return false;
@@ -311,7 +340,9 @@ bool json_equal(const struct json *a, const struct json *b)
 
 const char *json_type_name(const struct json *value)
 {
-	static const char *const names[] = { "absent", "null", "bool", "number", "number", "number", "string", "array", "object" };
+	static const char *const names[] = {
+		"absent", "null", "bool", "number", "number", "number", "string", "array", "object"
+	};
 
 	return names[value ? value->type : 0];
 }

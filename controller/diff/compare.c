@@ -1,38 +1,64 @@
 /* Declared against live; see compare.h. */
 #include "diff/compare.h"
 
+#include "base/map.h"
 #include "diff/fields.h"
+
+/* A list with more items than this has their names noted. */
+#define LINEAR_ITEMS 24u
+
+/* Of items of one name the last is meant. */
+static const struct json *named_item(const struct json *list, const char *name, struct map *names)
+{
+	size_t count = json_count(list), place;
+
+	if (count > LINEAR_ITEMS && !names->count)
+		for (size_t i = 0; i < count; i++)
+			map_set(names, json_text_span(json_get(json_at(list, i), "name")), (void *)(uintptr_t)(i + 1));
+	if (names->count) {
+		place = (size_t)(uintptr_t)map_get(names, span_of(name));
+		return place ? json_at(list, place - 1) : NULL;
+	}
+	for (size_t i = count; i-- > 0;)
+		if (span_is(json_text_span(json_get(json_at(list, i), "name")), name))
+			return json_at(list, i);
+	return NULL;
+}
+
+static bool compare_items(const struct json *desired, const struct json *live, struct str *pointer)
+{
+	CLEANUP(map_release) struct map names = MAP_INIT;
+	size_t length = pointer->length;
+
+	for (size_t i = 0; i < json_count(desired); i++) {
+		const struct json *item = json_at(desired, i);
+		const char *name = json_get_text(item, "name");
+		/* items with names are told apart by them, whatever their place */
+		const struct json *match = name ? named_item(live, name, &names) : NULL;
+
+		json_pointer_add_index(pointer, i);
+		if (compare_declared(item, match ? match : json_at(live, i), pointer))
+			return true;
+		str_drop_to(pointer, length);
+	}
+	return false;
+}
 
 bool compare_declared(const struct json *desired, const struct json *live, struct str *pointer)
 {
 	size_t length = pointer->length;
 
-	if (json_is(desired, JSON_OBJECT) && json_is(live, JSON_OBJECT)) {
-		JSON_EACH(member, desired) {
-			json_pointer_add(pointer, member->key);
-			if (compare_declared(member->value, json_get_span(live, member->key), pointer))
-				return true;
-			str_drop_to(pointer, length);
-		}
-		return false;
+	if (json_is(desired, JSON_ARRAY) && json_is(live, JSON_ARRAY))
+		return compare_items(desired, live, pointer);
+	if (!json_is(desired, JSON_OBJECT) || !json_is(live, JSON_OBJECT))
+		return !json_equal(desired, live);
+	JSON_EACH (member, desired) {
+		json_pointer_add(pointer, member->key);
+		if (compare_declared(member->value, json_get_span(live, member->key), pointer))
+			return true;
+		str_drop_to(pointer, length);
 	}
-	if (json_is(desired, JSON_ARRAY) && json_is(live, JSON_ARRAY)) {
-		for (size_t i = 0; i < json_count(desired); i++) {
-			const struct json *item = json_at(desired, i), *match = json_at(live, i);
-			const char *name = json_get_text(item, "name");
-
-			/* items with names are told apart by them, whatever their place */
-			for (size_t k = 0; name && k < json_count(live); k++)
-				if (span_is(json_text_span(json_get(json_at(live, k), "name")), name))
-					match = json_at(live, k);
-			json_pointer_add_index(pointer, i);
-			if (compare_declared(item, match, pointer))
-				return true;
-			str_drop_to(pointer, length);
-		}
-		return false;
-	}
-	return !json_equal(desired, live);
+	return false;
 }
 
 const struct json *compare_same_item(const struct json *list, const struct json *item, size_t place)
@@ -66,15 +92,17 @@ bool compare_declares(const struct json *desired, const struct json *live, struc
 /* Whether every leaf of our set stands in `desired` too: a key that was dropped from it would not. */
 static bool all_declared(const struct json *set, const struct json *desired)
 {
-	if (!json_count(set))
-		return desired != NULL;
-	JSON_EACH(member, set) {
+	struct fields_steps steps = { .value = desired };
+	bool all = json_count(set) || desired;
+
+	JSON_EACH (member, set) {
 		ptrdiff_t index;
 
-		if (!span_is(member->key, ".") && !all_declared(member->value, fields_step(desired, member->key, &index)))
-			return false;
+		all = all &&
+		      (span_is(member->key, ".") || all_declared(member->value, fields_steps_to(&steps, member->key, &index)));
 	}
-	return true;
+	fields_steps_release(&steps);
+	return all;
 }
 
 bool compare_is_applied(const struct json *desired, const struct json *live)

@@ -17,13 +17,25 @@ struct finder {
 
 /* Notes of the control plane and of kubectl; nobody calls these drift. */
 static const char *const notes[] = {
-	"/metadata/annotations/deployment.kubernetes.io~1", "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
-	"/metadata/annotations/deprecated.daemonset.template.generation", "/metadata/annotations/pv.kubernetes.io~1",
-	"/metadata/annotations/volume.kubernetes.io~1", "/metadata/annotations/volume.beta.kubernetes.io~1",
-	"/metadata/annotations/control-plane.alpha.kubernetes.io~1", "/metadata/annotations/autoscaling.alpha.kubernetes.io~1",
-	"/metadata/annotations/batch.kubernetes.io~1", "/metadata/annotations/cronjob.kubernetes.io~1",
-	"/metadata/labels/kubernetes.io~1metadata.name", "/metadata/finalizers", "/metadata/ownerReferences", "/status",
-	"/spec/finalizers", "/spec/claimRef", "/spec/volumeName", "/metadata/resourceVersion", "/metadata/uid",
+	"/metadata/annotations/deployment.kubernetes.io~1",
+	"/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
+	"/metadata/annotations/deprecated.daemonset.template.generation",
+	"/metadata/annotations/pv.kubernetes.io~1",
+	"/metadata/annotations/volume.kubernetes.io~1",
+	"/metadata/annotations/volume.beta.kubernetes.io~1",
+	"/metadata/annotations/control-plane.alpha.kubernetes.io~1",
+	"/metadata/annotations/autoscaling.alpha.kubernetes.io~1",
+	"/metadata/annotations/batch.kubernetes.io~1",
+	"/metadata/annotations/cronjob.kubernetes.io~1",
+	"/metadata/labels/kubernetes.io~1metadata.name",
+	"/metadata/finalizers",
+	"/metadata/ownerReferences",
+	"/status",
+	"/spec/finalizers",
+	"/spec/claimRef",
+	"/spec/volumeName",
+	"/metadata/resourceVersion",
+	"/metadata/uid",
 };
 
 static bool is_note(struct span pointer)
@@ -31,8 +43,7 @@ static bool is_note(struct span pointer)
 	for (size_t i = 0; i < COUNT_OF(notes); i++)
 		if (span_starts(pointer, notes[i]))
 			return true;
-	return span_is(pointer, "/metadata/annotations") || span_is(pointer, "/metadata/labels") ||
-	       span_is(pointer, "/metadata");
+	return span_is(pointer, "/metadata/annotations") || span_is(pointer, "/metadata/labels") || span_is(pointer, "/metadata");
 }
 
 static void add(struct finder *finder)
@@ -67,15 +78,16 @@ static void add_element(struct str *pointer, struct span element, ptrdiff_t inde
 /* `set`: theirs at this place; `ours`: our set there, NULL when we hold nothing below. */
 static void walk(struct finder *finder, const struct json *set, const struct json *ours, const struct json *value)
 {
+	struct fields_steps steps = { .value = value };
 	size_t length = finder->pointer.length;
 
-	JSON_EACH(member, set) {
+	JSON_EACH (member, set) {
 		ptrdiff_t index;
 		const struct json *child, *our_child;
 
 		if (span_is(member->key, "."))
 			continue;
-		child = fields_step(value, member->key, &index);
+		child = fields_steps_to(&steps, member->key, &index);
 		our_child = json_get_span(ours, member->key);
 		/* no longer there, or a leaf of ours: then it is drift, not an extra */
 		if (!child || (our_child && !json_count(our_child)))
@@ -89,6 +101,7 @@ static void walk(struct finder *finder, const struct json *set, const struct jso
 			walk(finder, member->value, our_child, child);
 		str_drop_to(&finder->pointer, length);
 	}
+	fields_steps_release(&steps);
 }
 
 void extras_find(const struct json *live, struct arena *arena, struct extra **out, size_t *count, size_t *more)
@@ -101,7 +114,8 @@ void extras_find(const struct json *live, struct arena *arena, struct extra **ou
 		const struct json *entry = json_at(entries, i);
 		const char *manager = json_get_text(entry, "manager"), *time = json_get_text(entry, "time");
 
-		/* our own Update entry is what webhooks and defaults added to our requests; a name that only begins like ours is not ours */
+		/* our own Update entry is what webhooks and defaults added to our requests; a name that only begins like ours is
+		 * not ours */
 		if (json_text_span(json_get(entry, "subresource")).length || !manager || !strcmp(manager, FIELD_MANAGER) ||
 		    !strcmp(manager, FIELD_MANAGER "-released"))
 			continue;
@@ -132,22 +146,24 @@ static bool holds(const struct json *set, const struct json *value, struct span 
 	while (pointer.length) {
 		struct span token, rest = span_from(pointer, 1);
 		const struct json *next = NULL, *next_value = NULL;
+		struct fields_steps steps = { .value = value };
 
 		token = span_cut(&rest, '/');
-		JSON_EACH(member, set) {
+		JSON_EACH (member, set) {
 			CLEANUP(str_release) struct str one = STR_INIT;
 			ptrdiff_t index;
 			const struct json *child;
 
 			if (span_is(member->key, "."))
 				continue;
-			child = fields_step(value, member->key, &index);
+			child = fields_steps_to(&steps, member->key, &index);
 			add_element(&one, member->key, index);
 			if (span_equal(span_from(str_span(&one), 1), token)) {
 				next = member->value;
 				next_value = child;
 			}
 		}
+		fields_steps_release(&steps);
 		if (!next)
 			return false;
 		if (!json_count(next))

@@ -14,7 +14,7 @@ struct job {
 	struct render_problems *problems;
 	struct rendered *out;
 	size_t capacity, budget;
-	struct map identities;          /* "group/kind/namespace/name" → struct place */
+	struct map identities; /* "group/kind/namespace/name" → struct place */
 };
 
 /* Where an object stands. */
@@ -40,8 +40,8 @@ static int text_member(struct job *job, const struct place *at, const struct jso
 	if (!value || json_is(value, JSON_NULL))
 		return 0;
 	if (!json_is(value, JSON_STRING)) {
-		problems_addf(job->problems, ERROR_INVALID, reason, "%s:%u: %s must be a string, not %s", at->path, value->line, key,
-			      json_type_name(value));
+		problems_addf(job->problems, ERROR_INVALID, reason, "%s:%u: %s must be a string, not %s", at->path, value->line,
+			      key, json_type_name(value));
 		return -1;
 	}
 	*out = json_text(value);
@@ -66,8 +66,8 @@ static int read_type(struct job *job, const struct place *at, struct json *value
 		return -1;
 	}
 	if (!out->api_version[0]) {
-		problems_addf(job->problems, ERROR_INVALID, "MissingAPIVersion", "%s:%u: %s without apiVersion", at->path, at->line,
-			      out->kind);
+		problems_addf(job->problems, ERROR_INVALID, "MissingAPIVersion", "%s:%u: %s without apiVersion", at->path,
+			      at->line, out->kind);
 		return -1;
 	}
 	out->group = group_of(job->arena, out->api_version);
@@ -93,58 +93,67 @@ static int read_metadata(struct job *job, const struct place *at, struct json *v
 	}
 	if (out->generate_name[0])
 		return 0;
-	problems_addf(job->problems, ERROR_INVALID, "MissingName", "%s:%u: %s without metadata.name", at->path, at->line, out->kind);
+	problems_addf(job->problems, ERROR_INVALID, "MissingName", "%s:%u: %s without metadata.name", at->path, at->line,
+		      out->kind);
 	return -1;
+}
+
+static bool is_mapping_or_null(const struct json *value)
+{
+	return !value || json_is(value, JSON_NULL) || json_is(value, JSON_OBJECT);
+}
+
+/* What is no mapping to strings, or NULL. */
+static const struct json *wrong_secret(const struct json *strings, const struct json *data)
+{
+	if (!is_mapping_or_null(strings))
+		return strings;
+	if (json_count(strings) && !is_mapping_or_null(data))
+		return data;
+	JSON_EACH (member, strings)
+		if (!json_is(member->value, JSON_STRING) && !json_is(member->value, JSON_NULL))
+			return member->value;
+	return NULL;
+}
+
+static void add_encoded(struct job *job, struct json *to, const struct json_member *member)
+{
+	CLEANUP(str_release) struct str encoded = STR_INIT;
+	struct json *value;
+
+	base64_encode(json_text_span(member->value), &encoded);
+	value = json_span(job->arena, str_span(&encoded));
+	value->line = member->value->line;
+	json_add_span(job->arena, to, member->key, value);
 }
 
 /* stringData wins over data, as the API server has it. */
 static int merge_string_data(struct job *job, const struct place *at, struct rendered_object *out)
 {
-	struct json *strings = json_get(out->object, "stringData"), *data;
+	struct json *strings = json_get(out->object, "stringData"), *data = json_get(out->object, "data"), *merged;
+	const struct json *wrong = wrong_secret(strings, data);
 
-	if (!json_is(strings, JSON_OBJECT) && strings && !json_is(strings, JSON_NULL))
-		goto wrong;
-	data = json_count(strings) ? json_ensure_object(job->arena, out->object, "data") : out->object;
-	if (!data) {
-		strings = json_get(out->object, "data");
-		goto wrong;
+	if (wrong) {
+		problems_addf(job->problems, ERROR_INVALID, "BadSecret",
+			      "%s:%u: data and stringData of Secret %s must be mappings to strings, not %s", at->path,
+			      wrong->line, out->name, json_type_name(wrong));
+		return -1;
 	}
-	JSON_EACH(member, strings) {
-		CLEANUP(str_release) struct str encoded = STR_INIT;
-		struct json *value;
-
-		if (json_is(member->value, JSON_NULL))
-			continue;
-		if (!json_is(member->value, JSON_STRING)) {
-			strings = member->value;
-			goto wrong;
-		}
-		base64_encode(json_text_span(member->value), &encoded);
-		value = json_span(job->arena, str_span(&encoded));
-		value->line = member->value->line;
-		json_set_span(job->arena, data, member->key, value);
+	if (json_count(strings)) {
+		/* found by halves: a file may have as many keys as it has lines */
+		json_sort(strings);
+		merged = json_object(job->arena);
+		merged->line = strings->line;
+		JSON_EACH (member, data)
+			if (!json_is(json_get_span(strings, member->key), JSON_STRING))
+				json_add_span(job->arena, merged, member->key, member->value);
+		JSON_EACH (member, strings)
+			if (json_is(member->value, JSON_STRING))
+				add_encoded(job, merged, member);
+		json_set(job->arena, out->object, "data", merged);
 	}
 	json_remove(out->object, "stringData");
 	return 0;
-wrong:
-	problems_addf(job->problems, ERROR_INVALID, "BadSecret",
-		      "%s:%u: data and stringData of Secret %s must be mappings to strings, not %s", at->path, strings->line, out->name,
-		      json_type_name(strings));
-	return -1;
-}
-
-static int by_key(const void *a, const void *b)
-{
-	return span_compare(((const struct json_member *)a)->key, ((const struct json_member *)b)->key);
-}
-
-/* Canonical order, in place: what is hashed, sent and compared is then written the same way everywhere. */
-static void sort_keys(struct json *value)
-{
-	if (json_is(value, JSON_OBJECT) && json_count(value))
-		qsort(value->as.list.members, json_count(value), sizeof(struct json_member), by_key);
-	JSON_EACH(member, value)
-		sort_keys(member->value);
 }
 
 static int check_size(struct job *job, const struct place *at, const struct rendered_object *out)
@@ -171,28 +180,31 @@ static int check_unique(struct job *job, const struct place *at, const struct re
 	if (!before)
 		return 0;
 	map_set(&job->identities, span_of(identity), before);
-	problems_addf(job->problems, ERROR_INVALID, "DuplicateObject", "%s:%u: %s is also declared at %s:%u; remove one", at->path,
-		      at->line, rendered_object_title(out, job->arena), before->path, before->line);
+	problems_addf(job->problems, ERROR_INVALID, "DuplicateObject", "%s:%u: %s is also declared at %s:%u; remove one",
+		      at->path, at->line, rendered_object_title(out, job->arena), before->path, before->line);
 	return -1;
 }
 
 static void add_object(struct job *job, const struct place *at, struct json *value)
 {
-	struct rendered_object one = { .object = value, .path = at->path, .line = at->line, .document = at->document,
-				       .item = at->item };
+	struct rendered_object one = {
+		.object = value, .path = at->path, .line = at->line, .document = at->document, .item = at->item
+	};
 
 	if (read_type(job, at, value, &one) || read_metadata(job, at, value, &one))
 		return;
 	if (!one.group[0] && strcmp(one.kind, "Secret") == 0 && json_get(value, "stringData") && merge_string_data(job, at, &one))
 		return;
-	sort_keys(value);
+	json_sort(value);
 	if (check_size(job, at, &one) || check_unique(job, at, &one))
 		return;
 	if (job->out->count == LIMIT_OBJECTS) {
-		problems_addf(job->problems, ERROR_LIMIT, "TooLarge", "%s:%u: more than %u objects", at->path, at->line, LIMIT_OBJECTS);
+		problems_addf(job->problems, ERROR_LIMIT, "TooLarge", "%s:%u: more than %u objects", at->path, at->line,
+			      LIMIT_OBJECTS);
 		return;
 	}
-	*(struct rendered_object *)arena_push(job->arena, &job->out->objects, &job->out->count, &job->capacity, sizeof(one)) = one;
+	*(struct rendered_object *)arena_push(job->arena, &job->out->objects, &job->out->count, &job->capacity, sizeof(one)) =
+	    one;
 }
 
 /* --- documents and lists --------------------------------------------------------------------------------------- */
@@ -219,15 +231,15 @@ static void inherit_type(struct job *job, const struct json *list, struct json *
 static void add_value(struct job *job, struct place *at, struct json *value)
 {
 	if (!json_is(value, JSON_OBJECT)) {
-		problems_addf(job->problems, ERROR_INVALID, "NotAnObject", "%s:%u: a manifest must be a mapping, not %s", at->path,
-			      at->line, json_type_name(value));
+		problems_addf(job->problems, ERROR_INVALID, "NotAnObject", "%s:%u: a manifest must be a mapping, not %s",
+			      at->path, at->line, json_type_name(value));
 		return;
 	}
 	if (!is_list(value)) {
 		add_object(job, at, value);
 		return;
 	}
-	JSON_EACH(member, json_get(value, "items")) {
+	JSON_EACH (member, json_get(value, "items")) {
 		if (json_is(member->value, JSON_NULL))
 			continue;
 		inherit_type(job, value, member->value);
@@ -250,7 +262,9 @@ static const char *foreign_tool(struct span path)
 	static const struct {
 		const char *name, *tool;
 	} names[] = {
-		{ "kustomization.yaml", "Kustomize" }, { "kustomization.yml", "Kustomize" }, { "Kustomization", "Kustomize" },
+		{ "kustomization.yaml", "Kustomize" },
+		{ "kustomization.yml", "Kustomize" },
+		{ "Kustomization", "Kustomize" },
 		{ "Chart.yaml", "Helm" },
 	};
 
@@ -277,9 +291,10 @@ static void add_file(struct job *job, const struct tree_file *file)
 	struct yaml_stream stream;
 
 	if (tool) {
-		problems_addf(job->problems, ERROR_INVALID, "NotSupported",
-			      "%s:1: %s is not supported yet; leave the file out with directory.exclude, or commit what it builds",
-			      path, tool);
+		problems_addf(
+		    job->problems, ERROR_INVALID, "NotSupported",
+		    "%s:1: %s is not supported yet; leave the file out with directory.exclude, or commit what it builds", path,
+		    tool);
 		return;
 	}
 	if (!is_manifest(file->path) || contains(file->bytes, "+argocd:skip-file-rendering"))
@@ -301,8 +316,8 @@ static void release_map(void *map)
 	map_release(map);
 }
 
-int render_files(const struct tree_stream *files, struct arena *arena, struct rendered *out,
-		 struct render_problems *problems, struct error *err)
+int render_files(const struct tree_stream *files, struct arena *arena, struct rendered *out, struct render_problems *problems,
+		 struct error *err)
 {
 	struct render_problems *found = problems ? problems : ARENA_NEW(arena, struct render_problems);
 	struct rendered rendered = { NULL, 0 };
