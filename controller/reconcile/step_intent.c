@@ -187,6 +187,7 @@ static void set_applied(struct run *run, struct inventory *out)
 	out->repo_url = run->repo_shown;
 	out->path = run->spec.path;
 	out->target_revision = run->spec.target_revision;
+	out->namespace = run->spec.destination_namespace;
 	out->input = run->input;
 	out->applied = run->pins;
 	if (run->goal == GOAL_SYNC)
@@ -269,6 +270,12 @@ static void remember_pending(struct run *run)
 	report_inventory(run->app);
 }
 
+static bool is_same_source(const struct run *run, const struct inventory *inventory)
+{
+	return !strcmp(inventory->path, run->spec.path) && !strcmp(inventory->repo_url, run->repo_shown) &&
+	       !strcmp(inventory->target_revision, run->spec.target_revision) && !strcmp(inventory->namespace, run->spec.destination_namespace);
+}
+
 /* Nothing had to be written, but the revision is a newer one that says the same. */
 static void adopt_revision(struct run *run)
 {
@@ -276,9 +283,7 @@ static void adopt_revision(struct run *run)
 
 	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
 		return;
-	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard && !next.partly &&
-	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown) &&
-	    !strcmp(next.target_revision, run->spec.target_revision))
+	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard && !next.partly && is_same_source(run, &next))
 		return;
 	next.app = run->app->key;
 	next.uid = run->spec.uid;

@@ -287,7 +287,7 @@ static enum step_result record_forget(struct run *run)
 {
 	struct app *app = run->app;
 	struct inventory none = { .app = app->key, .uid = "", .project = "", .account = "", .revision = "", .repo_url = "", .path = "",
-				  .target_revision = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
+				  .target_revision = "", .namespace = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
 
 	/* without our finalizer its objects stay, as with Argo CD; only what we remember goes */
 	if (run->goal == GOAL_DELETE || app_inventory(app)->count || *app_inventory(app)->revision)
@@ -416,7 +416,7 @@ static enum step_result record_heal(struct run *run)
 	if (run->err.reason[0]) {
 		run->app->dirty = true;
 		app_enqueue(run->app, error_wait(run->app, RETRY_FIRST_MS));
-	} else {
+	} else if (run->looked) {
 		tell_mended(run->app);
 	}
 	tell_events(run);
