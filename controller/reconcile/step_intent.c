@@ -186,12 +186,14 @@ static void set_applied(struct run *run, struct inventory *out)
 	out->revision = run->revision;
 	out->repo_url = run->repo_shown;
 	out->path = run->spec.path;
-	out->target_revision = run->spec.target_revision;
-	out->namespace = run->spec.destination_namespace;
 	out->input = run->input;
 	out->applied = run->pins;
-	if (run->goal == GOAL_SYNC)
-		out->pending = (struct pins){ "", NULL, 0 };
+	/* a heal turns to nothing: the branch by which the revision came stays the one that it is held to */
+	if (run->goal != GOAL_SYNC)
+		return;
+	out->target_revision = run->spec.target_revision;
+	out->namespace = run->spec.destination_namespace;
+	out->pending = (struct pins){ "", NULL, 0 };
 }
 
 static void update_live(struct run *run)
