@@ -4,6 +4,7 @@ import base64
 import contextlib
 import datetime
 import hashlib
+import time
 
 import pytest
 
@@ -12,6 +13,7 @@ from harness.kube import images
 from harness.manifests import config_map, deployment, text, wave
 from harness.tenant import image_policy, obj, reads
 from harness.wait import stays, until
+from harness.web import total
 
 EVIL_PLACES = {
     "containers": lambda good, evil: {"containers": [{"name": "a", "image": good}, {"name": "b", "image": evil}]},
@@ -246,6 +248,31 @@ def test_exemption_that_expires_while_it_is_in_use_ends(new_site):
     site.wait_condition("Verified", "True", "app", reason="Exempted")
     site.kube.apply(exempting_policy(site, expires=when(seconds=8)))
     site.wait_condition("Verified", "False", "app", said=image.digest, seconds=30)
+
+
+def test_exemption_that_ends_while_its_application_is_being_deleted_makes_no_circle(ready_site):
+    site = ready_site
+    held = config_map("held")
+    held["metadata"]["finalizers"] = ["example.com/held"]
+    site.kube.delete("countersign.dev/v1alpha1", "ImagePolicy", site.system, "release")
+    site.kube.apply(exempting_policy(site, expires=when(seconds=8)))
+    image = site.image("old/web", signed=False)
+    repo = site.repo({"app/web.yaml": text(deployment("web", image.ref)), "app/held.yaml": text(held)})
+    application = site.team.application("app", repo, "app")
+    application["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    site.kube.apply(application)
+    site.wait_condition("Verified", "True", "app", reason="Exempted", seconds=5)
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("the deletion to be held", lambda: site.find("v1", "ConfigMap", "held")["metadata"], lambda found: found.get("deletionTimestamp"))
+    runs = lambda: total(site.web.metrics(), "countersign_runs_total")
+    try:
+        time.sleep(8)
+        before = runs()
+        time.sleep(3)
+        assert runs() - before < 20, f"{runs() - before} runs within 3 s"
+    finally:
+        site.kube.patch("v1", "ConfigMap", site.namespace, "held", {"metadata": {"finalizers": None}})
+    until("the Application to be gone", lambda: site.kube.find("countersign.dev/v1alpha1", "Application", site.system, "app"), lambda found: found is None)
 
 
 def test_unknown_field_makes_a_policy_invalid_and_what_it_governs_denied(site):
