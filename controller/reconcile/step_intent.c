@@ -306,13 +306,21 @@ static enum step_result wait_for_inventory(struct run *run)
 	return STEP_NEXT;
 }
 
+static void remember_unwritten(struct run *run)
+{
+	/* a rehearsal applies nothing, also where nothing would have to be written for it */
+	if (run->operation_dry_run)
+		return;
+	if ((run->found_any || run->outdated) && !run->err.reason[0])
+		remember(run);
+	remember_pending(run);
+	adopt_revision(run);
+}
+
 enum step_result step_settle(struct run *run)
 {
 	if (!run->intent_durable) {
-		if ((run->found_any || run->outdated) && !run->err.reason[0])
-			remember(run);
-		remember_pending(run);
-		adopt_revision(run);
+		remember_unwritten(run);
 		return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;
 	}
 	if (!run->remembered) {

@@ -375,7 +375,8 @@ static enum step_result record_sync(struct run *run)
 		name_set(&app->tried_revision, run->revision);
 		report_text(&report_of(app)->compared_revision, run->revision);
 	}
-	app->settled = !run->err.reason[0] && !run->holds_back;
+	/* what a rehearsal told of is not what is applied: a whole run turns to that again */
+	app->settled = !run->err.reason[0] && !run->holds_back && !run->operation_dry_run;
 	plan_next(run);
 	if (run->err.reason[0] && (is_refusal(&run->err) || run->judge_failed || run->prune_refused))
 		records_denied(run, &run->err);

@@ -336,6 +336,21 @@ def test_changed_target_revision_and_a_moved_tag_are_no_rewriting(site):
     until("the moved tag to run", lambda: data_of(site), lambda key: key == "other")
 
 
+def test_dry_run_of_another_branch_that_says_the_same_changes_nothing(site):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="one"))})
+    held = lambda: [one["data"] for one in site.kube.list("countersign.dev/v1alpha1", "ApplicationInventory", site.system)]
+    before = held()
+    repo.git("checkout", "-q", "-b", "other")
+    other = repo.commit("a comment", {"app/c.yaml": "# the same\n" + repo.read("app/c.yaml")})
+    repo.git("push", "-q", str(repo._push_url()), "other")
+    site.kube.patch_application(site.system, "app", {"operation": {"sync": {"revision": other, "dryRun": True}}})
+    until("its end to be told", lambda: site.app("app")["status"].get("operationState", {}), lambda state: state.get("phase") == "Succeeded" and "dryRun" in str(state))
+    until("the Application to turn to its own revision", lambda: site.app("app"), lambda app: app["status"]["sync"]["revision"] != other and "operation" not in app)
+    assert len(before) == 1 and held() == before
+    repo.git("checkout", "-q", "main")
+    site.synced_at(repo.push("main goes on", {"app/c.yaml": text(config_map("c", key="two"))}), "app")
+
+
 class Nowhere:
     """A repository that its server does not have."""
 
