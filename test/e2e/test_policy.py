@@ -365,6 +365,21 @@ def test_unsigned_sidecar_is_told_and_recorded_though_the_newest_revision_is_ref
     until("the record", lambda: site.records("sync.denied", 0, "app"), lambda found: "container extra" in found[-1]["message"])
 
 
+def sidecar(site, **fields):
+    path = site.kube.path("apps/v1", "Deployment", site.namespace, "web")
+    site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", **fields}]}}}},
+                      "application/strategic-merge-patch+json")
+
+
+def test_unsigned_sidecar_that_somebody_takes_out_again_is_told_no_more(site):
+    site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref))}, automated={"prune": True})
+    sidecar(site, image=site.image("evil", signed=False).pinned)
+    site.wait_condition("Verified", "False", "app", said="in the cluster, not in Git: container extra")
+    sidecar(site, **{"$patch": "delete"})
+    site.settled("app")
+    assert site.app("app")["status"]["resources"] == []
+
+
 def test_unsigned_image_in_what_git_declares_no_longer_is_a_violation(site):
     left = deployment("left", site.image("left").ref)
     left["metadata"]["annotations"] = {"argocd.argoproj.io/compare-options": "IgnoreExtraneous"}
