@@ -380,6 +380,28 @@ def test_unsigned_sidecar_that_somebody_takes_out_again_is_told_no_more(site):
     assert site.app("app")["status"]["resources"] == []
 
 
+def test_unsigned_sidecar_that_somebody_takes_out_again_is_told_no_more_though_the_newest_revision_is_refused(site):
+    """For good, so that no later try tells it anew; other drift stays told."""
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref)), "app/a.yaml": text(config_map("a"))}, automated={"prune": True})
+    repo.push("not allowed", {"app/role.yaml": text(obj("rbac.authorization.k8s.io/v1", "ClusterRole", "wide", rules=[]))})
+    site.wait_condition("Synced", "False", "app", said="ClusterRole")
+    before = site.condition("Verified", "app")["status"]
+    told = lambda: [one["name"] for one in site.app("app")["status"].get("resources", [])]
+    sidecar(site, image=site.image("evil", signed=False).pinned)
+    site.wait_condition("Verified", "False", "app", said="in the cluster, not in Git: container extra")
+    assert told() == ["web"]
+    sidecar(site, **{"$patch": "delete"})
+    site.wait_condition("Verified", before, "app")
+    until("no object to be told of", told, lambda names: names == [])
+    sidecar(site, image=site.image("evil", "2", signed=False).pinned)
+    site.wait_condition("Verified", "False", "app", said="in the cluster, not in Git: container extra")
+    site.kube.patch("v1", "ConfigMap", site.namespace, "a", {"data": {"key": "changed"}}, manager="somebody")
+    until("both to be told of", told, lambda names: sorted(names) == ["a", "web"])
+    sidecar(site, **{"$patch": "delete"})
+    site.wait_condition("Verified", before, "app")
+    until("the other to be told of", told, lambda names: names == ["a"])
+
+
 def test_unsigned_image_in_what_git_declares_no_longer_is_a_violation(site):
     left = deployment("left", site.image("left").ref)
     left["metadata"]["annotations"] = {"argocd.argoproj.io/compare-options": "IgnoreExtraneous"}
