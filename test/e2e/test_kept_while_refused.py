@@ -140,6 +140,21 @@ def test_drift_is_told_without_self_heal_while_a_newer_revision_is_denied(site, 
     stays("nothing is written", lambda: value(site, "a"), lambda seen: seen == "drifted", seconds=1)
 
 
+def test_unsigned_sidecar_that_a_second_heal_takes_out_is_told_no_more(site):
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref))})
+    repo.push("not allowed", {"app/role.yaml": text(obj("rbac.authorization.k8s.io/v1", "ClusterRole", "wide", rules=[]))})
+    site.wait_condition("Synced", "False", "app", said="ClusterRole")
+    before = site.condition("Verified", "app")["status"]
+    allow(site, [rule for rule in WORKLOAD_RULES if "deployments" not in rule["resources"]]
+          + [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch"]}])
+    sidecar = [{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "extra", "image": site.image("evil", signed=False).pinned}}]
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", sidecar, manager="somebody")
+    site.wait_condition("Verified", "False", "app", said="container extra")
+    allow(site, WORKLOAD_RULES)
+    until("the sidecar to be taken out", site.running, lambda images: len(images) == 1, seconds=20)
+    site.wait_condition("Verified", before, "app")
+
+
 def refused_after(site, repo, patch, files):
     """The newest revision is denied, as the changed spec has it too; then something of what runs drifts. Returns when that was looked at."""
     image = site.image("bad", signed=False)
