@@ -73,6 +73,8 @@ void inventory_encode(const struct inventory *inventory, struct arena *arena, st
 	json_set_string(arena, root, "repo", inventory->repo_url);
 	json_set_string(arena, root, "path", inventory->path);
 	json_set_string(arena, root, "target", inventory->target_revision);
+	if (inventory->namespace && *inventory->namespace)
+		json_set_string(arena, root, "namespace", inventory->namespace);
 	if (inventory->partly)
 		json_set_bool(arena, root, "partly", true);
 	set_digest(arena, root, "input", &inventory->input);
@@ -186,8 +188,8 @@ int inventory_decode(struct span packed, struct arena *arena, struct inventory *
 				   .project = text(root, "project", arena), .account = text(root, "account", arena),
 				   .revision = text(root, "revision", arena), .repo_url = text(root, "repo", arena),
 				   .path = text(root, "path", arena), .target_revision = text(root, "target", arena),
-				   .partly = json_get_bool(root, "partly", false), .input = digest_at(root, "input"),
-				   .count = json_count(items) };
+				   .namespace = text(root, "namespace", arena), .partly = json_get_bool(root, "partly", false),
+				   .input = digest_at(root, "input"), .count = json_count(items) };
 	decode_pins(json_get(root, "applied"), arena, &out->applied);
 	decode_pins(json_get(root, "pending"), arena, &out->pending);
 	out->items = arena_calloc(arena, out->count, sizeof(struct inventory_item));

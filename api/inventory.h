@@ -43,6 +43,7 @@ struct inventory {
 	const char *revision;          /* applied; "" when nothing is */
 	bool partly;                   /* a part of another one was written, and the rest was not */
 	const char *repo_url, *path, *target_revision; /* what revision was taken from: a changed one is no rewrite */
+	const char *namespace;         /* where its objects without one were put; "" when not known */
 	struct digest input;           /* of the files that were applied */
 	struct pins applied, pending;  /* pending: of a revision that is not applied (yet) */
 	struct inventory_item *items;

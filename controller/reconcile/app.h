@@ -122,6 +122,8 @@ struct app {
 	bool dirty;                         /* an object of it is not as it was left */
 	bool status_sent;                   /* a status was sent since we started: what was read may be older */
 	bool unhealed;                      /* something that must not stay comes back with each write */
+	bool violation_told;                /* by the last run that looked: an image that somebody put into the cluster */
+	bool differs_told;                  /* status.resources is of the applied revision, while a newer one may not be applied */
 	struct book status_book, inventory_book, operation_book;
 	unsigned runs;                      /* that were started and not freed yet: nothing is packed meanwhile */
 	char label[33];                     /* value of countersign.dev/app */

@@ -119,6 +119,7 @@ struct held *held_new(const struct inventory *inventory)
 	put_name(&to, inventory->repo_url);
 	put_text(&to, inventory->path);
 	put_name(&to, inventory->target_revision);
+	put_name(&to, inventory->namespace);
 	put_number(&to, inventory->partly);
 	put_digest(&to, &inventory->input);
 	put_pins(&to, &inventory->applied);
@@ -287,6 +288,7 @@ void held_read(const struct held *held, struct arena *arena, struct inventory *o
 	out->repo_url = take_name(&from);
 	out->path = take_text(&from, arena);
 	out->target_revision = take_name(&from);
+	out->namespace = take_name(&from);
 	out->partly = take_number(&from);
 	take_digest(&from, &out->input);
 	take_pins(&from, arena, &out->applied);

@@ -171,6 +171,14 @@ static bool is_same(const struct live_object *object, const struct json *metadat
 	return !object->metadata_only && is_of_uid(object, metadata) && object->version && record_version(metadata) == object->version;
 }
 
+/* Whether there is something about it that a run mends or tells of. */
+static bool is_amiss(const struct live_object *object, bool drifted)
+{
+	const struct live_more *more = live_more(object);
+
+	return drifted || more->posture || (more->extras_text && !digest_is_zero(&more->extras));
+}
+
 void live_tell(struct live *live, const struct json *from, const char *group, const char *kind, bool quietly)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -178,7 +186,7 @@ void live_tell(struct live *live, const struct json *from, const char *group, co
 	const char *name = json_get_text(metadata, "name");
 	struct live_object *object;
 	struct app *app;
-	bool changed, drifted;
+	bool changed, drifted, amiss;
 
 	if (!name)
 		return;
@@ -190,6 +198,7 @@ void live_tell(struct live *live, const struct json *from, const char *group, co
 		return;
 	}
 	fetches_outdated(live->fetches, object->key);
+	amiss = is_amiss(object, live_more(object)->drifted);
 	/* the answer to our own write, and then the watch, tell of the same version */
 	changed = !is_same(object, metadata) && record_take(object, from, objects_custom_paths(live->core->objects), arena);
 	app = live_concerns(live, object);
@@ -202,9 +211,9 @@ void live_tell(struct live *live, const struct json *from, const char *group, co
 		record_set_drifted(object, drifted ? from : NULL);
 	if (changed && drifted && !quietly && is_being_written(app))
 		map_set(&app->run->disturbed, span_of(object->key), app);
-	if (changed && !quietly)
-		tell(app, (drifted && !is_being_written(app)) || live_more(object)->posture ||
-				  (live_more(object)->extras_text && !digest_is_zero(&live_more(object)->extras)));
+	/* what somebody else put right was told of, and is not so any more */
+	if (app && changed && !quietly)
+		tell(app, is_amiss(object, (drifted || amiss) && !is_being_written(app)));
 }
 
 void live_take(struct live *live, const struct json *object, const char *group, const char *kind)

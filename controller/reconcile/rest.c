@@ -259,7 +259,7 @@ static void open_inventory(struct app *app)
 		inventory->app = app->key;
 	} else {
 		*inventory = (struct inventory){ .app = "", .uid = "", .project = "", .account = "", .revision = "", .repo_url = "", .path = "",
-						 .target_revision = "", .applied.revision = "", .pending.revision = "" };
+						 .target_revision = "", .namespace = "", .applied.revision = "", .pending.revision = "" };
 	}
 	app->inventory = inventory;
 	rest_soon(app);

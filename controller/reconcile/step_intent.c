@@ -186,11 +186,14 @@ static void set_applied(struct run *run, struct inventory *out)
 	out->revision = run->revision;
 	out->repo_url = run->repo_shown;
 	out->path = run->spec.path;
-	out->target_revision = run->spec.target_revision;
 	out->input = run->input;
 	out->applied = run->pins;
-	if (run->goal == GOAL_SYNC)
-		out->pending = (struct pins){ "", NULL, 0 };
+	/* a heal turns to nothing: the branch by which the revision came stays the one that it is held to */
+	if (run->goal != GOAL_SYNC)
+		return;
+	out->target_revision = run->spec.target_revision;
+	out->namespace = run->spec.destination_namespace;
+	out->pending = (struct pins){ "", NULL, 0 };
 }
 
 static void update_live(struct run *run)
@@ -269,6 +272,12 @@ static void remember_pending(struct run *run)
 	report_inventory(run->app);
 }
 
+static bool is_same_source(const struct run *run, const struct inventory *inventory)
+{
+	return !strcmp(inventory->path, run->spec.path) && !strcmp(inventory->repo_url, run->repo_shown) &&
+	       !strcmp(inventory->target_revision, run->spec.target_revision) && !strcmp(inventory->namespace, run->spec.destination_namespace);
+}
+
 /* Nothing had to be written, but the revision is a newer one that says the same. */
 static void adopt_revision(struct run *run)
 {
@@ -276,9 +285,7 @@ static void adopt_revision(struct run *run)
 
 	if (run->goal != GOAL_SYNC || !run->verified || run->out_of_sync || run->err.reason[0])
 		return;
-	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard && !next.partly &&
-	    !strcmp(next.path, run->spec.path) && !strcmp(next.repo_url, run->repo_shown) &&
-	    !strcmp(next.target_revision, run->spec.target_revision))
+	if (!strcmp(next.revision, run->revision) && digest_equal(&next.input, &run->input) && !run->hard && !next.partly && is_same_source(run, &next))
 		return;
 	next.app = run->app->key;
 	next.uid = run->spec.uid;
@@ -299,13 +306,21 @@ static enum step_result wait_for_inventory(struct run *run)
 	return STEP_NEXT;
 }
 
+static void remember_unwritten(struct run *run)
+{
+	/* a rehearsal applies nothing, also where nothing would have to be written for it */
+	if (run->operation_dry_run)
+		return;
+	if ((run->found_any || run->outdated) && !run->err.reason[0])
+		remember(run);
+	remember_pending(run);
+	adopt_revision(run);
+}
+
 enum step_result step_settle(struct run *run)
 {
 	if (!run->intent_durable) {
-		if ((run->found_any || run->outdated) && !run->err.reason[0])
-			remember(run);
-		remember_pending(run);
-		adopt_revision(run);
+		remember_unwritten(run);
 		return run->err.reason[0] ? STEP_FAIL : STEP_NEXT;
 	}
 	if (!run->remembered) {

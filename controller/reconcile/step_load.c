@@ -100,13 +100,20 @@ static enum step_result permit(struct run *run)
 	return STEP_NEXT;
 }
 
+/* What goes waits for no commit, and is judged no more: no exemption ends for it. */
+static void end_waiting(struct app *app)
+{
+	interests_leave(app);
+	app->exempt_until_ns = 0;
+}
+
 enum step_result step_load(struct run *run)
 {
 	struct app *app = run->app;
 	struct error err = ERROR_INIT;
 
 	if (!app->present) {
-		interests_leave(app);
+		end_waiting(app);
 		run->goal = GOAL_FORGET;
 		return STEP_STOP;
 	}
@@ -116,7 +123,7 @@ enum step_result step_load(struct run *run)
 	run->spec.operation = app_spec(app)->operation ? run->spec.operation : NULL;
 	run->spec.refresh = app_spec(app)->refresh;
 	if (run->spec.deleting) {
-		interests_leave(app);
+		end_waiting(app);
 		run->goal = run->spec.finalizer ? GOAL_DELETE : GOAL_FORGET;
 		if (run->goal == GOAL_FORGET)
 			return STEP_STOP;

@@ -165,8 +165,8 @@ static void add_violations(struct run *run, const char *reason, const char *text
 				 refused ? "\n" : "", text);
 }
 
-/* A violation stays one for as long as it is not taken out: self-heal is off, the API server refuses, the log cannot be written. */
-static void tell_violations(struct run *run)
+/* A violation stays one for as long as it is not taken out: self-heal is off, the API server refuses, the log cannot be written. Whether there is one. */
+static bool tell_violations(struct run *run)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
 	const char *reason = "";
@@ -186,15 +186,17 @@ static void tell_violations(struct run *run)
 		add_violations(run, reason, str_c(&text));
 	else if (text.length)
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_FALSE, reason, "%s", str_c(&text));
+	return text.length;
 }
 
 static void tell_verified(struct run *run)
 {
 	if (run->judged) {
 		/* judge told the rest */
-		tell_violations(run);
+		run->app->violation_told = tell_violations(run);
 		return;
 	}
+	run->app->violation_told = false;
 	report_condition(run->app, CONDITION_VERIFIED, TRUTH_UNKNOWN, "NotEvaluated", "%s",
 			 run->err.reason[0] ? "refused before images were looked at" : "not looked at yet");
 }
@@ -209,6 +211,7 @@ static void tell_resources(struct run *run)
 	if (run->holds_back || run->err.reason[0])
 		json_write(run->differences, JSON_PLAIN, &text);
 	report_text(&report->resources, str_c(&text));
+	run->app->differs_told = run->goal == GOAL_HEAL;
 }
 
 static void tell_images(struct run *run)
@@ -287,7 +290,7 @@ static enum step_result record_forget(struct run *run)
 {
 	struct app *app = run->app;
 	struct inventory none = { .app = app->key, .uid = "", .project = "", .account = "", .revision = "", .repo_url = "", .path = "",
-				  .target_revision = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
+				  .target_revision = "", .namespace = "", .applied = { "", NULL, 0 }, .pending = { "", NULL, 0 } };
 
 	/* without our finalizer its objects stay, as with Argo CD; only what we remember goes */
 	if (run->goal == GOAL_DELETE || app_inventory(app)->count || *app_inventory(app)->revision)
@@ -375,7 +378,8 @@ static enum step_result record_sync(struct run *run)
 		name_set(&app->tried_revision, run->revision);
 		report_text(&report_of(app)->compared_revision, run->revision);
 	}
-	app->settled = !run->err.reason[0] && !run->holds_back;
+	/* what a rehearsal told of is not what is applied: a whole run turns to that again */
+	app->settled = !run->err.reason[0] && !run->holds_back && !run->operation_dry_run;
 	plan_next(run);
 	if (run->err.reason[0] && (is_refusal(&run->err) || run->judge_failed || run->prune_refused))
 		records_denied(run, &run->err);
@@ -411,16 +415,36 @@ static void tell_mended(struct app *app)
 	app->again = true;
 }
 
+/* What was told beside the newest revision is so no longer: a whole run tells what there is to say of that. */
+static void take_back(struct run *run, bool violated)
+{
+	struct app *app = run->app;
+	bool violation_gone = app->violation_told && !violated, differs_no_more = app->differs_told && !run->holds_back;
+
+	if (!violation_gone && !differs_no_more)
+		return;
+	if (differs_no_more)
+		report_text(&report_of(app)->resources, "");
+	app->differs_told = run->holds_back;
+	app->violation_told = violated;
+	app->again = app->force = true;
+}
+
 static enum step_result record_heal(struct run *run)
 {
+	bool violated;
+
 	if (run->err.reason[0]) {
 		run->app->dirty = true;
 		app_enqueue(run->app, error_wait(run->app, RETRY_FIRST_MS));
-	} else {
+	} else if (run->looked) {
 		tell_mended(run->app);
 	}
 	tell_events(run);
-	tell_violations(run);
+	violated = tell_violations(run);
+	if (!run->err.reason[0] && run->looked)
+		take_back(run, violated);
+	run->app->violation_told |= violated;
 	if (run->holds_back)
 		tell_resources(run);
 	return record_quietly(run);

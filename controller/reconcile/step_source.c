@@ -20,13 +20,20 @@ static bool is_too_early(const struct run *run)
 
 /*
  * Not when a part of the newer revision was applied, since to keep the older one would then undo that part: the next attempt at the
- * newer one repairs what else has changed. Nor when the Application reads something else by now: of that nothing was applied.
+ * newer one repairs what else has changed. Nor when the Application reads something else by now, or puts it elsewhere: of that nothing was applied.
  */
 bool may_keep(const struct run *run)
 {
 	const struct inventory *inventory = app_inventory(run->app);
 
-	return *inventory->revision && !inventory->partly && !strcmp(inventory->repo_url, run->repo_shown) && !strcmp(inventory->path, run->spec.path);
+	return *inventory->revision && !inventory->partly && !strcmp(inventory->repo_url, run->repo_shown) && !strcmp(inventory->path, run->spec.path) &&
+	       (!*inventory->namespace || !strcmp(inventory->namespace, run->spec.destination_namespace));
+}
+
+/* Likewise where the spec selects other files of the applied revision by now: what it declares in those that are left out would be deleted. */
+static bool reads_otherwise(const struct run *run)
+{
+	return run->goal == GOAL_HEAL && !digest_equal(&run->input, &app_inventory(run->app)->input);
 }
 
 /*
@@ -221,6 +228,8 @@ enum step_result step_tree(struct run *run)
 		return STEP_WAIT;
 	if (run->err.reason[0])
 		return STEP_FAIL;
+	if (reads_otherwise(run))
+		return STEP_STOP;
 	if (run->rewritten)
 		return hold_rewritten(run);
 	if (run->unchanged) {

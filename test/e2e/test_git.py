@@ -280,6 +280,41 @@ def test_good_push_ends_the_hold_when_the_applied_commit_is_in_it_again(site):
     assert data_of(site) == "applied"
 
 
+def changed_target(site):
+    """An Application in order on main, whose target is then another branch that does not descend from it and is denied; (repo, applied, image)."""
+    image = site.image("web", signed=False)
+    repo = site.repo({"app/c.yaml": text(config_map("c", key="base"))})
+    repo.git("checkout", "-q", "-b", "release")
+    repo.commit("release", {"app/c.yaml": text(config_map("c", key="release")), "app/web.yaml": text(deployment("web", image.ref))})
+    repo.git("push", "-q", str(repo._push_url()), "release")
+    repo.git("checkout", "-q", "main")
+    applied = repo.push("main goes on", {"app/c.yaml": text(config_map("c", key="main"))})
+    site.kube.apply(site.team.application("app", repo, "app"))
+    site.synced_at(applied, "app")
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "release"}}})
+    site.wait_condition("Verified", "False", "app", said=image.digest)
+    site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"key": "meddled"}}, manager="meddler")
+    until("the change to be healed", lambda: data_of(site), lambda key: key == "main")
+    return repo, applied, image
+
+
+def test_heal_while_the_changed_target_is_refused_is_no_rewriting(site):
+    _, _, image = changed_target(site)
+    image.sign(site.key)
+    until("the other branch to run", lambda: data_of(site), lambda key: key == "release", seconds=70)
+    site.settled("app")
+
+
+def test_heal_while_the_changed_target_is_refused_lets_no_rewritten_branch_through(site):
+    repo, applied, _ = changed_target(site)
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    repo.commit("another", {"app/c.yaml": text(config_map("c", key="rewritten"))})
+    repo.force_push()
+    site.kube.patch_application(site.system, "app", {"spec": {"source": {"targetRevision": "main"}}})
+    said = site.wait_condition("Synced", "False", "app", reason="HistoryRewritten")["message"]
+    assert applied[:12] in said and data_of(site) == "main", said
+
+
 def test_changed_target_revision_and_a_moved_tag_are_no_rewriting(site):
     repo = site.repo({"app/c.yaml": text(config_map("c", key="base"))})
     repo.git("tag", "v1")
@@ -299,6 +334,21 @@ def test_changed_target_revision_and_a_moved_tag_are_no_rewriting(site):
     repo.git("tag", "-f", "v1", "other")
     repo.git("push", "-q", "-f", str(repo._push_url()), "v1")
     until("the moved tag to run", lambda: data_of(site), lambda key: key == "other")
+
+
+def test_dry_run_of_another_branch_that_says_the_same_changes_nothing(site):
+    repo = site.deploy({"app/c.yaml": text(config_map("c", key="one"))})
+    held = lambda: [one["data"] for one in site.kube.list("countersign.dev/v1alpha1", "ApplicationInventory", site.system)]
+    before = held()
+    repo.git("checkout", "-q", "-b", "other")
+    other = repo.commit("a comment", {"app/c.yaml": "# the same\n" + repo.read("app/c.yaml")})
+    repo.git("push", "-q", str(repo._push_url()), "other")
+    site.kube.patch_application(site.system, "app", {"operation": {"sync": {"revision": other, "dryRun": True}}})
+    until("its end to be told", lambda: site.app("app")["status"].get("operationState", {}), lambda state: state.get("phase") == "Succeeded" and "dryRun" in str(state))
+    until("the Application to turn to its own revision", lambda: site.app("app"), lambda app: app["status"]["sync"]["revision"] != other and "operation" not in app)
+    assert len(before) == 1 and held() == before
+    repo.git("checkout", "-q", "main")
+    site.synced_at(repo.push("main goes on", {"app/c.yaml": text(config_map("c", key="two"))}), "app")
 
 
 class Nowhere:

@@ -140,6 +140,67 @@ def test_drift_is_told_without_self_heal_while_a_newer_revision_is_denied(site, 
     stays("nothing is written", lambda: value(site, "a"), lambda seen: seen == "drifted", seconds=1)
 
 
+def test_unsigned_sidecar_that_a_second_heal_takes_out_is_told_no_more(site):
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref))})
+    repo.push("not allowed", {"app/role.yaml": text(obj("rbac.authorization.k8s.io/v1", "ClusterRole", "wide", rules=[]))})
+    site.wait_condition("Synced", "False", "app", said="ClusterRole")
+    before = site.condition("Verified", "app")["status"]
+    allow(site, [rule for rule in WORKLOAD_RULES if "deployments" not in rule["resources"]]
+          + [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch"]}])
+    sidecar = [{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "extra", "image": site.image("evil", signed=False).pinned}}]
+    site.kube.patch("apps/v1", "Deployment", site.namespace, "web", sidecar, manager="somebody")
+    site.wait_condition("Verified", "False", "app", said="container extra")
+    allow(site, WORKLOAD_RULES)
+    until("the sidecar to be taken out", site.running, lambda images: len(images) == 1, seconds=20)
+    site.wait_condition("Verified", before, "app")
+
+
+def refused_after(site, repo, patch, files):
+    """The newest revision is denied, as the changed spec has it too; then something of what runs drifts. Returns when that was looked at."""
+    image = site.image("bad", signed=False)
+    site.compared_at(repo.push("unsigned", {**files, "app/base/bad.yaml": text(deployment("bad", image.ref))}), "app")
+    site.kube.patch_application(site.system, "app", {"spec": patch})
+    generation = site.app("app")["metadata"]["generation"]
+    until("the change to be seen", lambda: site.app("app")["status"]["observedGeneration"], lambda seen: seen == generation)
+    site.wait_condition("Verified", "False", "app", said=image.digest)
+    for turn in range(2):
+        drift(site, "a", key=f"drifted {turn}")
+        time.sleep(1)
+
+
+def test_heal_deletes_nothing_that_a_changed_include_no_longer_reads_while_the_newest_revision_is_denied(ready_site):
+    site = ready_site
+    source = {"directory": {"recurse": True, "include": "{base,old}/*"}}
+    moved = text(config_map("moved"))
+    repo = site.repo({"app/base/a.yaml": text(config_map("a")), "app/base/b.yaml": text(config_map("b")), "app/old/moved.yaml": moved})
+    application = site.team.application("app", repo, "app")
+    application["spec"]["source"].update(source)
+    site.kube.apply(application)
+    site.settled("app")
+    uid = site.find(*MAP, "moved")["metadata"]["uid"]
+    refused_after(site, repo, {"source": {"directory": {"include": "{base,new}/*"}}}, {"app/old/moved.yaml": None, "app/new/moved.yaml": moved})
+    stays("what both revisions declare", lambda: (site.find(*MAP, "moved") or {"metadata": {"uid": None}})["metadata"]["uid"], lambda seen: seen == uid, seconds=2)
+    rests(site)
+    commit = repo.push("signed", {"app/base/bad.yaml": None})
+    site.synced_at(commit, "app", seconds=70)
+    assert site.find(*MAP, "moved")["metadata"]["uid"] == uid and value(site, "a") == "value"
+
+
+def test_heal_moves_nothing_to_another_namespace_while_the_newest_revision_is_denied(ready_site):
+    site = ready_site
+    other = f"other-{site.name}"
+    site.team.namespaces.append(other)
+    site.kube.apply(obj("v1", "Namespace", other), site.team.project)
+    try:
+        repo = site.deploy({"app/base/a.yaml": text(config_map("a")), "app/base/b.yaml": text(config_map("b"))}, path="app/base")
+        refused_after(site, repo, {"destination": {"namespace": other}}, {})
+        there = lambda: (value(site, "b"), site.find(*MAP, "a", other))
+        stays("what runs", there, lambda seen: seen == ("value", None), seconds=2)
+        rests(site)
+    finally:
+        site.kube.delete("v1", "Namespace", None, other, missing_ok=True)
+
+
 def git_away(repo):
     repo.bare.rename(repo.bare.with_suffix(".away"))
 

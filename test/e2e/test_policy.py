@@ -4,6 +4,7 @@ import base64
 import contextlib
 import datetime
 import hashlib
+import time
 
 import pytest
 
@@ -12,6 +13,7 @@ from harness.kube import images
 from harness.manifests import config_map, deployment, text, wave
 from harness.tenant import image_policy, obj, reads
 from harness.wait import stays, until
+from harness.web import total
 
 EVIL_PLACES = {
     "containers": lambda good, evil: {"containers": [{"name": "a", "image": good}, {"name": "b", "image": evil}]},
@@ -248,6 +250,31 @@ def test_exemption_that_expires_while_it_is_in_use_ends(new_site):
     site.wait_condition("Verified", "False", "app", said=image.digest, seconds=30)
 
 
+def test_exemption_that_ends_while_its_application_is_being_deleted_makes_no_circle(ready_site):
+    site = ready_site
+    held = config_map("held")
+    held["metadata"]["finalizers"] = ["example.com/held"]
+    site.kube.delete("countersign.dev/v1alpha1", "ImagePolicy", site.system, "release")
+    site.kube.apply(exempting_policy(site, expires=when(seconds=8)))
+    image = site.image("old/web", signed=False)
+    repo = site.repo({"app/web.yaml": text(deployment("web", image.ref)), "app/held.yaml": text(held)})
+    application = site.team.application("app", repo, "app")
+    application["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    site.kube.apply(application)
+    site.wait_condition("Verified", "True", "app", reason="Exempted", seconds=5)
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    until("the deletion to be held", lambda: site.find("v1", "ConfigMap", "held")["metadata"], lambda found: found.get("deletionTimestamp"))
+    runs = lambda: total(site.web.metrics(), "countersign_runs_total")
+    try:
+        time.sleep(8)
+        before = runs()
+        time.sleep(3)
+        assert runs() - before < 20, f"{runs() - before} runs within 3 s"
+    finally:
+        site.kube.patch("v1", "ConfigMap", site.namespace, "held", {"metadata": {"finalizers": None}})
+    until("the Application to be gone", lambda: site.kube.find("countersign.dev/v1alpha1", "Application", site.system, "app"), lambda found: found is None)
+
+
 def test_unknown_field_makes_a_policy_invalid_and_what_it_governs_denied(site):
     policy = image_policy(site.system, "release", [f"{site.registry.address}/{site.name}/**"], [site.key], requireUnicorns=True)
     site.kube.apply(policy)
@@ -336,6 +363,43 @@ def test_unsigned_sidecar_is_told_and_recorded_though_the_newest_revision_is_ref
     seen = site.wait_condition("Verified", "False", "app", said="in the cluster, not in Git: container extra", seconds=30)
     assert "app/evil.yaml" in seen["message"], seen
     until("the record", lambda: site.records("sync.denied", 0, "app"), lambda found: "container extra" in found[-1]["message"])
+
+
+def sidecar(site, **fields):
+    path = site.kube.path("apps/v1", "Deployment", site.namespace, "web")
+    site.kube.request("PATCH", f"{path}?fieldManager=somebody", {"spec": {"template": {"spec": {"containers": [{"name": "extra", **fields}]}}}},
+                      "application/strategic-merge-patch+json")
+
+
+def test_unsigned_sidecar_that_somebody_takes_out_again_is_told_no_more(site):
+    site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref))}, automated={"prune": True})
+    sidecar(site, image=site.image("evil", signed=False).pinned)
+    site.wait_condition("Verified", "False", "app", said="in the cluster, not in Git: container extra")
+    sidecar(site, **{"$patch": "delete"})
+    site.settled("app")
+    assert site.app("app")["status"]["resources"] == []
+
+
+def test_unsigned_sidecar_that_somebody_takes_out_again_is_told_no_more_though_the_newest_revision_is_refused(site):
+    """For good, so that no later try tells it anew; other drift stays told."""
+    repo = site.deploy({"app/web.yaml": text(deployment("web", site.image("web").ref)), "app/a.yaml": text(config_map("a"))}, automated={"prune": True})
+    repo.push("not allowed", {"app/role.yaml": text(obj("rbac.authorization.k8s.io/v1", "ClusterRole", "wide", rules=[]))})
+    site.wait_condition("Synced", "False", "app", said="ClusterRole")
+    before = site.condition("Verified", "app")["status"]
+    told = lambda: [one["name"] for one in site.app("app")["status"].get("resources", [])]
+    sidecar(site, image=site.image("evil", signed=False).pinned)
+    site.wait_condition("Verified", "False", "app", said="in the cluster, not in Git: container extra")
+    assert told() == ["web"]
+    sidecar(site, **{"$patch": "delete"})
+    site.wait_condition("Verified", before, "app")
+    until("no object to be told of", told, lambda names: names == [])
+    sidecar(site, image=site.image("evil", "2", signed=False).pinned)
+    site.wait_condition("Verified", "False", "app", said="in the cluster, not in Git: container extra")
+    site.kube.patch("v1", "ConfigMap", site.namespace, "a", {"data": {"key": "changed"}}, manager="somebody")
+    until("both to be told of", told, lambda names: sorted(names) == ["a", "web"])
+    sidecar(site, **{"$patch": "delete"})
+    site.wait_condition("Verified", before, "app")
+    until("the other to be told of", told, lambda names: names == ["a"])
 
 
 def test_unsigned_image_in_what_git_declares_no_longer_is_a_violation(site):

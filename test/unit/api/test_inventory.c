@@ -34,8 +34,8 @@ static struct inventory sample(struct inventory_item *items, struct pin *pins)
 	pins[0] = (struct pin){ "registry.example/shop/web:1", digest_for("image") };
 	pins[1] = (struct pin){ "odd \"name\"", digest_for("other") };
 	return (struct inventory){ .app = "ns/shop", .uid = "u", .project = "p", .account = "ns:applier", .revision = "abc",
-				   .repo_url = "https://git.example/a", .path = "shop", .target_revision = "main", .partly = true, .input = digest_for("input"),
-				   .applied = { "abc", pins, 2 }, .pending = { "def", pins, 1 }, .items = items, .count = 2 };
+				   .repo_url = "https://git.example/a", .path = "shop", .target_revision = "main", .namespace = "shop", .partly = true,
+				   .input = digest_for("input"), .applied = { "abc", pins, 2 }, .pending = { "def", pins, 1 }, .items = items, .count = 2 };
 }
 
 static void check_items(const struct inventory *got)
@@ -62,6 +62,7 @@ static void check_all(const struct inventory *got)
 	ASSERT_TEXT("account", got->account, "ns:applier");
 	ASSERT_TEXT("revision", got->revision, "abc");
 	ASSERT_TEXT("target", got->target_revision, "main");
+	ASSERT_TEXT("namespace", got->namespace, "shop");
 	assert_true(got->partly);
 	assert_true(digest_equal(&got->input, &input));
 	assert_int_equal(got->applied.count, 2);
@@ -102,6 +103,7 @@ static void item_that_was_kept_before_is_kept_from_both(void **state)
 	assert_int_equal(inventory_decode(str_span(&packed), arena, &got, NULL), 0);
 	assert_int_equal(got.count, 1);
 	assert_true(got.items[0].no_prune && got.items[0].no_delete);
+	ASSERT_TEXT("namespace", got.namespace, "");
 }
 
 static void inventory_of_five_thousand_objects_is_small(void **state)

@@ -22,7 +22,7 @@ static struct inventory sample(struct inventory_item *items, struct pin *pins)
 	pins[1] = (struct pin){ "odd \"name\"", digest_for("other") };
 	return (struct inventory){ .app = "ns/shop", .uid = UID, .project = "p", .account = "ns:applier",
 				   .revision = "0123456789abcdef0123456789abcdef01234567", .repo_url = "https://git.example/a", .path = "shop/Ä",
-				   .target_revision = "main", .partly = true, .input = digest_for("input"),
+				   .target_revision = "main", .namespace = "shop", .partly = true, .input = digest_for("input"),
 				   .applied = { "0123456789abcdef0123456789abcdef01234567", pins, 2 }, .pending = { "", pins, 1 }, .items = items, .count = 3 };
 }
 
