@@ -12,6 +12,7 @@
 #include "reconcile/changes.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
+#include "reconcile/owed.h"
 #include "reconcile/probe.h"
 #include "reconcile/recover.h"
 #include "reconcile/reload.h"
@@ -92,6 +93,7 @@ void core_stop(struct core *core, int exit_status)
 
 		if (app->run)
 			run_cancel(app->run);
+		owed_pay(app);
 	}
 	core->stop_timer = timer_new(core->loop, on_stop_poll, core);
 	timer_start(core->stop_timer, 0);
