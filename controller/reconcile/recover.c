@@ -2,7 +2,8 @@
  * Open intents; see recover.h. Each object is read as the account that was to
  * write it. What was to be made is ours by its tracking id now; what was ours
  * before tells by its version and by the time of our last apply whether it was
- * written; what was to be deleted is gone, or going.
+ * written; what was to be deleted is gone, or going. Where another replica has
+ * led since, only an object that nobody has written since tells anything.
  */
 #include "reconcile/recover.h"
 
@@ -21,6 +22,8 @@ struct recovery {
 	struct json *intent;
 	struct json *results;      /* objects[] of the sync.result */
 	size_t waiting;
+	/* another has led since it was announced: whose work an object shows nobody can tell, nor is its revision the newest that was begun */
+	bool other_led;
 	bool remembered;           /* the inventory says more than the one in the cluster */
 	struct timer *poll;        /* runs while that is being written */
 	unsigned tries;
@@ -267,6 +270,14 @@ static int64_t announced_ns(const struct recovery *recovery)
 	return at_ns - (ahead_s + 1) * 1000000000;
 }
 
+/* Of what another may have written since; what nobody has written since we did not write either. */
+static const char *outcome_of(const struct recovery *recovery, const struct json *object, const struct json *live)
+{
+	if (recovery->other_led && !(live && is_same_version(object, live)))
+		return "unknown";
+	return recover_outcome(object, live, text(recovery->intent, "app"), announced_ns(recovery));
+}
+
 static void on_read(void *data, const struct kube_answer *answer)
 {
 	struct question *question = data;
@@ -277,12 +288,12 @@ static void on_read(void *data, const struct kube_answer *answer)
 	if (answer->err && !kube_says_absent(answer)) {
 		note(recovery, object, "unknown");
 	} else {
-		const char *outcome = recover_outcome(object, live, app, announced_ns(recovery));
+		const char *outcome = outcome_of(recovery, object, live);
 
 		note(recovery, object, outcome);
 		if (is_ours(live, app) && strcmp(text(object, "op"), "delete"))
 			remember(recovery, object, live);
-		if (strcmp(outcome, "not-done"))
+		if (strcmp(outcome, "not-done") && !recovery->other_led)
 			note_part(recovery);
 	}
 	free(question);
@@ -306,7 +317,7 @@ static void ask(struct recovery *recovery, const struct json *object)
 	if (!kind) {
 		bool gone = is_kind_gone(recovery->core->discovery, gvk.group);
 
-		note(recovery, object, gone ? recover_outcome(object, NULL, "", 0) : "unknown");
+		note(recovery, object, gone ? outcome_of(recovery, object, NULL) : "unknown");
 		return;
 	}
 	question = mem_alloc(sizeof(*question));
@@ -350,7 +361,8 @@ static void on_discovered(void *data, const struct error *err)
 	const struct json *objects = json_get(recovery->intent, "objects");
 
 	(void)err;
-	remember_pins(recovery);
+	if (!recovery->other_led)
+		remember_pins(recovery);
 	recovery->waiting++;
 	for (size_t i = 0; i < json_count(objects); i++)
 		ask(recovery, json_at(objects, i));
@@ -367,6 +379,7 @@ static void on_intent(void *data, const struct json *intent)
 	recovery->arena = arena_new(0);
 	recovery->intent = json_copy(recovery->arena, intent);
 	recovery->results = json_array(recovery->arena);
+	recovery->other_led = audit_log_has_other_led(core->audit, (uint64_t)json_get_int(intent, "seq", 0));
 	recovery->poll = timer_new(core->loop, finish, recovery);
 	recovery->next = core->recoveries;
 	core->recoveries = recovery;
