@@ -14,6 +14,7 @@
 #include "diff/fields.h"
 #include "reconcile/app.h"
 #include "reconcile/live.h"
+#include "reconcile/objects.h"
 #include "reconcile/report.h"
 
 struct recovery {
@@ -229,17 +230,18 @@ static bool is_applied_again(const struct json *announced, const struct json *li
 }
 
 /* Others may have written since, what they keep on it (a status, say); of all that a write of ours may change nothing was. */
-static bool is_same_state(const struct json *announced, const struct json *live)
+static bool is_same_state(const struct json *announced, const struct json *live, const struct custom_paths *custom)
 {
 	const char *before = text(announced, "state_before");
-	struct digest state = live_state_of(live);
+	struct digest state = live_state_of(live, custom);
 	char hex[DIGEST_HEX];
 
 	digest_hex(&state, hex);
 	return !strcmp(before, hex);
 }
 
-const char *recover_outcome(const struct json *announced, const struct json *live, const char *app, int64_t announced_ns)
+const char *recover_outcome(const struct json *announced, const struct json *live, const struct custom_paths *custom, const char *app,
+			    int64_t announced_ns)
 {
 	const struct json *metadata = json_get(live, "metadata");
 	const char *uid = text(announced, "uid"), *op = text(announced, "op");
@@ -254,7 +256,7 @@ const char *recover_outcome(const struct json *announced, const struct json *liv
 		return "not-done";
 	if (is_applied_again(announced, live))
 		return "ok";
-	if (is_same_state(announced, live))
+	if (is_same_state(announced, live, custom))
 		return "not-done";
 	/* within the second of the apply before it, or not at all; what is taken out again leaves no mark of when */
 	return is_applied_since(live, announced_ns) ? "ok" : !strcmp(op, "heal") ? "unknown" : "not-done";
@@ -275,7 +277,7 @@ static const char *outcome_of(const struct recovery *recovery, const struct json
 {
 	if (recovery->other_led && !(live && is_same_version(object, live)))
 		return "unknown";
-	return recover_outcome(object, live, text(recovery->intent, "app"), announced_ns(recovery));
+	return recover_outcome(object, live, objects_custom_paths(recovery->core->objects), text(recovery->intent, "app"), announced_ns(recovery));
 }
 
 static void on_read(void *data, const struct kube_answer *answer)
