@@ -240,6 +240,15 @@ static bool is_same_state(const struct json *announced, const struct json *live,
 	return !strcmp(before, hex);
 }
 
+/*
+ * What bears no mark though fields of it are ours: a namespace that CreateNamespace made, perhaps for another Application; and what is
+ * adopted half way, whose fields were handed over with the time that they had.
+ */
+static bool may_be_written_unmarked(const struct json *announced, const struct json *live, bool same, int64_t announced_ns)
+{
+	return same ? !is_same_version(announced, live) && fields_applied_s(live) : is_applied_since(live, announced_ns);
+}
+
 const char *recover_outcome(const struct json *announced, const struct json *live, const struct custom_paths *custom, const char *app,
 			    int64_t announced_ns)
 {
@@ -251,7 +260,7 @@ const char *recover_outcome(const struct json *announced, const struct json *liv
 		return (same || (ours && !*uid)) && !json_get(metadata, "deletionTimestamp") ? "not-done" : "ok";
 	/* it was not there, or not ours */
 	if (!same || !strcmp(op, "adopt"))
-		return ours ? "ok" : "not-done";
+		return ours ? "ok" : may_be_written_unmarked(announced, live, same, announced_ns) ? "unknown" : "not-done";
 	if (is_same_version(announced, live))
 		return "not-done";
 	if (is_applied_again(announced, live))

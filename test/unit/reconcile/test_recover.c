@@ -13,6 +13,7 @@
 #define OURS "," MARK
 #define OLD OURS "," APPLIED("2026-06-01T11:59:58Z")
 #define NEW OURS "," APPLIED("2026-06-01T12:00:00Z")
+#define UNMARKED(time) "," APPLIED("2026-06-01T" time "Z")
 #define GOING ",'deletionTimestamp':'2026-06-01T12:00:01Z'"
 /* The intent is of 12:00:00.5. */
 #define UPDATE "{'op':'update','uid':'u','rv_before':'7'}"
@@ -38,6 +39,11 @@ static void what_became_of_a_write_is_what_the_object_tells(void **state)
 		{ "healed by taking out, or written by somebody else", HEAL, LIVE("u", "8", OLD), "unknown" },
 		{ "adopted", ADOPT, LIVE("u", "8", OLD), "ok" },
 		{ "not adopted", ADOPT, LIVE("u", "7", ""), "not-done" },
+		{ "not adopted, and written by somebody else", ADOPT, LIVE("u", "8", ""), "not-done" },
+		{ "adopted half way: its fields are ours already, with the time that they had", ADOPT, LIVE("u", "8", UNMARKED("11:59:58")), "unknown" },
+		{ "not adopted, though it had fields of ours", ADOPT, LIVE("u", "7", UNMARKED("11:59:58")), "not-done" },
+		{ "made, or by another Application: a namespace bears no mark", "{'op':'create'}", LIVE("u", "8", UNMARKED("12:00:00")), "unknown" },
+		{ "made before by another Application", "{'op':'create'}", LIVE("u", "8", UNMARKED("11:59:58")), "not-done" },
 		{ "deleted", DELETE, NULL, "ok" },
 		{ "going", DELETE, LIVE("u", "8", OURS GOING), "ok" },
 		{ "not deleted", DELETE, LIVE("u", "7", OURS), "not-done" },
