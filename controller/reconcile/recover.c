@@ -16,6 +16,7 @@
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/report.h"
+#include "reconcile/run.h"
 
 struct recovery {
 	struct core *core;
@@ -25,8 +26,9 @@ struct recovery {
 	size_t waiting;
 	/* another has led since it was announced: whose work an object shows nobody can tell, nor is its revision the newest that was begun */
 	bool other_led;
+	bool begun;                /* its objects are asked for */
 	bool remembered;           /* the inventory says more than the one in the cluster */
-	struct timer *poll;        /* runs while that is being written */
+	struct timer *poll;        /* runs until a run has ended, and while that is being written */
 	unsigned tries;
 	struct recovery *next;
 };
@@ -77,7 +79,7 @@ static void recovery_free(struct recovery *recovery)
 	free(recovery);
 }
 
-/* The last of them lets the runs begin. */
+/* The last of them lets the runs begin, and those go on that wanted to announce something. */
 static void leave(struct recovery *recovery)
 {
 	struct core *core = recovery->core;
@@ -85,8 +87,14 @@ static void leave(struct recovery *recovery)
 	recovery_free(recovery);
 	if (--core->recovering)
 		return;
-	KEYSET_EACH(slot, &core->apps)
-		app_enqueue(*slot, 0);
+	core_recover(core);
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
+
+		if (app->run)
+			run_wake(app->run);
+		app_enqueue(app, 0);
+	}
 }
 
 static void conclude(struct recovery *recovery)
@@ -110,9 +118,8 @@ static void conclude(struct recovery *recovery)
 }
 
 /* First the inventory, then the result: what a second crash leaves in between is an open intent still, and is found again. */
-static void finish(void *data)
+static void finish(struct recovery *recovery)
 {
-	struct recovery *recovery = data;
 	struct app *app = app_find(recovery->core, span_of(text(recovery->intent, "app")));
 
 	if (!app || !recovery->remembered || (!app->inventory_book.busy && !app->inventory_book.failed)) {
@@ -366,12 +373,17 @@ static void remember_pins(struct recovery *recovery)
 	app_set_inventory(app, &next);
 }
 
-static void on_discovered(void *data, const struct error *err)
+static void begin(struct recovery *recovery)
 {
-	struct recovery *recovery = data;
 	const struct json *objects = json_get(recovery->intent, "objects");
+	const struct app *app = app_find(recovery->core, span_of(text(recovery->intent, "app")));
 
-	(void)err;
+	/* what a run reads of the inventory is its own until it has ended */
+	if (app && app->run) {
+		timer_start(recovery->poll, POLL_MS);
+		return;
+	}
+	recovery->begun = true;
 	if (!recovery->other_led)
 		remember_pins(recovery);
 	recovery->waiting++;
@@ -381,17 +393,53 @@ static void on_discovered(void *data, const struct error *err)
 		on_all_read(recovery);
 }
 
+static void on_discovered(void *data, const struct error *err)
+{
+	(void)err;
+	begin(data);
+}
+
+static void on_poll(void *data)
+{
+	struct recovery *recovery = data;
+
+	if (recovery->begun)
+		finish(recovery);
+	else
+		begin(recovery);
+}
+
+/* A run that has announced something and goes on, or what is owed of one: it tells the result itself. */
+static bool tells_itself(const struct app *app)
+{
+	const struct run *run = app->run;
+
+	if (app->owed)
+		return true;
+	return run && run->intent_asked && !run->result_asked && (run->intent_durable || !run->err.reason[0] || run->only_told);
+}
+
 static void on_intent(void *data, const struct json *intent)
 {
 	struct core *core = data;
-	struct recovery *recovery = mem_alloc(sizeof(*recovery));
+	struct app *app = app_find(core, span_of(text(intent, "app")));
+	struct recovery *recovery;
 
+	if (app && tells_itself(app)) {
+		/* or tells that of a later one: seen to when it has ended */
+		core->recover_due = true;
+		return;
+	}
+	/* it begins anew afterwards */
+	if (app && app->run)
+		run_cancel(app->run);
+	recovery = mem_alloc(sizeof(*recovery));
 	recovery->core = core;
 	recovery->arena = arena_new(0);
 	recovery->intent = json_copy(recovery->arena, intent);
 	recovery->results = json_array(recovery->arena);
 	recovery->other_led = audit_log_has_other_led(core->audit, (uint64_t)json_get_int(intent, "seq", 0));
-	recovery->poll = timer_new(core->loop, finish, recovery);
+	recovery->poll = timer_new(core->loop, on_poll, recovery);
 	recovery->next = core->recoveries;
 	core->recoveries = recovery;
 	core->recovering++;

@@ -10,7 +10,10 @@
 #include "gate/images.h"
 #include "reconcile/core.h"
 
-/* Reads the open intents of the log and sees to each. Called once, when core begins to lead. */
+/*
+ * Reads the open intents of the log and sees to each, but those of Applications that tell a result themselves yet (core->recover_due
+ * then). Called when core begins to lead, and by core_recover. Another run of an Application concerned is called off.
+ */
 void recover_open_intents(struct core *core);
 
 /*

@@ -50,6 +50,8 @@ enum step_result step_intent(struct run *run)
 		owed_press(run);
 		return STEP_WAIT;
 	}
+	if (run->core->recovering)
+		return STEP_WAIT;
 	if (!run->core->audit || !audit_log_ok(run->core->audit, &err)) {
 		if (!run->core->audit)
 			err = run->core->audit_error;
