@@ -162,6 +162,7 @@ void app_update(struct app *app, const struct json *object)
 		app->again = true;
 		if (app->run)
 			run_cancel(app->run);
+		owed_pay(app);
 		app_enqueue(app, 0);
 		return;
 	}

@@ -22,7 +22,7 @@ struct packed;
 /* One sort of bookkeeping write of an Application. */
 struct book {
 	bool busy, again;       /* one is under way; another is to follow it */
-	bool failed;            /* the last one was not written: the next run repeats it */
+	uint8_t failed;         /* so many in a row were not written: the next run repeats it */
 };
 
 /* What is asked of all Applications at once, and so is never packed. Texts are names (base/name.h), NULL while it was not seen. */

@@ -12,6 +12,7 @@
 #include "reconcile/changes.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
+#include "reconcile/owed.h"
 #include "reconcile/probe.h"
 #include "reconcile/recover.h"
 #include "reconcile/reload.h"
@@ -92,6 +93,7 @@ void core_stop(struct core *core, int exit_status)
 
 		if (app->run)
 			run_cancel(app->run);
+		owed_pay(app);
 	}
 	core->stop_timer = timer_new(core->loop, on_stop_poll, core);
 	timer_start(core->stop_timer, 0);
@@ -196,8 +198,7 @@ static int try_open_audit(struct core *core, struct error *err)
 
 void core_recover(struct core *core)
 {
-	if (!core->recover_due || core->stopping || !core->leading || core->runs_active || core->owed || core->recovering || !core->objects ||
-	    !objects_ready(core->objects))
+	if (!core->recover_due || core->stopping || !core->leading || core->recovering || !core->objects || !objects_ready(core->objects))
 		return;
 	core->recover_due = false;
 	recover_open_intents(core);
@@ -218,7 +219,7 @@ static void open_audit(void *data)
 	if (core->leading && begin_audit(core))
 		return;
 	log_line(LOG_INFO, "the audit log can be written again", NULL);
-	/* what was under way when it broke; a run that still works tells its own result, or found the log closed when it wanted to */
+	/* what was under way when it broke: a run that still works tells its own result; one that found the log closed when it wanted to has none */
 	core->recover_due = true;
 	core_recover(core);
 	tell_audit(core);

@@ -98,19 +98,19 @@ struct core {
 	struct str last_checkpoint;       /* of the log that was closed last */
 	const char *identity;             /* in the lease */
 	bool leading, stopping;
-	bool recover_due;                 /* the log was opened anew: intents without a result are looked for when no run is at work */
+	bool recover_due;                 /* the log was opened anew: intents without a result are to be looked for; or some could not be yet */
 	int exit_status;
 	size_t runs_active;
 	size_t owed;                      /* Applications whose result waits for their inventory */
 	struct turns turns;
-	size_t recovering;                /* interrupted syncs that are being resolved: no run begins before */
+	size_t recovering;                /* interrupted syncs that are being resolved: no run begins before, and none announces anything */
 	struct recovery *recoveries;      /* those: recover.h's part */
 };
 
 /* Runs the core role until it is told to stop; returns the exit status (78: the configuration is wrong). */
 int core_run(const struct core_options *options);
 
-/* Resolves intents whose result could not be written while the log was not to be had. Called when a run has ended, too. */
+/* Resolves intents whose result could not be written while the log was not to be had. Called when a run has ended or told what it owed, too. */
 void core_recover(struct core *core);
 
 /* Begins an orderly stop: runs end at a step boundary, the log is closed, the lease given up. */

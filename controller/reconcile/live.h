@@ -11,6 +11,7 @@
 #define RECONCILE_LIVE_H
 
 #include "diff/health.h"
+#include "gate/images.h"
 #include "reconcile/app.h"
 
 struct kind_watch;
@@ -72,11 +73,12 @@ const struct live_object *live_find(const struct live *live, const char *key);
 const struct live_more *live_more(const struct live_object *object);
 bool live_has_uid(const struct live_object *object, const char *uid);
 /*
- * Digest of what we wrote of an object, of what others added to it, and of what of it weakens security: all that a write of ours
- * may change, and nothing that its own controller notes on it. Zero: not known.
+ * Digest of what we wrote of an object, of what others added to it, of its images, and of what of it weakens security: all that a
+ * write of ours may change, and nothing that its own controller notes on it. Zero: not known. `custom`: where policies say that it
+ * keeps images.
  */
 struct digest live_state(const struct live_object *object);
-struct digest live_state_of(const struct json *object);
+struct digest live_state_of(const struct json *object, const struct custom_paths *custom);
 char *live_uid(const struct live_object *object, struct arena *arena);
 
 /* Who may write the object of this key, whether it exists or not; for claims.h. NULL: nobody. */

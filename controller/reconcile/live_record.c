@@ -209,16 +209,18 @@ static bool take_posture(struct live_more *more, const struct json *from, struct
 	return true;
 }
 
-/* Images are in it with the fields that hold them. */
-static struct digest state_digest(const struct digest *owned, const struct digest *extras, const char *posture)
+/* Images and posture by content: what is held in our name without an apply, a webhook's addition say, is in neither of the others. */
+static struct digest state_digest(const struct digest *owned, const struct digest *extras, const struct digest *images, const char *posture)
 {
+	const struct digest *const digests[] = { owned, extras, images };
 	CLEANUP(str_release) struct str text = STR_INIT;
 	char hex[DIGEST_HEX];
 
-	digest_hex(owned, hex);
-	str_addf(&text, "%s\n", hex);
-	digest_hex(extras, hex);
-	str_addf(&text, "%s\n%s", hex, posture ? posture : "");
+	for (size_t i = 0; i < COUNT_OF(digests); i++) {
+		digest_hex(digests[i], hex);
+		str_addf(&text, "%s\n", hex);
+	}
+	str_adds(&text, posture ? posture : "");
 	return digest_of(str_span(&text));
 }
 
@@ -228,15 +230,15 @@ struct digest live_state(const struct live_object *object)
 
 	if (!object->digested || object->metadata_only)
 		return (struct digest){ { 0 } };
-	return state_digest(&object->owned, &more->extras, more->posture);
+	return state_digest(&object->owned, &more->extras, &more->images, more->posture);
 }
 
-struct digest live_state_of(const struct json *object)
+struct digest live_state_of(const struct json *object, const struct custom_paths *custom)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	CLEANUP(str_release) struct str text = STR_INIT;
 	const struct json *posture = posture_of(object, arena);
-	struct digest owned = fields_digest(object), of_extras;
+	struct digest owned = fields_digest(object), images = gate_images_digest(object, custom, arena), of_extras;
 	struct extra *extras;
 	size_t count, left;
 
@@ -244,7 +246,7 @@ struct digest live_state_of(const struct json *object)
 	of_extras = extras_digest(extras, count);
 	if (posture)
 		json_write(posture, JSON_PLAIN, &text);
-	return state_digest(&owned, &of_extras, str_c(&text));
+	return state_digest(&owned, &of_extras, &images, str_c(&text));
 }
 
 uint64_t record_version(const struct json *metadata)

@@ -1,8 +1,40 @@
 /* Results that wait for their inventory; see owed.h. */
 #include "reconcile/owed.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "reconcile/records.h"
+#include "reconcile/report.h"
+
+#define AGAIN_MS 1000
+/* So many seconds are longer than the lease is held while nothing answers: then the process has ended before. */
+#define FAILED_MOST 15u
+
+bool owed_may_tell(const struct app *app)
+{
+	const struct book *book = &app->inventory_book;
+
+	/* of one that is gone nobody asks any more what it had */
+	return !book->busy && (!book->failed || book->failed >= FAILED_MOST || !app->present);
+}
+
+bool owed_is_lost(const struct app *app)
+{
+	return app->core->stopping && app->inventory_book.failed && !app->inventory_book.busy;
+}
+
+void owed_press(struct run *run)
+{
+	int64_t now = clock_mono_ms();
+
+	if (run->app->inventory_book.busy || owed_may_tell(run->app))
+		return;
+	if (now >= run->inventory_ms) {
+		run->inventory_ms = now + AGAIN_MS;
+		report_inventory(run->app);
+	}
+	run_wake_in(run, AGAIN_MS);
+}
 
 void owed_take(struct run *run)
 {
@@ -41,9 +73,12 @@ static void record(struct app *app)
 
 void owed_pay(struct app *app)
 {
-	if (!app->owed || app->inventory_book.busy)
+	bool lost = owed_is_lost(app);
+
+	if (!app->owed || (!lost && !owed_may_tell(app)))
 		return;
-	record(app);
+	if (!lost)
+		record(app);
 	owed_drop(app);
 	if (app->run)
 		run_wake(app->run);

@@ -2,7 +2,8 @@
  * Open intents; see recover.h. Each object is read as the account that was to
  * write it. What was to be made is ours by its tracking id now; what was ours
  * before tells by its version and by the time of our last apply whether it was
- * written; what was to be deleted is gone, or going.
+ * written; what was to be deleted is gone, or going. Where another replica has
+ * led since, only an object that nobody has written since tells anything.
  */
 #include "reconcile/recover.h"
 
@@ -13,7 +14,9 @@
 #include "diff/fields.h"
 #include "reconcile/app.h"
 #include "reconcile/live.h"
+#include "reconcile/objects.h"
 #include "reconcile/report.h"
+#include "reconcile/run.h"
 
 struct recovery {
 	struct core *core;
@@ -21,8 +24,11 @@ struct recovery {
 	struct json *intent;
 	struct json *results;      /* objects[] of the sync.result */
 	size_t waiting;
+	/* another has led since it was announced: whose work an object shows nobody can tell, nor is its revision the newest that was begun */
+	bool other_led;
+	bool begun;                /* its objects are asked for */
 	bool remembered;           /* the inventory says more than the one in the cluster */
-	struct timer *poll;        /* runs while that is being written */
+	struct timer *poll;        /* runs until a run has ended, and while that is being written */
 	unsigned tries;
 	struct recovery *next;
 };
@@ -73,7 +79,7 @@ static void recovery_free(struct recovery *recovery)
 	free(recovery);
 }
 
-/* The last of them lets the runs begin. */
+/* The last of them lets the runs begin, and those go on that wanted to announce something. */
 static void leave(struct recovery *recovery)
 {
 	struct core *core = recovery->core;
@@ -81,8 +87,14 @@ static void leave(struct recovery *recovery)
 	recovery_free(recovery);
 	if (--core->recovering)
 		return;
-	KEYSET_EACH(slot, &core->apps)
-		app_enqueue(*slot, 0);
+	core_recover(core);
+	KEYSET_EACH(slot, &core->apps) {
+		struct app *app = *slot;
+
+		if (app->run)
+			run_wake(app->run);
+		app_enqueue(app, 0);
+	}
 }
 
 static void conclude(struct recovery *recovery)
@@ -106,9 +118,8 @@ static void conclude(struct recovery *recovery)
 }
 
 /* First the inventory, then the result: what a second crash leaves in between is an open intent still, and is found again. */
-static void finish(void *data)
+static void finish(struct recovery *recovery)
 {
-	struct recovery *recovery = data;
 	struct app *app = app_find(recovery->core, span_of(text(recovery->intent, "app")));
 
 	if (!app || !recovery->remembered || (!app->inventory_book.busy && !app->inventory_book.failed)) {
@@ -226,17 +237,27 @@ static bool is_applied_again(const struct json *announced, const struct json *li
 }
 
 /* Others may have written since, what they keep on it (a status, say); of all that a write of ours may change nothing was. */
-static bool is_same_state(const struct json *announced, const struct json *live)
+static bool is_same_state(const struct json *announced, const struct json *live, const struct custom_paths *custom)
 {
 	const char *before = text(announced, "state_before");
-	struct digest state = live_state_of(live);
+	struct digest state = live_state_of(live, custom);
 	char hex[DIGEST_HEX];
 
 	digest_hex(&state, hex);
 	return !strcmp(before, hex);
 }
 
-const char *recover_outcome(const struct json *announced, const struct json *live, const char *app, int64_t announced_ns)
+/*
+ * What bears no mark though fields of it are ours: a namespace that CreateNamespace made, perhaps for another Application; and what is
+ * adopted half way, whose fields were handed over with the time that they had.
+ */
+static bool may_be_written_unmarked(const struct json *announced, const struct json *live, bool same, int64_t announced_ns)
+{
+	return same ? !is_same_version(announced, live) && fields_applied_s(live) : is_applied_since(live, announced_ns);
+}
+
+const char *recover_outcome(const struct json *announced, const struct json *live, const struct custom_paths *custom, const char *app,
+			    int64_t announced_ns)
 {
 	const struct json *metadata = json_get(live, "metadata");
 	const char *uid = text(announced, "uid"), *op = text(announced, "op");
@@ -246,12 +267,12 @@ const char *recover_outcome(const struct json *announced, const struct json *liv
 		return (same || (ours && !*uid)) && !json_get(metadata, "deletionTimestamp") ? "not-done" : "ok";
 	/* it was not there, or not ours */
 	if (!same || !strcmp(op, "adopt"))
-		return ours ? "ok" : "not-done";
+		return ours ? "ok" : may_be_written_unmarked(announced, live, same, announced_ns) ? "unknown" : "not-done";
 	if (is_same_version(announced, live))
 		return "not-done";
 	if (is_applied_again(announced, live))
 		return "ok";
-	if (is_same_state(announced, live))
+	if (is_same_state(announced, live, custom))
 		return "not-done";
 	/* within the second of the apply before it, or not at all; what is taken out again leaves no mark of when */
 	return is_applied_since(live, announced_ns) ? "ok" : !strcmp(op, "heal") ? "unknown" : "not-done";
@@ -267,6 +288,14 @@ static int64_t announced_ns(const struct recovery *recovery)
 	return at_ns - (ahead_s + 1) * 1000000000;
 }
 
+/* Of what another may have written since; what nobody has written since we did not write either. */
+static const char *outcome_of(const struct recovery *recovery, const struct json *object, const struct json *live)
+{
+	if (recovery->other_led && !(live && is_same_version(object, live)))
+		return "unknown";
+	return recover_outcome(object, live, objects_custom_paths(recovery->core->objects), text(recovery->intent, "app"), announced_ns(recovery));
+}
+
 static void on_read(void *data, const struct kube_answer *answer)
 {
 	struct question *question = data;
@@ -277,12 +306,12 @@ static void on_read(void *data, const struct kube_answer *answer)
 	if (answer->err && !kube_says_absent(answer)) {
 		note(recovery, object, "unknown");
 	} else {
-		const char *outcome = recover_outcome(object, live, app, announced_ns(recovery));
+		const char *outcome = outcome_of(recovery, object, live);
 
 		note(recovery, object, outcome);
 		if (is_ours(live, app) && strcmp(text(object, "op"), "delete"))
 			remember(recovery, object, live);
-		if (strcmp(outcome, "not-done"))
+		if (strcmp(outcome, "not-done") && !recovery->other_led)
 			note_part(recovery);
 	}
 	free(question);
@@ -306,7 +335,7 @@ static void ask(struct recovery *recovery, const struct json *object)
 	if (!kind) {
 		bool gone = is_kind_gone(recovery->core->discovery, gvk.group);
 
-		note(recovery, object, gone ? recover_outcome(object, NULL, "", 0) : "unknown");
+		note(recovery, object, gone ? outcome_of(recovery, object, NULL) : "unknown");
 		return;
 	}
 	question = mem_alloc(sizeof(*question));
@@ -344,13 +373,19 @@ static void remember_pins(struct recovery *recovery)
 	app_set_inventory(app, &next);
 }
 
-static void on_discovered(void *data, const struct error *err)
+static void begin(struct recovery *recovery)
 {
-	struct recovery *recovery = data;
 	const struct json *objects = json_get(recovery->intent, "objects");
+	const struct app *app = app_find(recovery->core, span_of(text(recovery->intent, "app")));
 
-	(void)err;
-	remember_pins(recovery);
+	/* what a run reads of the inventory is its own until it has ended */
+	if (app && app->run) {
+		timer_start(recovery->poll, POLL_MS);
+		return;
+	}
+	recovery->begun = true;
+	if (!recovery->other_led)
+		remember_pins(recovery);
 	recovery->waiting++;
 	for (size_t i = 0; i < json_count(objects); i++)
 		ask(recovery, json_at(objects, i));
@@ -358,16 +393,53 @@ static void on_discovered(void *data, const struct error *err)
 		on_all_read(recovery);
 }
 
+static void on_discovered(void *data, const struct error *err)
+{
+	(void)err;
+	begin(data);
+}
+
+static void on_poll(void *data)
+{
+	struct recovery *recovery = data;
+
+	if (recovery->begun)
+		finish(recovery);
+	else
+		begin(recovery);
+}
+
+/* A run that has announced something and goes on, or what is owed of one: it tells the result itself. */
+static bool tells_itself(const struct app *app)
+{
+	const struct run *run = app->run;
+
+	if (app->owed)
+		return true;
+	return run && run->intent_asked && !run->result_asked && (run->intent_durable || !run->err.reason[0] || run->only_told);
+}
+
 static void on_intent(void *data, const struct json *intent)
 {
 	struct core *core = data;
-	struct recovery *recovery = mem_alloc(sizeof(*recovery));
+	struct app *app = app_find(core, span_of(text(intent, "app")));
+	struct recovery *recovery;
 
+	if (app && tells_itself(app)) {
+		/* or tells that of a later one: seen to when it has ended */
+		core->recover_due = true;
+		return;
+	}
+	/* it begins anew afterwards */
+	if (app && app->run)
+		run_cancel(app->run);
+	recovery = mem_alloc(sizeof(*recovery));
 	recovery->core = core;
 	recovery->arena = arena_new(0);
 	recovery->intent = json_copy(recovery->arena, intent);
 	recovery->results = json_array(recovery->arena);
-	recovery->poll = timer_new(core->loop, finish, recovery);
+	recovery->other_led = audit_log_has_other_led(core->audit, (uint64_t)json_get_int(intent, "seq", 0));
+	recovery->poll = timer_new(core->loop, on_poll, recovery);
 	recovery->next = core->recoveries;
 	core->recoveries = recovery;
 	core->recovering++;

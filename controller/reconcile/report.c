@@ -384,8 +384,10 @@ static void on_written(void *data, const struct kube_answer *answer)
 	struct app *app = app_find(writing->core, span_of(writing->key));
 	/* a test of what is to be taken out that fails: it is another by now, or gone */
 	bool moved = answer->err && app && writing->book == &app->operation_book && answer->err->kind == ERROR_INVALID;
+	/* what an apply would make cannot be gone */
+	bool gone = answer->err && app && writing->book != &app->inventory_book && answer->err->kind == ERROR_NOT_FOUND;
 
-	if (answer->err && app && !moved && answer->err->kind != ERROR_NOT_FOUND) {
+	if (answer->err && app && !moved && !gone) {
 		app->status_written = app->inventory_written = (struct digest){ { 0 } };
 		log_error(LOG_WARN, "could not write", answer->err, "what", writing->what, "app", writing->key, NULL);
 		app->write_wait_ms = clock_backoff(app->write_wait_ms, WRITE_AGAIN_MS, WRITE_AGAIN_MOST_MS);
@@ -396,13 +398,13 @@ static void on_written(void *data, const struct kube_answer *answer)
 	if (app && writing->book) {
 		bool again = writing->book->again;
 
-		writing->book->failed = answer->err;
+		writing->book->failed = answer->err ? (uint8_t)(writing->book->failed + (writing->book->failed < UINT8_MAX)) : 0;
 		writing->book->busy = writing->book->again = false;
 		if (again && writing->book == &app->status_book)
 			report_write(app);
 		else if (again && app->present)
 			report_inventory(app);
-		else if (writing->book == &app->inventory_book)
+		if (writing->book == &app->inventory_book)
 			tell_inventory(app);
 		app_forget_if_done(app);
 	}

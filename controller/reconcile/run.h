@@ -146,6 +146,7 @@ struct run {
 
 	/* intent, apply, settle */
 	uint64_t intent_seq;
+	int64_t inventory_ms;        /* monotonic: before it an inventory that was not taken is not sent again */
 	bool intent_asked, intent_durable, remembered, result_asked, result_durable;
 	size_t in_flight;
 	bool applying;               /* writes may be on their way: the run is not cut off */

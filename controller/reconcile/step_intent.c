@@ -46,7 +46,11 @@ enum step_result step_intent(struct run *run)
 		return run->intent_durable ? STEP_NEXT : run->err.reason[0] && !run->only_told ? STEP_FAIL : STEP_WAIT;
 	if (!open_actions(run))
 		return STEP_NEXT;
-	if (run->app->owed)
+	if (run->app->owed) {
+		owed_press(run);
+		return STEP_WAIT;
+	}
+	if (run->core->recovering)
 		return STEP_WAIT;
 	if (!run->core->audit || !audit_log_ok(run->core->audit, &err)) {
 		if (!run->core->audit)
@@ -299,8 +303,10 @@ static void adopt_revision(struct run *run)
 /* Or leaves, where others wait for its place, and nothing went wrong. */
 static enum step_result wait_for_inventory(struct run *run)
 {
-	if (run->err.reason[0] || run->goal != GOAL_SYNC || !turns_wanted(run->core))
+	if (run->err.reason[0] || run->goal != GOAL_SYNC || !turns_wanted(run->core)) {
+		owed_press(run);
 		return STEP_WAIT;
+	}
 	owed_take(run);
 	run->applying = false;
 	return STEP_NEXT;
@@ -329,7 +335,11 @@ enum step_result step_settle(struct run *run)
 		remember(run);
 	}
 	/* first the inventory, then the result: a crash in between leaves an open intent, by which recover.c finds what was made */
-	if (!run->result_asked && run->app->inventory_book.busy)
+	if (!run->result_asked && owed_is_lost(run->app)) {
+		run->applying = false;
+		return STEP_NEXT;
+	}
+	if (!run->result_asked && !owed_may_tell(run->app))
 		return wait_for_inventory(run);
 	if (!run->result_asked) {
 		run->result_asked = true;

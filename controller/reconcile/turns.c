@@ -82,7 +82,7 @@ static void fill(void *data)
 		turns_drop(app);
 		if (app->run)
 			app->again = true;
-		else if (core->leading && !core->stopping)
+		else if (core->leading && !core->stopping && !core->recovering)
 			run_start(app);
 	}
 	if (first_ready(turns))

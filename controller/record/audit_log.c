@@ -52,6 +52,8 @@ struct audit_log {
 	bool failed, told;
 	struct error error;
 	struct map open_intents;        /* seq as text -> the record's text, owned; at open */
+	int64_t transitions;            /* of the lease, as the newest term.start has it; -1: none was seen */
+	uint64_t other_led;             /* the newest term.start that came after a term of another log's holder; 0: none */
 };
 
 /*
@@ -303,6 +305,38 @@ static void close_intent(struct audit_log *log, const struct json *fields)
 		forget_intent(log, (uint64_t)json_get_int(fields, "intent", 0));
 }
 
+/*
+ * A lease that changed hands between two terms of ours was taken by us alone: a step of one, when it had been given up. More are
+ * another's, whom the lease does not name any more when we took it once without coming as far as a record.
+ */
+static void note_term(struct audit_log *log, uint64_t seq, const struct json *record)
+{
+	const struct json *lease = json_get(record, "lease");
+	struct span former = json_text_span(json_get(lease, "former_holder"));
+	int64_t transitions = json_get_int(lease, "transitions", 0), before = log->transitions;
+	bool other = former.length && !span_equal(former, json_text_span(json_get(lease, "holder")));
+
+	log->transitions = transitions;
+	/* the same term: the log was opened anew, or the process was started anew */
+	if (transitions == before)
+		return;
+	if (other || (before >= 0 && transitions != before + 1))
+		log->other_led = seq;
+}
+
+bool audit_log_has_other_led(const struct audit_log *log, uint64_t seq)
+{
+	return seq < log->other_led;
+}
+
+/* Of what is appended, what the log itself has to know. */
+static void note_appended(struct audit_log *log, const struct json *fields)
+{
+	close_intent(log, fields);
+	if (span_is(json_text_span(json_get(fields, "kind")), "term.start"))
+		note_term(log, log->next_seq, fields);
+}
+
 uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_durable)(void *data, uint64_t seq, const struct error *err),
 			  void *data)
 {
@@ -312,8 +346,8 @@ uint64_t audit_log_append(struct audit_log *log, struct json *fields, void (*on_
 	if (!log->failed)
 		waiter.refused = take_record(log, fields);
 	if (!waiter.refused) {
+		note_appended(log, fields);
 		log->next_seq++;
-		close_intent(log, fields);
 	}
 	wait_for(log, waiter);
 	commit_soon(log);
@@ -352,7 +386,16 @@ struct span audit_log_checkpoint(const struct audit_log *log)
 	return str_span(&log->on_disk.note);
 }
 
-static int note_intent(void *data, uint64_t seq, struct span record, struct error *err)
+static void note_term_read(struct audit_log *log, uint64_t seq, struct span record)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct json *term;
+
+	if (!json_parse(record, arena, 0, &term, NULL))
+		note_term(log, seq, term);
+}
+
+static int note_record(void *data, uint64_t seq, struct span record, struct error *err)
 {
 	struct audit_log *log = data;
 	struct audit_envelope envelope;
@@ -363,6 +406,8 @@ static int note_intent(void *data, uint64_t seq, struct span record, struct erro
 		return log_corrupt(err, "a record");
 	if (envelope.kind == AUDIT_SYNC_RESULT && envelope.has_intent)
 		forget_intent(log, envelope.intent);
+	if (envelope.kind == AUDIT_TERM_START)
+		note_term_read(log, seq, record);
 	if (envelope.kind != AUDIT_SYNC_INTENT)
 		return 0;
 	/* the oldest are told; when they have their results, the next start tells the rest */
@@ -383,7 +428,7 @@ static int find_open_intents(struct audit_log *log, const char *dir, struct erro
 
 	if (audit_reader_open(dir, &reader, err))
 		return -1;
-	result = audit_read_each(&reader, from, size, note_intent, log, err);
+	result = audit_read_each(&reader, from, size, note_record, log, err);
 	audit_reader_release(&reader);
 	return result;
 }
@@ -507,6 +552,7 @@ int audit_log_open(struct loop *loop, const char *dir, const struct audit_log_co
 	log->config = *config;
 	log->version = mem_strdup(config->version && *config->version ? config->version : "unknown");
 	log->arena = arena_new(0);
+	log->transitions = -1;
 	log->line.limit = LIMIT_AUDIT_BODY_BYTES;
 	log->lull = lull_new(loop, on_commit_time, log);
 	if (log_recover(dir, &log->on_disk, err))

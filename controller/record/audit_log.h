@@ -73,5 +73,7 @@ struct span audit_log_checkpoint(const struct audit_log *log);
 
 /* Each sync.intent of before this was opened that no sync.result names yet, oldest first; `intent` lives for the call. */
 void audit_log_each_open_intent(struct audit_log *log, void (*each)(void *data, const struct json *intent), void *data);
+/* Whether a holder with another log may have led after the record `seq`: what the term.starts from there on say of the lease. */
+bool audit_log_has_other_led(const struct audit_log *log, uint64_t seq);
 
 #endif

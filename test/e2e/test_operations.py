@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness.controller import ACCOUNT, Controller, cli, documents
-from harness.manifests import config_map, deployment, text
+from harness.manifests import config_map, deployment, text, wave
 from harness.stack import ROOT
 from harness.tenant import obj
 from harness.wait import SCALE, until
@@ -66,6 +66,32 @@ def test_replica_that_stands_by_takes_over_and_names_the_last_checkpoint(ready_s
         site.settled("two", seconds=20)
     finally:
         other.stop()
+
+
+def test_intent_that_is_resolved_after_another_replica_led_claims_nothing(ready_site, tmp_path):
+    site = ready_site
+    maps = lambda value: {"app/a.yaml": text(config_map("a", key=value)), "app/later.yaml": text(wave(config_map("later", key=value), 1))}
+    repo = site.deploy(maps("1"))
+    since = site.log.next_seq()
+    waits = obj("v1", "Service", "waits", spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
+    repo.push("announced, and not sent as far as `later`", {**maps("2"), "app/s.yaml": text(waits)})
+    site.wait_condition("Synced", "Unknown", "app", reason="WaitingForHealth")
+    site.controller.kill()
+    applied = repo.push("the other's", {**maps("5"), "app/s.yaml": None})
+    other = Controller(site.installation, tmp_path / "other", plain_http=[site.stack.registry])
+    other.start()
+    try:
+        site.synced_at(applied, "app", seconds=40)
+    finally:
+        other.stop()
+    repo.push("denied", {"app/web.yaml": text(deployment("web", site.image("web", signed=False).ref))})
+    site.controller.start()
+    result = until("the result", lambda: site.records("sync.result", since, "app"))[0]
+    assert {o["name"]: o["outcome"] for o in result["objects"]} == {"a": "unknown", "waits": "unknown", "later": "unknown"}
+    # what the other applied is whole, and is kept as it is
+    site.wait_condition("Synced", "False", "app", reason="VerificationFailed")
+    site.kube.patch("v1", "ConfigMap", site.namespace, "a", {"data": {"key": "drifted"}})
+    until("the drift to be healed", lambda: site.find("v1", "ConfigMap", "a")["data"]["key"], lambda key: key == "5")
 
 
 def projected(folder, number, files):

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.wait import until
-from rig.plans import Crash
+from rig.plans import Crash, Fault, status
 from rig.workload import Run
 
 
@@ -39,4 +39,41 @@ def test_object_made_anew_before_a_crash_goes_with_its_application(stack, kube, 
     assert plan.fired
     left = [key for key in outcome.facts if key.startswith("deletion: ") and "/" in key and not key.endswith("s")]
     assert left == [], f"left behind: {left}"
+    assert outcome.wrong == []
+
+
+class Refused(Once):
+    """An inventory is reset on its way, again and again; with the second try the controller dies."""
+
+    def __call__(self, request):
+        crash = super().__call__(request)
+        if crash is None and self.current and not self.fired and self.which(request):
+            return lambda exchange: exchange.reset()
+        return crash
+
+
+class DeletedUnknown(Run):
+    """All is made, and no inventory says so. While the controller is away the Application is deleted."""
+
+    def deletion(self):
+        self.kube.apply(self.app)
+        self.plan.settle()
+        self.kube.delete("countersign.dev/v1alpha1", "Application", self.site.system, "app")
+        self.site.controller.start()
+        super().deletion()
+
+
+def test_object_whose_inventory_was_refused_goes_with_its_application_after_a_restart(stack, kube, registry, keys):
+    plan = Refused(2, "before", "dead", inventories)
+    outcome = DeletedUnknown(stack, kube, registry, keys, plan=plan, phases=("deletion",)).run()
+    left = [key for key in outcome.facts if key.startswith("deletion: ") and "/" in key and not key.endswith("s")]
+    assert left == [], f"left behind: {left}"
+    assert outcome.wrong == []
+
+
+def test_inventory_that_is_refused_for_good_keeps_no_sync_waiting_for_ever(stack, kube, registry, keys):
+    plan = Fault("inventories refused", inventories, status(403, "Forbidden"))
+    run = Run(stack, kube, registry, keys, plan=plan, phases=("sync", "update"))
+    outcome = run.run()
+    assert plan.fired
     assert outcome.wrong == []

@@ -385,6 +385,49 @@ static void intents_without_a_result_are_told_at_open_oldest_first(void **state)
 	audit_log_close(log);
 }
 
+static void append_term(struct audit_log *log, const char *former, int64_t transitions)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct json *term = audit_record(arena, AUDIT_TERM_START, AUDIT_OK), *lease = json_object(arena);
+
+	json_set_string(arena, lease, "holder", "a");
+	json_set_int(arena, lease, "transitions", transitions);
+	if (former)
+		json_set_string(arena, lease, "former_holder", former);
+	json_set(arena, term, "lease", lease);
+	audit_log_append(log, term, NULL, NULL);
+}
+
+static void whether_another_has_led_since_a_record_is_told_by_the_terms(void **state)
+{
+	static const struct { const char *name, *former; int64_t transitions; bool other; } cases[] = {
+		{ "the first", NULL, 3, false },
+		{ "after a crash", "a", 3, false },
+		{ "given up and taken again", "a", 4, false },
+		{ "after another's", "b", 6, true },
+		{ "the same term, of a log that was opened anew", "b", 6, false },
+		{ "taken once without a record, after another's", "a", 8, true },
+		{ "a lease that is not the one that it was", "a", 2, true },
+		{ "given up and taken again, of that", "a", 3, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct audit_log *log = open_log();
+		uint64_t before = audit_log_next_seq(log) - 1, after;
+
+		append_term(log, cases[i].former, cases[i].transitions);
+		after = audit_log_next_seq(log);
+		if (audit_log_has_other_led(log, before) != cases[i].other || audit_log_has_other_led(log, after))
+			fail_msg("%s: as it is appended", cases[i].name);
+		audit_log_close(log);
+		log = open_log();
+		if (audit_log_has_other_led(log, before) != cases[i].other || audit_log_has_other_led(log, after))
+			fail_msg("%s: as it is read", cases[i].name);
+		audit_log_close(log);
+	}
+}
+
 static void log_with_a_changed_part_of_its_last_records_is_not_opened(void **state)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -534,6 +577,7 @@ int main(void)
 		TEST(record_that_cannot_be_made_to_fit_is_refused_alone),
 		TEST(who_asked_and_which_project_cannot_be_so_long_that_a_denial_is_not_recorded),
 		TEST(intents_without_a_result_are_told_at_open_oldest_first),
+		TEST(whether_another_has_led_since_a_record_is_told_by_the_terms),
 		TEST(log_with_a_changed_part_of_its_last_records_is_not_opened),
 		TEST(audit_ids_name_log_seq_and_ordinal),
 		TEST(long_log_turns_its_journal_and_reopens),
