@@ -29,11 +29,13 @@ struct transfer {
 	int64_t idle_timeout_ms, retry_after_ms, date_s;
 	int (*on_data)(void *, struct span);
 	void (*on_done)(void *, const struct http_answer *);
+	bool (*may_send)(void *);
 	void *data;
 	bool too_large, stalled, ended_by_reader;
 	bool repeatable;   /* a GET */
 	bool begun;        /* it was given a connection to be sent on */
 	bool cut_off;      /* and its connection broke: libcurl would have sent it once more */
+	bool withheld;     /* may_send said no */
 	bool added, canceled;
 	bool headers_done; /* of the last answer: libcurl takes an end inside of the headers for one */
 	struct transfer *next_waiting;  /* in http->waiting: to be added or freed */
@@ -106,6 +108,8 @@ static void explain(const struct transfer *transfer, CURLcode code, struct http_
 			  (long long)transfer->idle_timeout_ms);
 	else if (transfer->ended_by_reader)
 		error_set(&answer->err, ERROR_TRANSIENT, "StreamEnded", "the stream was ended by its reader");
+	else if (transfer->withheld)
+		error_set(&answer->err, ERROR_CANCELED, "Withheld", "it may not be sent any more; nothing was sent");
 	else if (transfer->cut_off)
 		error_set(&answer->err, ERROR_TRANSIENT, "ConnectionError", "the connection broke before an answer came; whether it was done is not known");
 	else
@@ -129,6 +133,7 @@ static void finish(struct transfer *transfer, CURLcode code)
 	else
 		explain(transfer, code, &answer);
 	answer.status = (int)status;
+	answer.withheld = transfer->withheld;
 	answer.body = str_span(&transfer->body);
 	answer.content_type = str_span(&transfer->content_type);
 	on_done(transfer->data, &answer);
@@ -466,8 +471,9 @@ static int on_sending(void *data, char *to, char *from, int port, int our_port)
 
 	(void)to, (void)from, (void)port, (void)our_port;
 	transfer->cut_off = transfer->begun && !transfer->repeatable;
+	transfer->withheld = !transfer->begun && !transfer->canceled && transfer->may_send && !transfer->may_send(transfer->data);
 	transfer->begun = true;
-	return transfer->cut_off ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	return transfer->cut_off || transfer->withheld ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* A handle with all that requests of this client have in common. */
@@ -539,6 +545,7 @@ uint64_t http_send(struct http *http, const struct http_request *request)
 	transfer->retry_after_ms = transfer->date_s = -1;
 	transfer->on_data = request->on_data;
 	transfer->on_done = request->on_done;
+	transfer->may_send = request->may_send;
 	transfer->data = request->data;
 	transfer->idle_timeout_ms = request->idle_timeout_ms ? request->idle_timeout_ms : 30000;
 	transfer->idle = timer_new(http->loop, on_idle, transfer);

@@ -42,6 +42,7 @@ struct http_answer {
 	struct span content_type;
 	int64_t retry_after_ms;      /* -1: no Retry-After, or none that makes sense */
 	int64_t date_s;              /* the server's clock, since 1970; -1: no Date, or none that reads */
+	bool withheld;               /* may_send said no: nothing was sent; err says so */
 	struct error err;
 };
 
@@ -52,6 +53,11 @@ struct http_request {
 	int64_t timeout_ms;          /* whole request; 0: none (streams) */
 	int64_t idle_timeout_ms;     /* no byte for so long: an error; 0: 30 s */
 	size_t body_max;             /* 0: LIMIT_HTTP_BODY_BYTES */
+	/*
+	 * Asked in the moment of sending, which may come long after http_send: a connection is made first, or the process was stopped
+	 * meanwhile. May be NULL: yes.
+	 */
+	bool (*may_send)(void *data);
 	/* A stream gets its body here, piece by piece, once the status was 200; return -1 to end it. May be NULL. */
 	int (*on_data)(void *data, struct span piece);
 	void (*on_done)(void *data, const struct http_answer *answer);

@@ -241,6 +241,35 @@ void kube_broke(struct kube *kube)
 		kube->leading.on_doubt(kube->lease);
 }
 
+static void refuse_not_leader(void *data)
+{
+	struct request *request = data;
+	struct error err = ERROR_INIT;
+	struct kube_answer answer = { .retry_after_ms = -1, .err = &err };
+
+	error_set(&err, ERROR_CANCELED, "NotLeader", "the lease is not surely ours at this moment; nothing was sent");
+	request->on_done(request->data, &answer);
+	request_free(request);
+}
+
+/* Asked when it is on its way already: the process may have been stopped since it was asked for, for longer than the lease lasts. */
+static bool may_send(void *data)
+{
+	const struct kube *kube = ((const struct request *)data)->kube;
+
+	return kube->leading.is_leading && kube->leading.is_leading(kube->lease);
+}
+
+static void on_withheld(struct request *request)
+{
+	struct kube *kube = request->kube;
+
+	window_done(&kube->window, &request->turn, false, clock_mono_ms());
+	map_remove(&kube->requests, id_key(&request->id));
+	refuse_not_leader(request);
+	pump(kube);
+}
+
 static void on_answer(void *data, const struct http_answer *http)
 {
 	struct request *request = data;
@@ -252,6 +281,10 @@ static void on_answer(void *data, const struct http_answer *http)
 	struct error err = http->err;
 	int64_t wait;
 
+	if (http->withheld) {
+		on_withheld(request);
+		return;
+	}
 	count(request, http->status);
 	answer_read(request->path, request->on_item, http, &answer, &items, &err);
 	note_server(kube, http);
@@ -301,17 +334,6 @@ static void make_headers(struct kube *kube, const char *accept, const char *cont
 	out->list[out->count] = NULL;
 }
 
-static void refuse_not_leader(void *data)
-{
-	struct request *request = data;
-	struct error err = ERROR_INIT;
-	struct kube_answer answer = { .retry_after_ms = -1, .err = &err };
-
-	error_set(&err, ERROR_CANCELED, "NotLeader", "the lease is not surely ours at this moment; nothing was sent");
-	request->on_done(request->data, &answer);
-	request_free(request);
-}
-
 /* In doubt only a process that ends comes to ask. */
 static bool may_write(const struct kube *kube)
 {
@@ -328,6 +350,7 @@ static void send_now(struct request *request)
 		.path = request->path,
 		.body = span_make(request->body, request->body ? request->body_length : 0),
 		.timeout_ms = REQUEST_TIMEOUT_MS,
+		.may_send = request->governed ? may_send : NULL,
 		.on_done = on_answer,
 		.data = request,
 	};

@@ -87,7 +87,8 @@ struct call {
 	int64_t retry_after_ms;
 	struct str body;
 	struct error err;
-	bool end_stream, cancel_in_stream;
+	unsigned asked;                /* whether it may be sent */
+	bool withheld, end_stream, cancel_in_stream;
 };
 
 static void on_guard(void *data)
@@ -103,6 +104,7 @@ static void on_done(void *data, const struct http_answer *answer)
 	call->status = answer->status;
 	call->retry_after_ms = answer->retry_after_ms;
 	call->err = answer->err;
+	call->withheld = answer->withheld;
 	str_reset(&call->body);
 	str_add(&call->body, answer->body);
 	if (++call->done == call->expected)
@@ -440,6 +442,50 @@ static void http_write_whose_connection_broke_is_not_sent_again(void **state)
 	}
 }
 
+static bool never(void *data)
+{
+	struct call *call = data;
+
+	call->asked++;
+	return false;
+}
+
+/* On a new connection, which takes its time to be made, and on one that is kept; what follows goes out. */
+static void http_request_that_may_not_be_sent_any_more_is_withheld(void **state)
+{
+	static const char *const paths[] = { "/kept", "/ok" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(paths); i++) {
+		struct call call = { 0 };
+		struct http_request request;
+
+		get_once(&call, paths[i], 0, 0, 0);
+		kept_requests = 0;
+		call.expected = 2;
+		request = get(&call, "/kept/write");
+		request.method = "PATCH";
+		request.body = SPAN("{}");
+		request.may_send = never;
+		http_send(call.http, &request);
+		assert_int_equal(call.asked, 0);
+		loop_run(call.loop);
+		assert_int_equal(call.status, 0);
+		assert_int_equal(call.asked, 1);
+		assert_true(call.withheld);
+		assert_int_equal(call.err.kind, ERROR_CANCELED);
+		ASSERT_TEXT(paths[i], call.err.reason, "Withheld");
+		call.expected = 3;
+		request = get(&call, "/ok");
+		http_send(call.http, &request);
+		loop_run(call.loop);
+		assert_int_equal(call.status, 200);
+		assert_false(call.withheld);
+		assert_int_equal(kept_requests, 0);
+		call_end(&call);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -456,6 +502,7 @@ int main(void)
 		cmocka_unit_test(http_stream_canceled_from_its_own_callback_is_silent),
 		cmocka_unit_test(http_refused_stream_gives_its_body_to_the_completion),
 		cmocka_unit_test(http_write_whose_connection_broke_is_not_sent_again),
+		cmocka_unit_test(http_request_that_may_not_be_sent_any_more_is_withheld),
 		cmocka_unit_test(http_many_at_once_each_complete_once),
 		cmocka_unit_test(http_freed_or_canceled_in_flight_calls_nobody),
 	};
