@@ -415,7 +415,7 @@ static void tell_mended(struct app *app)
 	app->again = true;
 }
 
-/* What was told beside the newest revision is so no longer: a whole run tells what there is to say of that. */
+/* What was told beside the newest revision is so no longer: where no try follows, a whole run is made that tells what is left. */
 static void take_back(struct run *run, bool violated)
 {
 	struct app *app = run->app;
@@ -427,7 +427,9 @@ static void take_back(struct run *run, bool violated)
 		report_text(&report_of(app)->resources, "");
 	app->differs_told = run->holds_back;
 	app->violation_told = violated;
-	app->again = app->force = true;
+	/* a next try that comes anyway tells it all by itself, and until then who is contested stays told */
+	if (app_setbacks(app)->retry_until_ms == INT64_MAX)
+		app->again = app->force = true;
 }
 
 static enum step_result record_heal(struct run *run)
