@@ -397,9 +397,9 @@ static enum step_result record_sync(struct run *run)
 	/* what this run could not put back */
 	if (run->apply_failed && app->dirty)
 		app_enqueue(app, app_setbacks(app)->mend_from_ms - clock_mono_ms());
-	/* while the new revision may not be applied, what runs is kept as it was; where nothing but its pruning is refused it is that already, and what holds
-	 * this run back before its Project is known holds back the next one too */
-	if (run->err.reason[0] && run->dirty && run->permitted && !run->prune_refused && may_keep(run)) {
+	/* while the new revision may not be applied, what runs is kept as it was, and what was not looked at since the start may have drifted; where nothing
+	 * but its pruning is refused it is that already, and what holds this run back before its Project is known holds back the next one too */
+	if (run->err.reason[0] && (run->dirty || !app->watched) && run->permitted && !run->prune_refused && may_keep(run)) {
 		app->dirty = true;
 		app->again = true;
 	}

@@ -114,8 +114,6 @@ enum step_result step_resolve(struct run *run)
 		/* whoever asked for this one is told what came of it; drift is the next one's */
 		if (!run->manual && heal_instead(run) == STEP_NEXT)
 			return STEP_NEXT;
-		/* what was not looked at since the start may have drifted: after this run, which tells of the server */
-		run->dirty |= !app->watched;
 		return run_fail(run, &err);
 	default:
 		break;

@@ -201,6 +201,21 @@ def test_heal_moves_nothing_to_another_namespace_while_the_newest_revision_is_de
         site.kube.delete("v1", "Namespace", None, other, missing_ok=True)
 
 
+@pytest.mark.parametrize("broken", ["a: [", text(obj("v1", "Secret", "s", stringData={"key": 5}))], ids=["no YAML", "refused by rendering"])
+def test_drift_is_healed_after_a_restart_though_the_newest_revision_cannot_be_read(site, broken):
+    """The run of the newest revision ends before anything of the cluster was looked at: nothing would be watched."""
+    repo = site.deploy({"app/a.yaml": text(config_map("a")), "app/b.yaml": text(config_map("b"))})
+    repo.push("broken", {"app/broken.yaml": broken})
+    site.wait_condition("Synced", "False", "app")
+    site.controller.stop()
+    drift(site, "a", key="while away")
+    site.controller.start()
+    healed(site, "a", seconds=20)
+    drift(site, "b", key="afterwards")
+    healed(site, "b")
+    assert site.wait_condition("Synced", "False", "app")
+
+
 def git_away(repo):
     repo.bare.rename(repo.bare.with_suffix(".away"))
 
