@@ -315,6 +315,14 @@ static void note_outdated(struct run *run, struct desired *desired, const struct
 			 item->no_delete != desired->options.delete_disabled;
 }
 
+/* By whoever changed it: nothing differs any more, and where nothing is healed his hold on the field is not taken from him. */
+static bool is_set_back(const struct run *run, const struct desired *desired, const struct json *live)
+{
+	CLEANUP(str_release) struct str pointer = STR_INIT;
+
+	return !may_heal(run) && !compare_declared(desired->object, live, &pointer);
+}
+
 static void plan_drift(struct run *run, struct desired *desired, const struct live_object *live, const struct inventory_item *item)
 {
 	struct extra who = { "", "", "" };
@@ -328,7 +336,8 @@ static void plan_drift(struct run *run, struct desired *desired, const struct li
 	if (object)
 		live_declared(run->core->live, desired->key, object, desired->object);
 	/* somebody else holds it by now, and yet it is all as it would be applied, with what is left to others as they have it */
-	same = digest_equal(&live->owned, &item->owned) || (object && *desired->taken && ignore_is_so(desired->object, desired->taken, object));
+	same = digest_equal(&live->owned, &item->owned) || (object && *desired->taken && ignore_is_so(desired->object, desired->taken, object)) ||
+	       (object && is_set_back(run, desired, object));
 	/* images that came in from elsewhere and were judged as any other: they may stay */
 	if (object && same &&
 	    !patch_strip(object, desired->object, desired->full, desired->allowed, &run->custom, exact_of(run, desired), run->arena)) {

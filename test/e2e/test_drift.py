@@ -219,6 +219,18 @@ def test_without_self_heal_drift_is_reported_with_its_manager(site):
     stays("3 replicas", lambda: web(site)["spec"]["replicas"], lambda n: n == 3, seconds=1.5)
 
 
+def test_drift_that_somebody_sets_back_by_hand_is_told_no_more_without_self_heal(site):
+    deployed(site, automated={"prune": True})
+    for replicas in (3, 4):
+        patch_web(site, {"spec": {"replicas": replicas}}, manager="somebody")
+        site.wait_condition("Synced", "False", "app", said="somebody")
+        patch_web(site, {"spec": {"replicas": 1}}, manager="somebody")
+        site.settled("app")
+    site.kube.patch_application(site.system, "app", {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}})
+    patch_web(site, {"spec": {"replicas": 5}}, manager="somebody")
+    until("the drift to be healed", lambda: web(site)["spec"]["replicas"], lambda n: n == 1)
+
+
 def test_somebody_who_fights_back_is_contested_and_named(site):
     deployed(site)
     deadline = time.monotonic() + 30
