@@ -2,7 +2,6 @@
 #include "base/digest.h"
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -51,18 +50,6 @@ struct digest digest_of(struct span bytes)
 	struct digest digest;
 
 	ASSERT(EVP_Digest(bytes.data, bytes.length, digest.bytes, NULL, sha256(), NULL) == 1);
-	return digest;
-}
-
-struct digest digest_hmac(struct span key, struct span bytes)
-{
-	struct digest digest;
-	unsigned length = 0;
-
-	ASSERT(key.length <= 1 << 20);
-	ASSERT(HMAC(sha256(), key.data, (int)key.length, (const unsigned char *)bytes.data, bytes.length, digest.bytes,
-		    &length));
-	ASSERT(length == DIGEST_SIZE);
 	return digest;
 }
 

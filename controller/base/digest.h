@@ -18,8 +18,6 @@ struct digest {
 };
 
 struct digest digest_of(struct span bytes);
-/* Keyed: HMAC-SHA256 (RFC 2104). */
-struct digest digest_hmac(struct span key, struct span bytes);
 bool digest_equal(const struct digest *a, const struct digest *b);
 bool digest_is_zero(const struct digest *digest);
 void digest_hex(const struct digest *digest, char out[DIGEST_HEX]);
