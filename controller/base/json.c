@@ -113,7 +113,7 @@ static struct json_member *find(const struct json *object, struct span key)
 		return NULL;
 	if (object->sorted && object->as.list.count > JSON_LINEAR_KEYS)
 		return bsearch(&wanted, object->as.list.members, object->as.list.count, sizeof(wanted), by_key);
-	JSON_EACH (member, object)
+	JSON_EACH(member, object)
 		if (span_equal(member->key, key))
 			return member;
 	return NULL;
@@ -148,7 +148,7 @@ void json_sort(struct json *value)
 		qsort(value->as.list.members, json_count(value), sizeof(struct json_member), by_key);
 		value->sorted = true;
 	}
-	JSON_EACH (member, value)
+	JSON_EACH(member, value)
 		json_sort(member->value);
 }
 
@@ -312,8 +312,8 @@ static bool equal_list(const struct json *a, const struct json *b)
 	for (uint32_t i = 0; i < a->as.list.count; i++) {
 		const struct json_member *member = &a->as.list.members[i], *other = &b->as.list.members[i];
 		/* mostly both are in one order */
-		const struct json *match =
-		    a->type == JSON_ARRAY || span_equal(member->key, other->key) ? other->value : json_get_span(b, member->key);
+		const struct json *match = a->type == JSON_ARRAY || span_equal(member->key, other->key) ? other->value
+													 : json_get_span(b, member->key);
 
 		if (!match || !json_equal(member->value, match))
 			return false;
@@ -340,9 +340,7 @@ bool json_equal(const struct json *a, const struct json *b)
 
 const char *json_type_name(const struct json *value)
 {
-	static const char *const names[] = {
-		"absent", "null", "bool", "number", "number", "number", "string", "array", "object"
-	};
+	static const char *const names[] = { "absent", "null", "bool", "number", "number", "number", "string", "array", "object" };
 
 	return names[value ? value->type : 0];
 }

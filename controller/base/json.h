@@ -30,14 +30,14 @@ enum json_type { JSON_NULL = 1, JSON_BOOL, JSON_INT, JSON_UINT, JSON_NUMBER, JSO
 
 struct json {
 	enum json_type type : 8;
-	bool sorted : 1; /* JSON_OBJECT: its keys stand in byte order, so that a large one is searched by halves */
-	uint32_t line;   /* where it began in its source file, from 1; 0: unknown */
+	bool sorted : 1;        /* JSON_OBJECT: its keys stand in byte order, so that a large one is searched by halves */
+	uint32_t line;          /* where it began in its source file, from 1; 0: unknown */
 	union {
 		bool boolean;
-		int64_t i;                           /* JSON_INT */
-		uint64_t u;                          /* JSON_UINT: only for values above INT64_MAX */
-		struct span text;                    /* JSON_STRING: the bytes; JSON_NUMBER: its own text */
-		struct {                             /* JSON_ARRAY, JSON_OBJECT */
+		int64_t i;          /* JSON_INT */
+		uint64_t u;         /* JSON_UINT: only for values above INT64_MAX */
+		struct span text;   /* JSON_STRING: the bytes; JSON_NUMBER: its own text */
+		struct {            /* JSON_ARRAY, JSON_OBJECT */
 			struct json_member *members; /* an array's keys are SPAN0 */
 			uint32_t count, capacity;
 		} list;
@@ -46,7 +46,7 @@ struct json {
 
 struct json_member {
 	struct span key;
-	struct json *value; /* never NULL */
+	struct json *value;     /* never NULL */
 };
 
 /* Depth `depth_max` (0: LIMIT_JSON_DEPTH) and size are bounded. ERROR_INVALID "BadJSON" names the byte offset. */
@@ -90,16 +90,16 @@ static inline struct json *json_get(const struct json *object, const char *key);
 /* Several keys deep: json_path(o, "metadata", "labels", NULL). */
 struct json *json_path(const struct json *object, ...) __attribute__((sentinel));
 struct json *json_at(const struct json *array, size_t index);
-size_t json_count(const struct json *list); /* 0 unless array or object */
+size_t json_count(const struct json *list);                     /* 0 unless array or object */
 bool json_is(const struct json *value, enum json_type type);
-const char *json_text(const struct json *value);                       /* of a string, else NULL */
-struct span json_text_span(const struct json *value);                  /* of a string, else SPAN0 */
-const char *json_get_text(const struct json *object, const char *key); /* NULL unless a string */
+const char *json_text(const struct json *value);                /* of a string, else NULL */
+struct span json_text_span(const struct json *value);           /* of a string, else SPAN0 */
+const char *json_get_text(const struct json *object, const char *key);  /* NULL unless a string */
 bool json_get_bool(const struct json *object, const char *key, bool otherwise);
 int64_t json_get_int(const struct json *object, const char *key, int64_t otherwise);
 /* Same value: numbers by value, objects whatever their order. */
 bool json_equal(const struct json *a, const struct json *b);
-const char *json_type_name(const struct json *value); /* "string", "absent", ... */
+const char *json_type_name(const struct json *value);           /* "string", "absent", ... */
 
 /* Inline: keys are mostly literals, whose length is then known. */
 static inline struct json *json_get(const struct json *object, const char *key)
@@ -116,8 +116,8 @@ void json_pointer_add_index(struct str *pointer, size_t index);
 
 /* for (size_t i = 0; i < json_count(v); i++) — members of a list in their order. */
 #define JSON_EACH(member, list) \
-	for (struct json_member *member = json_first_(list), *end_##member = member + json_count(list); member < end_##member; \
-	     member++)
+	for (struct json_member *member = json_first_(list), *end_##member = member + json_count(list); \
+	     member < end_##member; member++)
 struct json_member *json_first_(const struct json *list);
 
 #endif

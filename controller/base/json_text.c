@@ -37,7 +37,7 @@ static int check_duplicates(struct reader *reader, const struct json *object)
 {
 	CLEANUP(map_release) struct map seen = MAP_INIT;
 
-	JSON_EACH (member, object)
+	JSON_EACH(member, object)
 		if (map_set(&seen, member->key, member))
 			return error_set(reader->err, ERROR_INVALID, "DuplicateKey", "key \"%.*s\" stands twice in one object",
 					 SPAN_ARG(span_sub(member->key, 0, 80)));
@@ -59,11 +59,12 @@ static int convert_object(struct reader *reader, yyjson_val *from, unsigned dept
 		to->sorted = is_in_order(to);
 		return to->sorted ? 0 : check_duplicates(reader, to);
 	}
-	JSON_EACH (a, to)
+	JSON_EACH(a, to)
 		for (struct json_member *b = to->as.list.members; b < a; b++)
 			if (span_equal(a->key, b->key))
 				return error_set(reader->err, ERROR_INVALID, "DuplicateKey",
-						 "key \"%.*s\" stands twice in one object", SPAN_ARG(span_sub(a->key, 0, 80)));
+						 "key \"%.*s\" stands twice in one object",
+						 SPAN_ARG(span_sub(a->key, 0, 80)));
 	return 0;
 }
 
@@ -120,7 +121,9 @@ static int convert(struct reader *reader, yyjson_val *from, unsigned depth, stru
 	struct json *to = ARENA_NEW(reader->arena, struct json);
 
 	switch (yyjson_get_type(from)) {
-	case YYJSON_TYPE_NULL: to->type = JSON_NULL; break;
+	case YYJSON_TYPE_NULL:
+		to->type = JSON_NULL;
+		break;
 	case YYJSON_TYPE_BOOL:
 		to->type = JSON_BOOL;
 		to->as.boolean = yyjson_get_bool(from);
@@ -129,14 +132,17 @@ static int convert(struct reader *reader, yyjson_val *from, unsigned depth, stru
 		to->type = JSON_STRING;
 		to->as.text = span_make(yyjson_get_str(from), yyjson_get_len(from));
 		break;
-	case YYJSON_TYPE_RAW: convert_number(span_make(yyjson_get_raw(from), yyjson_get_len(from)), to); break;
+	case YYJSON_TYPE_RAW:
+		convert_number(span_make(yyjson_get_raw(from), yyjson_get_len(from)), to);
+		break;
 	case YYJSON_TYPE_ARR:
 	case YYJSON_TYPE_OBJ:
 		to->type = yyjson_is_arr(from) ? JSON_ARRAY : JSON_OBJECT;
 		if (convert_list(reader, from, depth, to))
 			return -1;
 		break;
-	default: return error_set(reader->err, ERROR_INVALID, "BadJSON", "a value of no JSON type");
+	default:
+		return error_set(reader->err, ERROR_INVALID, "BadJSON", "a value of no JSON type");
 	}
 	*out = to;
 	return 0;
@@ -271,8 +277,7 @@ static void sort_members(const struct json_member **members, size_t count)
 static void write_value(const struct json *value, unsigned flags, unsigned depth, struct str *out);
 
 /* `comma`: ',' unless it is the first. */
-static void write_member(const struct json_member *member, bool keyed, char comma, unsigned flags, unsigned depth,
-			 struct str *out)
+static void write_member(const struct json_member *member, bool keyed, char comma, unsigned flags, unsigned depth, struct str *out)
 {
 	bool pretty = flags & JSON_PRETTY;
 
@@ -314,18 +319,29 @@ static void write_list(const struct json *list, unsigned flags, unsigned depth, 
 static void write_value(const struct json *value, unsigned flags, unsigned depth, struct str *out)
 {
 	switch (value->type) {
-	case JSON_BOOL: str_adds(out, value->as.boolean ? "true" : "false"); return;
+	case JSON_BOOL:
+		str_adds(out, value->as.boolean ? "true" : "false");
+		return;
 	case JSON_INT:
 		if (value->as.i < 0)
 			str_addc(out, '-');
 		str_addu(out, value->as.i < 0 ? 0 - (uint64_t)value->as.i : (uint64_t)value->as.i);
 		return;
-	case JSON_UINT: str_addu(out, value->as.u); return;
-	case JSON_NUMBER: str_add(out, value->as.text); return;
-	case JSON_STRING: write_string(value->as.text, '\0', '\0', out); return;
+	case JSON_UINT:
+		str_addu(out, value->as.u);
+		return;
+	case JSON_NUMBER:
+		str_add(out, value->as.text);
+		return;
+	case JSON_STRING:
+		write_string(value->as.text, '\0', '\0', out);
+		return;
 	case JSON_ARRAY:
-	case JSON_OBJECT: write_list(value, flags, depth, out); return;
-	default: str_adds(out, "null");
+	case JSON_OBJECT:
+		write_list(value, flags, depth, out);
+		return;
+	default:
+		str_adds(out, "null");
 	}
 }
 

@@ -17,25 +17,25 @@
 
 struct anchor {
 	struct json *value;
-	bool open; /* its collection has not ended: an alias to it would be in itself */
+	bool open;              /* its collection has not ended: an alias to it would be in itself */
 };
 
 /* A member of an open mapping; kept beside the tree because json has no room for it. */
 struct member_note {
 	uint32_t line;
-	bool merged; /* came by "<<", so it may be replaced */
+	bool merged;            /* came by "<<", so it may be replaced */
 };
 
 /* A collection whose end has not come. */
 struct open_list {
 	struct json *value;
 	struct anchor *anchor;
-	struct span key; /* waiting for its value, in a mapping */
+	struct span key;        /* waiting for its value, in a mapping */
 	uint32_t key_line;
 	bool has_key, is_merge;
 	struct member_note *notes;
 	size_t note_count, note_capacity;
-	struct map *index; /* key → position + 1, once the mapping is large */
+	struct map *index;      /* key → position + 1, once the mapping is large */
 };
 
 struct builder {
@@ -92,7 +92,7 @@ static void start_index(struct builder *b, struct open_list *list)
 
 	list->index = ARENA_NEW(b->arena, struct map);
 	arena_defer(b->arena, release_index, list->index);
-	JSON_EACH (member, list->value)
+	JSON_EACH(member, list->value)
 		index_key(list, member->key, position++);
 }
 
@@ -103,7 +103,7 @@ static size_t find_key(const struct open_list *list, struct span key)
 
 	if (list->index)
 		return (size_t)(uintptr_t)map_get(list->index, key);
-	JSON_EACH (member, list->value) {
+	JSON_EACH(member, list->value) {
 		position++;
 		if (span_equal(member->key, key))
 			return position;
@@ -137,7 +137,7 @@ static int merge_one(struct builder *b, struct open_list *list, const struct jso
 {
 	if (from->type != JSON_OBJECT)
 		return fail(b, ERROR_INVALID, "BadMerge", line, "\"<<\" needs a mapping or a list of mappings");
-	JSON_EACH (member, from)
+	JSON_EACH(member, from)
 		put(b, list, member->key, member->value, (struct member_note){ line, true });
 	return 0;
 }
@@ -246,7 +246,7 @@ static unsigned height_of(const struct json *value)
 {
 	unsigned height = 0;
 
-	JSON_EACH (member, value) {
+	JSON_EACH(member, value) {
 		unsigned below = height_of(member->value);
 
 		if (below > height)
@@ -269,8 +269,7 @@ static int check_text(struct builder *b, struct span text, size_t limit, const c
 
 static bool is_merge_key(const struct yaml_scalar *scalar)
 {
-	return span_is(scalar->text, "<<") &&
-	       (scalar->plain || (scalar->tag && strcmp(scalar->tag, "tag:yaml.org,2002:merge") == 0));
+	return span_is(scalar->text, "<<") && (scalar->plain || (scalar->tag && strcmp(scalar->tag, "tag:yaml.org,2002:merge") == 0));
 }
 
 static int set_key(struct builder *b, struct open_list *list, const struct yaml_scalar *scalar, const yaml_char_t *anchor_name,
@@ -337,8 +336,8 @@ static int on_alias_key(struct builder *b, struct open_list *list, const struct 
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
 
-	if (value->type == JSON_ARRAY || value->type == JSON_OBJECT || value->type == JSON_NULL || value->type == JSON_NUMBER ||
-	    value->type == JSON_UINT)
+	if (value->type == JSON_ARRAY || value->type == JSON_OBJECT || value->type == JSON_NULL ||
+	    value->type == JSON_NUMBER || value->type == JSON_UINT)
 		return fail(b, ERROR_INVALID, "BadKey", line, "an alias as a key must name a string, an integer or a boolean");
 	if (value->type == JSON_STRING)
 		str_add(&text, value->as.text);
@@ -451,7 +450,9 @@ static int parser_error(struct builder *b)
 static int on_event(struct builder *b, const yaml_event_t *event, struct yaml_stream *out, size_t *capacity)
 {
 	switch (event->type) {
-	case YAML_DOCUMENT_START_EVENT: start_document(b); return 0;
+	case YAML_DOCUMENT_START_EVENT:
+		start_document(b);
+		return 0;
 	case YAML_DOCUMENT_END_EVENT: return end_document(b, event, out, capacity);
 	case YAML_SCALAR_EVENT: return on_scalar(b, event);
 	case YAML_ALIAS_EVENT: return on_alias(b, event);

@@ -31,44 +31,21 @@ static const struct {
 	bool boolean;
 	double number;
 } words[] = {
-	{ "y", TYPE_BOOL, true, 0 },
-	{ "Y", TYPE_BOOL, true, 0 },
-	{ "yes", TYPE_BOOL, true, 0 },
-	{ "Yes", TYPE_BOOL, true, 0 },
-	{ "YES", TYPE_BOOL, true, 0 },
-	{ "true", TYPE_BOOL, true, 0 },
-	{ "True", TYPE_BOOL, true, 0 },
-	{ "TRUE", TYPE_BOOL, true, 0 },
-	{ "on", TYPE_BOOL, true, 0 },
-	{ "On", TYPE_BOOL, true, 0 },
-	{ "ON", TYPE_BOOL, true, 0 },
-	{ "n", TYPE_BOOL, false, 0 },
-	{ "N", TYPE_BOOL, false, 0 },
-	{ "no", TYPE_BOOL, false, 0 },
-	{ "No", TYPE_BOOL, false, 0 },
-	{ "NO", TYPE_BOOL, false, 0 },
-	{ "false", TYPE_BOOL, false, 0 },
-	{ "False", TYPE_BOOL, false, 0 },
-	{ "FALSE", TYPE_BOOL, false, 0 },
-	{ "off", TYPE_BOOL, false, 0 },
-	{ "Off", TYPE_BOOL, false, 0 },
-	{ "OFF", TYPE_BOOL, false, 0 },
-	{ "", TYPE_NULL, false, 0 },
-	{ "~", TYPE_NULL, false, 0 },
-	{ "null", TYPE_NULL, false, 0 },
-	{ "Null", TYPE_NULL, false, 0 },
-	{ "NULL", TYPE_NULL, false, 0 },
-	{ ".nan", TYPE_FLOAT, false, NAN },
-	{ ".NaN", TYPE_FLOAT, false, NAN },
-	{ ".NAN", TYPE_FLOAT, false, NAN },
-	{ ".inf", TYPE_FLOAT, false, INFINITY },
-	{ ".Inf", TYPE_FLOAT, false, INFINITY },
-	{ ".INF", TYPE_FLOAT, false, INFINITY },
-	{ "+.inf", TYPE_FLOAT, false, INFINITY },
-	{ "+.Inf", TYPE_FLOAT, false, INFINITY },
-	{ "+.INF", TYPE_FLOAT, false, INFINITY },
-	{ "-.inf", TYPE_FLOAT, false, -INFINITY },
-	{ "-.Inf", TYPE_FLOAT, false, -INFINITY },
+	{ "y", TYPE_BOOL, true, 0 }, { "Y", TYPE_BOOL, true, 0 },
+	{ "yes", TYPE_BOOL, true, 0 }, { "Yes", TYPE_BOOL, true, 0 }, { "YES", TYPE_BOOL, true, 0 },
+	{ "true", TYPE_BOOL, true, 0 }, { "True", TYPE_BOOL, true, 0 }, { "TRUE", TYPE_BOOL, true, 0 },
+	{ "on", TYPE_BOOL, true, 0 }, { "On", TYPE_BOOL, true, 0 }, { "ON", TYPE_BOOL, true, 0 },
+	{ "n", TYPE_BOOL, false, 0 }, { "N", TYPE_BOOL, false, 0 },
+	{ "no", TYPE_BOOL, false, 0 }, { "No", TYPE_BOOL, false, 0 }, { "NO", TYPE_BOOL, false, 0 },
+	{ "false", TYPE_BOOL, false, 0 }, { "False", TYPE_BOOL, false, 0 }, { "FALSE", TYPE_BOOL, false, 0 },
+	{ "off", TYPE_BOOL, false, 0 }, { "Off", TYPE_BOOL, false, 0 }, { "OFF", TYPE_BOOL, false, 0 },
+	{ "", TYPE_NULL, false, 0 }, { "~", TYPE_NULL, false, 0 },
+	{ "null", TYPE_NULL, false, 0 }, { "Null", TYPE_NULL, false, 0 }, { "NULL", TYPE_NULL, false, 0 },
+	{ ".nan", TYPE_FLOAT, false, NAN }, { ".NaN", TYPE_FLOAT, false, NAN }, { ".NAN", TYPE_FLOAT, false, NAN },
+	{ ".inf", TYPE_FLOAT, false, INFINITY }, { ".Inf", TYPE_FLOAT, false, INFINITY },
+	{ ".INF", TYPE_FLOAT, false, INFINITY }, { "+.inf", TYPE_FLOAT, false, INFINITY },
+	{ "+.Inf", TYPE_FLOAT, false, INFINITY }, { "+.INF", TYPE_FLOAT, false, INFINITY },
+	{ "-.inf", TYPE_FLOAT, false, -INFINITY }, { "-.Inf", TYPE_FLOAT, false, -INFINITY },
 	{ "-.INF", TYPE_FLOAT, false, -INFINITY },
 };
 
@@ -101,7 +78,9 @@ static unsigned cut_base(struct span *digits)
 	case 'b': base = 2; break;
 	case 'o': base = 8; break;
 	case 'x': base = 16; break;
-	default: *digits = span_from(*digits, 1); return 8;
+	default:
+		*digits = span_from(*digits, 1);
+		return 8;
 	}
 	*digits = span_from(*digits, 2);
 	return base;
@@ -115,9 +94,8 @@ static bool parse_magnitude(struct span digits, unsigned base, uint64_t *out)
 		return false;
 	for (size_t i = 0; i < digits.length; i++) {
 		char c = digits.data[i], lower = (char)(c | 0x20);
-		unsigned digit = is_digit(c)                    ? (unsigned)(c - '0')
-				 : lower >= 'a' && lower <= 'f' ? (unsigned)(lower - 'a') + 10
-								: 99;
+		unsigned digit = is_digit(c) ? (unsigned)(c - '0') :
+				 lower >= 'a' && lower <= 'f' ? (unsigned)(lower - 'a') + 10 : 99;
 
 		if (digit >= base || __builtin_mul_overflow(value, (uint64_t)base, &value) ||
 		    __builtin_add_overflow(value, (uint64_t)digit, &value))
@@ -256,8 +234,8 @@ bool yaml_plain_is_special(struct span text)
 /* --- numbers as text ---------------------------------------------------------------------------------------- */
 
 struct shortest {
-	char digits[24]; /* without a dot */
-	int exponent;    /* of the first digit */
+	char digits[24];        /* without a dot */
+	int exponent;           /* of the first digit */
 	bool negative;
 };
 
@@ -396,8 +374,7 @@ static int understand(const struct yaml_scalar *scalar, struct meaning *meaning,
 	/* which is not told: it may be a password that somebody forgot to quote */
 	if (!tag)
 		return error_set(err, ERROR_INVALID, "UnknownTag",
-				 "a tag that is not one of !!str !!int !!float !!bool !!null !!binary; a text that begins with ! "
-				 "needs quotes");
+				 "a tag that is not one of !!str !!int !!float !!bool !!null !!binary; a text that begins with ! needs quotes");
 	if (strcmp(tag, "str") == 0)
 		return 0;
 	if (strcmp(tag, "binary") == 0) {
@@ -446,16 +423,25 @@ int yaml_resolve(const struct yaml_scalar *scalar, struct arena *arena, struct j
 	if (understand(scalar, &meaning, &text, &decoded, err))
 		return -1;
 	switch (meaning.type) {
-	case TYPE_NULL: *out = json_null(arena); return 0;
-	case TYPE_BOOL: *out = json_bool(arena, meaning.boolean); return 0;
-	case TYPE_INT: *out = json_int(arena, meaning.i); return 0;
+	case TYPE_NULL:
+		*out = json_null(arena);
+		return 0;
+	case TYPE_BOOL:
+		*out = json_bool(arena, meaning.boolean);
+		return 0;
+	case TYPE_INT:
+		*out = json_int(arena, meaning.i);
+		return 0;
 	case TYPE_UINT:
 		*out = json_int(arena, 0);
 		(*out)->type = JSON_UINT;
 		(*out)->as.u = meaning.u;
 		return 0;
-	case TYPE_FLOAT: return make_double(meaning.number, arena, out, err);
-	default: *out = json_span(arena, text); return 0;
+	case TYPE_FLOAT:
+		return make_double(meaning.number, arena, out, err);
+	default:
+		*out = json_span(arena, text);
+		return 0;
 	}
 }
 
@@ -468,11 +454,14 @@ int yaml_resolve_key(const struct yaml_scalar *scalar, struct arena *arena, stru
 	if (understand(scalar, &meaning, &text, &decoded, err))
 		return -1;
 	switch (meaning.type) {
-	case TYPE_NULL: return error_set(err, ERROR_INVALID, "BadKey", "null cannot be a key; quote it if it is a string");
+	case TYPE_NULL:
+		return error_set(err, ERROR_INVALID, "BadKey", "null cannot be a key; quote it if it is a string");
 	case TYPE_UINT:
 		return error_set(err, ERROR_INVALID, "BadKey", "the number %llu is too large for a key; quote it",
 				 (unsigned long long)meaning.u);
-	case TYPE_BOOL: text = meaning.boolean ? SPAN("true") : SPAN("false"); break;
+	case TYPE_BOOL:
+		text = meaning.boolean ? SPAN("true") : SPAN("false");
+		break;
 	case TYPE_INT:
 		str_addf(&number, "%lld", (long long)meaning.i);
 		text = str_span(&number);
@@ -481,7 +470,8 @@ int yaml_resolve_key(const struct yaml_scalar *scalar, struct arena *arena, stru
 		write_key_double(meaning.number, &number);
 		text = str_span(&number);
 		break;
-	default: break;
+	default:
+		break;
 	}
 	*out = arena_span(arena, text);
 	return 0;

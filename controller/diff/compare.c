@@ -52,7 +52,7 @@ bool compare_declared(const struct json *desired, const struct json *live, struc
 		return compare_items(desired, live, pointer);
 	if (!json_is(desired, JSON_OBJECT) || !json_is(live, JSON_OBJECT))
 		return !json_equal(desired, live);
-	JSON_EACH (member, desired) {
+	JSON_EACH(member, desired) {
 		json_pointer_add(pointer, member->key);
 		if (compare_declared(member->value, json_get_span(live, member->key), pointer))
 			return true;
@@ -95,7 +95,7 @@ static bool all_declared(const struct json *set, const struct json *desired)
 	struct fields_steps steps = { .value = desired };
 	bool all = json_count(set) || desired;
 
-	JSON_EACH (member, set) {
+	JSON_EACH(member, set) {
 		ptrdiff_t index;
 
 		all = all &&

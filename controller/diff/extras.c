@@ -17,25 +17,13 @@ struct finder {
 
 /* Notes of the control plane and of kubectl; nobody calls these drift. */
 static const char *const notes[] = {
-	"/metadata/annotations/deployment.kubernetes.io~1",
-	"/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
-	"/metadata/annotations/deprecated.daemonset.template.generation",
-	"/metadata/annotations/pv.kubernetes.io~1",
-	"/metadata/annotations/volume.kubernetes.io~1",
-	"/metadata/annotations/volume.beta.kubernetes.io~1",
-	"/metadata/annotations/control-plane.alpha.kubernetes.io~1",
-	"/metadata/annotations/autoscaling.alpha.kubernetes.io~1",
-	"/metadata/annotations/batch.kubernetes.io~1",
-	"/metadata/annotations/cronjob.kubernetes.io~1",
-	"/metadata/labels/kubernetes.io~1metadata.name",
-	"/metadata/finalizers",
-	"/metadata/ownerReferences",
-	"/status",
-	"/spec/finalizers",
-	"/spec/claimRef",
-	"/spec/volumeName",
-	"/metadata/resourceVersion",
-	"/metadata/uid",
+	"/metadata/annotations/deployment.kubernetes.io~1", "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
+	"/metadata/annotations/deprecated.daemonset.template.generation", "/metadata/annotations/pv.kubernetes.io~1",
+	"/metadata/annotations/volume.kubernetes.io~1", "/metadata/annotations/volume.beta.kubernetes.io~1",
+	"/metadata/annotations/control-plane.alpha.kubernetes.io~1", "/metadata/annotations/autoscaling.alpha.kubernetes.io~1",
+	"/metadata/annotations/batch.kubernetes.io~1", "/metadata/annotations/cronjob.kubernetes.io~1",
+	"/metadata/labels/kubernetes.io~1metadata.name", "/metadata/finalizers", "/metadata/ownerReferences", "/status",
+	"/spec/finalizers", "/spec/claimRef", "/spec/volumeName", "/metadata/resourceVersion", "/metadata/uid",
 };
 
 static bool is_note(struct span pointer)
@@ -43,7 +31,8 @@ static bool is_note(struct span pointer)
 	for (size_t i = 0; i < COUNT_OF(notes); i++)
 		if (span_starts(pointer, notes[i]))
 			return true;
-	return span_is(pointer, "/metadata/annotations") || span_is(pointer, "/metadata/labels") || span_is(pointer, "/metadata");
+	return span_is(pointer, "/metadata/annotations") || span_is(pointer, "/metadata/labels") ||
+	       span_is(pointer, "/metadata");
 }
 
 static void add(struct finder *finder)
@@ -81,7 +70,7 @@ static void walk(struct finder *finder, const struct json *set, const struct jso
 	struct fields_steps steps = { .value = value };
 	size_t length = finder->pointer.length;
 
-	JSON_EACH (member, set) {
+	JSON_EACH(member, set) {
 		ptrdiff_t index;
 		const struct json *child, *our_child;
 
@@ -114,8 +103,7 @@ void extras_find(const struct json *live, struct arena *arena, struct extra **ou
 		const struct json *entry = json_at(entries, i);
 		const char *manager = json_get_text(entry, "manager"), *time = json_get_text(entry, "time");
 
-		/* our own Update entry is what webhooks and defaults added to our requests; a name that only begins like ours is
-		 * not ours */
+		/* our own Update entry is what webhooks and defaults added to our requests; a name that only begins like ours is not ours */
 		if (json_text_span(json_get(entry, "subresource")).length || !manager || !strcmp(manager, FIELD_MANAGER) ||
 		    !strcmp(manager, FIELD_MANAGER "-released"))
 			continue;
@@ -149,7 +137,7 @@ static bool holds(const struct json *set, const struct json *value, struct span 
 		struct fields_steps steps = { .value = value };
 
 		token = span_cut(&rest, '/');
-		JSON_EACH (member, set) {
+		JSON_EACH(member, set) {
 			CLEANUP(str_release) struct str one = STR_INIT;
 			ptrdiff_t index;
 			const struct json *child;

@@ -39,7 +39,7 @@ uint32_t fields_applied_s(const struct json *object)
 
 struct digesting {
 	struct digester *digester;
-	struct str path, text; /* where it is; what is added next */
+	struct str path, text;      /* where it is; what is added next */
 };
 
 static void digest_value(struct digesting *to, const struct json *value, bool existence)
@@ -66,7 +66,7 @@ static void digest_set(struct digesting *to, const struct json *set, const struc
 		digest_value(to, value, false);
 		return;
 	}
-	JSON_EACH (member, set) {
+	JSON_EACH(member, set) {
 		ptrdiff_t index;
 
 		if (span_is(member->key, ".")) {
@@ -104,12 +104,12 @@ static struct json *unite(struct arena *arena, const struct json *a, const struc
 	if (!json_is(b, JSON_OBJECT))
 		return json_copy(arena, a);
 	both = json_object(arena);
-	JSON_EACH (member, a) {
+	JSON_EACH(member, a) {
 		struct json *united = unite(arena, member->value, json_get_span(b, member->key));
 
 		json_add_span(arena, both, member->key, united ? united : member->value);
 	}
-	JSON_EACH (member, b)
+	JSON_EACH(member, b)
 		if (!json_get_span(a, member->key) && json_is(member->value, JSON_OBJECT))
 			json_add_span(arena, both, member->key, json_copy(arena, member->value));
 	return both;

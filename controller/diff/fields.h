@@ -22,8 +22,7 @@
 /* The set that `manager` holds by `operation` ("Apply" or "Update") outside subresources; NULL if none. */
 const struct json *fields_of(const struct json *object, const char *manager, const char *operation);
 
-/* In which version ("apps/v1") our Apply entry names its paths, which in another form of the object may not be there; SPAN0: no
- * entry. */
+/* In which version ("apps/v1") our Apply entry names its paths, which in another form of the object may not be there; SPAN0: no entry. */
 struct span fields_version(const struct json *object);
 
 /* When an Apply of ours last changed something of it, in seconds since 1970 by the API server's clock; 0: no entry. */
@@ -57,8 +56,7 @@ void fields_steps_release(struct fields_steps *steps);
 /* Both sets together, in the arena. What is no set (NULL, or no object) counts as none; NULL if both are none. */
 struct json *fields_union(struct arena *arena, const struct json *a, const struct json *b);
 
-/* Whether a managedFields entry's manager is kubectl in one of its forms ("kubectl", "kubectl-client-side-apply",
- * "kubectl-edit"...). */
+/* Whether a managedFields entry's manager is kubectl in one of its forms ("kubectl", "kubectl-client-side-apply", "kubectl-edit"...). */
 bool fields_is_kubectl(struct span manager);
 
 #endif

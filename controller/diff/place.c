@@ -29,7 +29,7 @@ const struct json *place_step(const struct json *set, const struct json *value, 
 	struct fields_steps steps = { .value = value };
 	const struct json *below = NULL;
 
-	JSON_EACH (member, set) {
+	JSON_EACH(member, set) {
 		ptrdiff_t index;
 		const struct json *found = span_is(member->key, ".") ? NULL : fields_steps_to(&steps, member->key, &index);
 
@@ -47,8 +47,7 @@ const struct json *place_step(const struct json *set, const struct json *value, 
 enum hold { HOLD_NONE, HOLD_IT, HOLD_ABOVE };
 
 /* How a set holds the pointer; *element is the last member on the way, *rest what of the pointer lies below a leaf. */
-static enum hold holds(const struct json *set, const struct json *value, struct span pointer, struct span *element,
-		       struct span *rest)
+static enum hold holds(const struct json *set, const struct json *value, struct span pointer, struct span *element, struct span *rest)
 {
 	for (*rest = pointer; rest->length;) {
 		struct span below = *rest, token = place_cut(&below);
@@ -103,8 +102,7 @@ struct span place_whole(const struct json *live, struct span pointer)
 		struct span before = rest, token = place_cut(&rest);
 
 		value = json_pointer(value, span_sub(before, 0, token.length + 1));
-		if (item && value && !json_get_text(value, "name") &&
-		    !place_keys(live, span_sub(pointer, 0, pointer.length - rest.length)).length)
+		if (item && value && !json_get_text(value, "name") && !place_keys(live, span_sub(pointer, 0, pointer.length - rest.length)).length)
 			return span_sub(pointer, 0, pointer.length - before.length);
 	}
 	return SPAN0;

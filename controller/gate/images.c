@@ -13,7 +13,7 @@ struct search {
 	struct image_use *uses;
 	size_t count, capacity;
 	struct str pointer;
-	bool is_custom; /* of a custom resource */
+	bool is_custom;            /* of a custom resource */
 };
 
 static const struct {
@@ -126,7 +126,7 @@ static void walk(struct search *search, struct json *value, unsigned depth)
 				containers_of(search, value, container_lists[i].list, container_lists[i].position);
 		volumes_of(search, value);
 	}
-	JSON_EACH (member, value) {
+	JSON_EACH(member, value) {
 		if (json_is(value, JSON_OBJECT))
 			json_pointer_add(&search->pointer, member->key);
 		else
@@ -145,7 +145,7 @@ static bool is_of_kubernetes(struct span group)
 /* metadata holds no PodSpec, and managedFields would look like one. */
 static void walk_object(struct search *search, struct json *object)
 {
-	JSON_EACH (member, object) {
+	JSON_EACH(member, object) {
 		if (span_is(member->key, "metadata") || span_is(member->key, "status"))
 			continue;
 		json_pointer_add(&search->pointer, member->key);
@@ -194,8 +194,7 @@ static void add_unreadable(struct search *search, const char *path, uint32_t lin
 	struct image_use *use = add(search, "custom path", NULL, line);
 
 	use->container = path;
-	use->problem =
-	    "is named by a policy for objects of this kind and cannot be understood: none is applied until the policy is mended";
+	use->problem = "is named by a policy for objects of this kind and cannot be understood: none is applied until the policy is mended";
 }
 
 static void walk_custom(struct search *search, struct json *object, const struct custom_paths *custom)
@@ -221,9 +220,7 @@ static void walk_custom(struct search *search, struct json *object, const struct
 void gate_find_images(struct json *object, const struct custom_paths *custom, struct arena *arena, struct image_use **uses,
 		      size_t *count)
 {
-	struct search search = { .arena = arena,
-				 .is_custom =
-				     !is_of_kubernetes(api_version_group(json_text_span(json_get(object, "apiVersion")))) };
+	struct search search = { .arena = arena, .is_custom = !is_of_kubernetes(api_version_group(json_text_span(json_get(object, "apiVersion")))) };
 
 	walk_object(&search, object);
 	walk_custom(&search, object, custom);

@@ -42,8 +42,7 @@ static void add_foreign(struct judging *judging, struct desired *desired)
 	struct json *object;
 	size_t count;
 
-	if (!live || !live_more(live)->drifted ||
-	    json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
+	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), judging->run->arena, 0, &object, NULL))
 		return;
 	gate_find_images(object, &judging->run->custom, judging->run->arena, &uses, &count);
 	find_pinned(judging, desired, &pinned);
@@ -56,8 +55,7 @@ static void add_foreign(struct judging *judging, struct desired *desired)
 	}
 }
 
-/* Of what Git no longer declares and is still there all images are foreign. Those that it had when it was left were judged then.
- */
+/* Of what Git no longer declares and is still there all images are foreign. Those that it had when it was left were judged then. */
 static void add_left(struct judging *judging, const struct inventory_item *item, char *key)
 {
 	struct run *run = judging->run;
@@ -71,12 +69,8 @@ static void add_left(struct judging *judging, const struct inventory_item *item,
 	if (!live || !live_more(live)->drifted || json_parse(span_of(live_more(live)->drifted), run->arena, 0, &object, NULL))
 		return;
 	left = ARENA_NEW(run->arena, struct desired);
-	*left = (struct desired){ .object = object,
-				  .group = arena_strdup(run->arena, item->group),
-				  .kind = arena_strdup(run->arena, item->kind),
-				  .namespace = arena_strdup(run->arena, item->namespace),
-				  .name = arena_strdup(run->arena, item->name),
-				  .key = key,
+	*left = (struct desired){ .object = object, .group = arena_strdup(run->arena, item->group), .kind = arena_strdup(run->arena, item->kind),
+				  .namespace = arena_strdup(run->arena, item->namespace), .name = arena_strdup(run->arena, item->name), .key = key,
 				  .file = "no longer in Git" };
 	if (permission_of_item(run, item, &left->account, &ignored))
 		left->account = arena_strdup(run->arena, app_inventory(run->app)->account);

@@ -12,28 +12,28 @@
 #include "reconcile/run.h"
 #include "reconcile/vetting.h"
 
-struct judged_use { /* where an image stands */
+struct judged_use {                  /* where an image stands */
 	struct desired *desired;
 	struct image_use *use;
-	bool foreign; /* in the live object, not in Git */
+	bool foreign;                /* in the live object, not in Git */
 };
 
 struct judged_image {
-	const char *text; /* as written */
+	const char *text;            /* as written */
 	const char *namespace;
 	struct reference reference;
-	bool loose;    /* a tag that somebody else put into a live object: what it stands for there is not known */
-	bool readable; /* the reference reads */
-	bool known;    /* claims are there */
+	bool loose;                  /* a tag that somebody else put into a live object: what it stands for there is not known */
+	bool readable;               /* the reference reads */
+	bool known;                  /* claims are there */
 	struct digest digest;
 	struct claims claims;
-	struct error problem;      /* reason "" while there is none */
-	const char **pull_secrets; /* names, NULL at the end: of the pods or their account */
-	const char *account;       /* who may read them: "namespace:name" */
-	struct credential *logins; /* of the pull secrets, in their order: tried one after the other, as a kubelet does */
+	struct error problem;        /* reason "" while there is none */
+	const char **pull_secrets;   /* names, NULL at the end: of the pods or their account */
+	const char *account;         /* who may read them: "namespace:name" */
+	struct credential *logins;   /* of the pull secrets, in their order: tried one after the other, as a kubelet does */
 	size_t login_count, login_capacity;
-	bool logins_known; /* all secrets were read */
-	size_t login;      /* the one that is tried; anonymous where there are none */
+	bool logins_known;           /* all secrets were read */
+	size_t login;                /* the one that is tried; anonymous where there are none */
 	struct judged_use *uses;
 	size_t use_count, use_capacity;
 	struct ruling_detail detail;
@@ -44,14 +44,14 @@ enum judging_phase { JUDGE_COLLECT = 0, JUDGE_LOGIN, JUDGE_RESOLVE, JUDGE_CLAIMS
 struct judging {
 	struct run *run;
 	enum judging_phase phase;
-	bool asked; /* the phase's requests are out */
+	bool asked;                  /* the phase's requests are out */
 	size_t waiting;
 	struct judged_image *images;
 	size_t count, capacity;
 	struct map places; /* what tells an image apart -> its place in `images` + 1 */
 	struct policy_set policies;
 	struct trust trust;
-	struct map documents; /* "sa/NS/NAME", "secret/NS/NAME" -> JSON, or JSON null when absent */
+	struct map documents;        /* "sa/NS/NAME", "secret/NS/NAME" -> JSON, or JSON null when absent */
 };
 
 /* The one that was collected, or NULL; `loose`: see struct judged_image. */

@@ -28,9 +28,8 @@ static const char *secret_key(struct judging *judging, struct image_policy *poli
 	if (encoded && !base64_decode(span_of(encoded), &text, &bad))
 		return arena_strndup(judging->run->arena, str_span(&text));
 	error_set(&policy->problem, ERROR_INVALID, "InvalidPolicy",
-		  "ImagePolicy %s: authority %s takes its key from Secret %s, key %s, in the installation's namespace, which %s",
-		  policy->name, authority->name, authority->secret_name, authority->secret_key,
-		  secret ? "has no such key" : "does not exist");
+		  "ImagePolicy %s: authority %s takes its key from Secret %s, key %s, in the installation's namespace, which %s", policy->name,
+		  authority->name, authority->secret_name, authority->secret_key, secret ? "has no such key" : "does not exist");
 	return NULL;
 }
 
@@ -42,7 +41,7 @@ static void load_policies(struct judging *judging)
 	size_t keys = 0, count = 0;
 	struct trust_key *trusted;
 
-	MAP_EACH (entry, copies) {
+	MAP_EACH(entry, copies) {
 		const struct object_copy *copy = entry->value;
 
 		image_policy_decode(json_copy(arena, copy->object), arena, &policies[count]);
@@ -57,15 +56,14 @@ static void load_policies(struct judging *judging)
 
 			if (pem)
 				trusted[judging->trust.key_count++] =
-				    (struct trust_key){ verdict_key_id(&policies[i], k, arena), pem };
+					(struct trust_key){ verdict_key_id(&policies[i], k, arena), pem };
 		}
 	judging->policies = (struct policy_set){ policies, count };
 }
 
 /* --- collecting ------------------------------------------------------------------------------------------------------ */
 
-/* What Git names is never the same entry as a foreign tag of the same text: that one runs as its registry says, not as Git's is
- * pinned. */
+/* What Git names is never the same entry as a foreign tag of the same text: that one runs as its registry says, not as Git's is pinned. */
 static void add_place(struct str *key, const char *text, const char *namespace, bool loose)
 {
 	str_addf(key, "%d %zu %s%s", loose, strlen(namespace), namespace, text);
@@ -131,7 +129,7 @@ void judging_add_use(struct judging *judging, struct desired *desired, struct im
 {
 	struct judged_image *image = image_get(judging, use->problem ? use->pointer : use->image, desired->namespace, foreign);
 	struct judged_use *entry =
-	    arena_push(judging->run->arena, &image->uses, &image->use_count, &image->use_capacity, sizeof(*entry));
+		arena_push(judging->run->arena, &image->uses, &image->use_count, &image->use_capacity, sizeof(*entry));
 
 	*entry = (struct judged_use){ desired, use, foreign };
 	if (!use->problem)
@@ -165,8 +163,7 @@ static void use_pins(struct judging *judging)
 {
 	const struct run *run = judging->run;
 	const struct inventory *inventory = app_inventory(run->app);
-	bool applied = !strcmp(inventory->applied.revision, run->revision),
-	     pending = !strcmp(inventory->pending.revision, run->revision);
+	bool applied = !strcmp(inventory->applied.revision, run->revision), pending = !strcmp(inventory->pending.revision, run->revision);
 
 	for (size_t i = 0; i < judging->count; i++) {
 		struct judged_image *image = &judging->images[i];
@@ -193,10 +190,8 @@ static void refuse_loose(struct judging *judging, struct judged_image *image)
 	reference_pin(&image->reference, &image->digest, &pinned);
 	image->detail.ruling = RULING_DENY;
 	image->detail.reason = "NotPinned";
-	image->detail.message = arena_printf(judging->run->arena,
-					     "it is named by a tag, which may stand for another image by the time it is "
-					     "pulled; have whoever puts it there name the digest: %s",
-					     str_c(&pinned));
+	image->detail.message = arena_printf(judging->run->arena, "it is named by a tag, which may stand for another image by the time it is "
+					     "pulled; have whoever puts it there name the digest: %s", str_c(&pinned));
 }
 
 static void rule_one(struct judging *judging, struct judged_image *image, int64_t now_ns)
@@ -365,9 +360,9 @@ static size_t describe(const struct judging *judging, enum ruling ruling, struct
 
 static const char *foreign_text(const struct judging *judging, const struct judged_image *image, const struct judged_use *use)
 {
-	return arena_printf(judging->run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s",
-			    use->use->position, use->use->container, use->desired->kind, use->desired->namespace,
-			    use->desired->name, use->use->image, image->detail.reason, image->detail.message);
+	return arena_printf(judging->run->arena, "in the cluster, not in Git: %s %s of %s %s/%s runs image %s: %s: %s", use->use->position,
+			    use->use->container, use->desired->kind, use->desired->namespace, use->desired->name, use->use->image,
+			    image->detail.reason, image->detail.message);
 }
 
 /* Of a revision that is refused no plan is made, which would tell of what somebody else has put in. */
@@ -446,15 +441,13 @@ static void tell_allowed(struct judging *judging)
 	else if (!images)
 		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "NoImages", "the revision carries no image");
 	else if (exempted)
-		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Exempted",
-				 "%zu of %zu images run by an exemption of a policy", exempted, images);
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Exempted", "%zu of %zu images run by an exemption of a policy",
+				 exempted, images);
 	else
-		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified",
-				 "%zu images are signed by whom policy says", images);
+		report_condition(run->app, CONDITION_VERIFIED, TRUTH_TRUE, "Verified", "%zu images are signed by whom policy says", images);
 }
 
-/* What somebody put into the cluster by hand and may not run. Whether it is taken out, wherever it was put in, the run will show.
- */
+/* What somebody put into the cluster by hand and may not run. Whether it is taken out, wherever it was put in, the run will show. */
 static void note_violations(struct judging *judging)
 {
 	struct run *run = judging->run;
@@ -467,7 +460,7 @@ static void note_violations(struct judging *judging)
 			continue;
 		for (size_t k = 0; k < image->use_count; k++) {
 			struct violation *violation =
-			    arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
+				arena_push(run->arena, &run->violations, &run->violation_count, &capacity, sizeof(*violation));
 
 			violation->desired = image->uses[k].desired;
 			violation->image = i;
@@ -483,9 +476,8 @@ static void note_policies(struct judging *judging)
 	struct json *policy = json_object(arena), *rules = json_array(arena), *exemptions = json_array(arena);
 
 	for (size_t i = 0; i < judging->policies.count; i++)
-		json_append(arena, rules,
-			    json_stringf(arena, "%s@%lld", judging->policies.policies[i].name,
-					 (long long)judging->policies.policies[i].generation));
+		json_append(arena, rules, json_stringf(arena, "%s@%lld", judging->policies.policies[i].name,
+						       (long long)judging->policies.policies[i].generation));
 	for (size_t i = 0; i < judging->count; i++)
 		if (*judging->images[i].detail.exemption)
 			json_append(arena, exemptions,
@@ -509,8 +501,7 @@ static enum step_result rule(struct judging *judging)
 		rule_one(judging, image, now_ns);
 		metric_add(METRIC_VERIFICATIONS, 1, ruling_name(image->detail.ruling), image->detail.reason, NULL);
 		json_append(run->arena, run->images, image_json(judging, image));
-		if (image->detail.exempt_until_ns &&
-		    (!run->exempt_until_ns || image->detail.exempt_until_ns < run->exempt_until_ns))
+		if (image->detail.exempt_until_ns && (!run->exempt_until_ns || image->detail.exempt_until_ns < run->exempt_until_ns))
 			run->exempt_until_ns = image->detail.exempt_until_ns;
 		if (is_foreign_only(image))
 			continue;

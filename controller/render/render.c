@@ -14,7 +14,7 @@ struct job {
 	struct render_problems *problems;
 	struct rendered *out;
 	size_t capacity, budget;
-	struct map identities; /* "group/kind/namespace/name" → struct place */
+	struct map identities;          /* "group/kind/namespace/name" → struct place */
 };
 
 /* Where an object stands. */
@@ -40,8 +40,8 @@ static int text_member(struct job *job, const struct place *at, const struct jso
 	if (!value || json_is(value, JSON_NULL))
 		return 0;
 	if (!json_is(value, JSON_STRING)) {
-		problems_addf(job->problems, ERROR_INVALID, reason, "%s:%u: %s must be a string, not %s", at->path, value->line,
-			      key, json_type_name(value));
+		problems_addf(job->problems, ERROR_INVALID, reason, "%s:%u: %s must be a string, not %s", at->path, value->line, key,
+			      json_type_name(value));
 		return -1;
 	}
 	*out = json_text(value);
@@ -66,8 +66,8 @@ static int read_type(struct job *job, const struct place *at, struct json *value
 		return -1;
 	}
 	if (!out->api_version[0]) {
-		problems_addf(job->problems, ERROR_INVALID, "MissingAPIVersion", "%s:%u: %s without apiVersion", at->path,
-			      at->line, out->kind);
+		problems_addf(job->problems, ERROR_INVALID, "MissingAPIVersion", "%s:%u: %s without apiVersion", at->path, at->line,
+			      out->kind);
 		return -1;
 	}
 	out->group = group_of(job->arena, out->api_version);
@@ -93,8 +93,7 @@ static int read_metadata(struct job *job, const struct place *at, struct json *v
 	}
 	if (out->generate_name[0])
 		return 0;
-	problems_addf(job->problems, ERROR_INVALID, "MissingName", "%s:%u: %s without metadata.name", at->path, at->line,
-		      out->kind);
+	problems_addf(job->problems, ERROR_INVALID, "MissingName", "%s:%u: %s without metadata.name", at->path, at->line, out->kind);
 	return -1;
 }
 
@@ -110,7 +109,7 @@ static const struct json *wrong_secret(const struct json *strings, const struct 
 		return strings;
 	if (json_count(strings) && !is_mapping_or_null(data))
 		return data;
-	JSON_EACH (member, strings)
+	JSON_EACH(member, strings)
 		if (!json_is(member->value, JSON_STRING) && !json_is(member->value, JSON_NULL))
 			return member->value;
 	return NULL;
@@ -135,8 +134,8 @@ static int merge_string_data(struct job *job, const struct place *at, struct ren
 
 	if (wrong) {
 		problems_addf(job->problems, ERROR_INVALID, "BadSecret",
-			      "%s:%u: data and stringData of Secret %s must be mappings to strings, not %s", at->path,
-			      wrong->line, out->name, json_type_name(wrong));
+			      "%s:%u: data and stringData of Secret %s must be mappings to strings, not %s", at->path, wrong->line, out->name,
+			      json_type_name(wrong));
 		return -1;
 	}
 	if (json_count(strings)) {
@@ -144,10 +143,10 @@ static int merge_string_data(struct job *job, const struct place *at, struct ren
 		json_sort(strings);
 		merged = json_object(job->arena);
 		merged->line = strings->line;
-		JSON_EACH (member, data)
+		JSON_EACH(member, data)
 			if (!json_is(json_get_span(strings, member->key), JSON_STRING))
 				json_add_span(job->arena, merged, member->key, member->value);
-		JSON_EACH (member, strings)
+		JSON_EACH(member, strings)
 			if (json_is(member->value, JSON_STRING))
 				add_encoded(job, merged, member);
 		json_set(job->arena, out->object, "data", merged);
@@ -180,16 +179,15 @@ static int check_unique(struct job *job, const struct place *at, const struct re
 	if (!before)
 		return 0;
 	map_set(&job->identities, span_of(identity), before);
-	problems_addf(job->problems, ERROR_INVALID, "DuplicateObject", "%s:%u: %s is also declared at %s:%u; remove one",
-		      at->path, at->line, rendered_object_title(out, job->arena), before->path, before->line);
+	problems_addf(job->problems, ERROR_INVALID, "DuplicateObject", "%s:%u: %s is also declared at %s:%u; remove one", at->path,
+		      at->line, rendered_object_title(out, job->arena), before->path, before->line);
 	return -1;
 }
 
 static void add_object(struct job *job, const struct place *at, struct json *value)
 {
-	struct rendered_object one = {
-		.object = value, .path = at->path, .line = at->line, .document = at->document, .item = at->item
-	};
+	struct rendered_object one = { .object = value, .path = at->path, .line = at->line, .document = at->document,
+				       .item = at->item };
 
 	if (read_type(job, at, value, &one) || read_metadata(job, at, value, &one))
 		return;
@@ -199,12 +197,10 @@ static void add_object(struct job *job, const struct place *at, struct json *val
 	if (check_size(job, at, &one) || check_unique(job, at, &one))
 		return;
 	if (job->out->count == LIMIT_OBJECTS) {
-		problems_addf(job->problems, ERROR_LIMIT, "TooLarge", "%s:%u: more than %u objects", at->path, at->line,
-			      LIMIT_OBJECTS);
+		problems_addf(job->problems, ERROR_LIMIT, "TooLarge", "%s:%u: more than %u objects", at->path, at->line, LIMIT_OBJECTS);
 		return;
 	}
-	*(struct rendered_object *)arena_push(job->arena, &job->out->objects, &job->out->count, &job->capacity, sizeof(one)) =
-	    one;
+	*(struct rendered_object *)arena_push(job->arena, &job->out->objects, &job->out->count, &job->capacity, sizeof(one)) = one;
 }
 
 /* --- documents and lists --------------------------------------------------------------------------------------- */
@@ -231,15 +227,15 @@ static void inherit_type(struct job *job, const struct json *list, struct json *
 static void add_value(struct job *job, struct place *at, struct json *value)
 {
 	if (!json_is(value, JSON_OBJECT)) {
-		problems_addf(job->problems, ERROR_INVALID, "NotAnObject", "%s:%u: a manifest must be a mapping, not %s",
-			      at->path, at->line, json_type_name(value));
+		problems_addf(job->problems, ERROR_INVALID, "NotAnObject", "%s:%u: a manifest must be a mapping, not %s", at->path,
+			      at->line, json_type_name(value));
 		return;
 	}
 	if (!is_list(value)) {
 		add_object(job, at, value);
 		return;
 	}
-	JSON_EACH (member, json_get(value, "items")) {
+	JSON_EACH(member, json_get(value, "items")) {
 		if (json_is(member->value, JSON_NULL))
 			continue;
 		inherit_type(job, value, member->value);
@@ -262,9 +258,7 @@ static const char *foreign_tool(struct span path)
 	static const struct {
 		const char *name, *tool;
 	} names[] = {
-		{ "kustomization.yaml", "Kustomize" },
-		{ "kustomization.yml", "Kustomize" },
-		{ "Kustomization", "Kustomize" },
+		{ "kustomization.yaml", "Kustomize" }, { "kustomization.yml", "Kustomize" }, { "Kustomization", "Kustomize" },
 		{ "Chart.yaml", "Helm" },
 	};
 
@@ -291,10 +285,9 @@ static void add_file(struct job *job, const struct tree_file *file)
 	struct yaml_stream stream;
 
 	if (tool) {
-		problems_addf(
-		    job->problems, ERROR_INVALID, "NotSupported",
-		    "%s:1: %s is not supported yet; leave the file out with directory.exclude, or commit what it builds", path,
-		    tool);
+		problems_addf(job->problems, ERROR_INVALID, "NotSupported",
+			      "%s:1: %s is not supported yet; leave the file out with directory.exclude, or commit what it builds",
+			      path, tool);
 		return;
 	}
 	if (!is_manifest(file->path) || contains(file->bytes, "+argocd:skip-file-rendering"))
@@ -316,8 +309,8 @@ static void release_map(void *map)
 	map_release(map);
 }
 
-int render_files(const struct tree_stream *files, struct arena *arena, struct rendered *out, struct render_problems *problems,
-		 struct error *err)
+int render_files(const struct tree_stream *files, struct arena *arena, struct rendered *out,
+		 struct render_problems *problems, struct error *err)
 {
 	struct render_problems *found = problems ? problems : ARENA_NEW(arena, struct render_problems);
 	struct rendered rendered = { NULL, 0 };

@@ -84,8 +84,10 @@ static void render_gives_objects_in_the_order_of_path_document_item(void **state
 		const char *group, *kind, *namespace, *name, *generate, *path;
 		uint32_t line, document;
 	} want[] = {
-		{ "", "ConfigMap", "", "a", "", "a.yml", 3, 1 },          { "", "Service", "ns", "s", "", "a/z.json", 1, 1 },
-		{ "apps", "Deployment", "", "", "d-", "a/z.json", 2, 2 }, { "", "ConfigMap", "", "b1", "", "b.yaml", 1, 1 },
+		{ "", "ConfigMap", "", "a", "", "a.yml", 3, 1 },
+		{ "", "Service", "ns", "s", "", "a/z.json", 1, 1 },
+		{ "apps", "Deployment", "", "", "d-", "a/z.json", 2, 2 },
+		{ "", "ConfigMap", "", "b1", "", "b.yaml", 1, 1 },
 		{ "", "ConfigMap", "", "b2", "", "b.yaml", 5, 2 },
 	};
 	struct rendered rendered = good(files);
@@ -109,10 +111,9 @@ static void render_gives_objects_in_the_order_of_path_document_item(void **state
 
 static void render_flattens_lists_with_a_line_for_each_item(void **state)
 {
-	struct rendered rendered =
-	    one("apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p}\n"
-		"- apiVersion: v1\n  kind: ConfigMapList\n  items:\n  - metadata: {name: c1}\n"
-		"  -\n  - metadata: {name: c2}\n");
+	struct rendered rendered = one("apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p}\n"
+				       "- apiVersion: v1\n  kind: ConfigMapList\n  items:\n  - metadata: {name: c1}\n"
+				       "  -\n  - metadata: {name: c2}\n");
 	static const struct {
 		const char *kind, *name;
 		uint32_t line, item;
@@ -191,8 +192,7 @@ static void render_keeps_64_bit_integers(void **state)
 
 	(void)state;
 	json_write(rendered.objects[0].object, JSON_PLAIN, &text);
-	assert_non_null(
-	    strstr(str_c(&text), "\"true\":18446744073709551615,\"x\":9223372036854775807,\"z\":-9223372036854775808"));
+	assert_non_null(strstr(str_c(&text), "\"true\":18446744073709551615,\"x\":9223372036854775807,\"z\":-9223372036854775808"));
 }
 
 static void render_skips_files_that_ask_for_it(void **state)
@@ -216,8 +216,7 @@ static void render_refuses_each_wrong_object_with_its_place(void **state)
 		{ "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ''}\n", "MissingName", "a.yaml:1" },
 		{ "apiVersion: v1\nkind: ConfigMap\nmetadata: [a]\n", "BadMetadata", "a.yaml:3: metadata of ConfigMap" },
 		{ "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: 123\n", "BadMetadata", "a.yaml:4: name must be a string" },
-		{ "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a,\n namespace: [x]}\n", "BadMetadata",
-		  "a.yaml:4: namespace" },
+		{ "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a,\n namespace: [x]}\n", "BadMetadata", "a.yaml:4: namespace" },
 		{ "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: 5}\n", "BadSecret", "a.yaml:4" },
 		{ "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: [a]\n", "BadSecret", "a.yaml:4" },
 		{ "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: x\nstringData: {a: b}\n", "BadSecret", "a.yaml:4" },
@@ -245,9 +244,9 @@ static void render_refuses_duplicate_objects_naming_both_places(void **state)
 	};
 	static const struct file apart[] = {
 		{ "a.yaml", CM("x") "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: ns}\n---\n"
-				    "apiVersion: g/v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n"
-				    "apiVersion: v1\nkind: Pod\nmetadata: {generateName: x}\n---\n"
-				    "apiVersion: v1\nkind: Pod\nmetadata: {generateName: x}\n" },
+			    "apiVersion: g/v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n"
+			    "apiVersion: v1\nkind: Pod\nmetadata: {generateName: x}\n---\n"
+			    "apiVersion: v1\nkind: Pod\nmetadata: {generateName: x}\n" },
 		{ NULL, NULL },
 	};
 	struct error err = ERROR_INIT;
@@ -258,16 +257,13 @@ static void render_refuses_duplicate_objects_naming_both_places(void **state)
 	assert_int_equal(good(apart).count, 5);
 	/* versions of one kind are one object */
 	bad((struct file[]){ { "a.yaml", "apiVersion: g/v1\nkind: K\nmetadata: {name: x}\n---\n"
-					 "apiVersion: g/v2\nkind: K\nmetadata: {name: x}\n" },
-			     { NULL, NULL } },
-	    &err);
+					 "apiVersion: g/v2\nkind: K\nmetadata: {name: x}\n" }, { NULL, NULL } }, &err);
 	says(&err, "DuplicateObject", "a.yaml:5: K x is also declared at a.yaml:1");
 }
 
 static void render_names_the_file_of_a_tool_it_does_not_have(void **state)
 {
-	static const char *const names[] = { "app/kustomization.yaml", "kustomization.yml", "x/Kustomization", "Chart.yaml",
-					     "a.jsonnet" };
+	static const char *const names[] = { "app/kustomization.yaml", "kustomization.yml", "x/Kustomization", "Chart.yaml", "a.jsonnet" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -366,9 +362,8 @@ static void same_lines(const struct json *a, const struct json *b)
 static void render_answer_carries_objects_and_lines_to_core(void **state)
 {
 	static const struct file files[] = {
-		{ "shop/b.yaml",
-		  "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  namespace: ns\n  name: d\nspec:\n  template:\n    spec:\n"
-		  "      containers:\n      - name: web\n        image: x\n      - image: y\n        name: z\n" },
+		{ "shop/b.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  namespace: ns\n  name: d\nspec:\n  template:\n    spec:\n"
+				 "      containers:\n      - name: web\n        image: x\n      - image: y\n        name: z\n" },
 		{ "shop/a.yaml", CM("a") "n: -1.5e-9\nm: 18446744073709551615\nu: \"\xc3\xa9\"\n" },
 		{ NULL, NULL },
 	};
@@ -475,9 +470,7 @@ static void render_answer_that_lies_is_refused(void **state)
 
 static void render_works_inside_its_sandbox(void **state)
 {
-	static const struct file files[] = { { "a.yaml", CM("a") "x: 1.5\ny: [1e3, .5]\n" },
-					     { "b.yaml", "a: [\n" },
-					     { NULL, NULL } };
+	static const struct file files[] = { { "a.yaml", CM("a") "x: 1.5\ny: [1e3, .5]\n" }, { "b.yaml", "a: [\n" }, { NULL, NULL } };
 	pid_t child = fork();
 	int status;
 
@@ -575,8 +568,8 @@ static void tree_input_digest_depends_on_path_mode_and_blob_alone(void **state)
 static void tree_path_is_clean_only_without_tricks(void **state)
 {
 	static const char *const clean[] = { "a", "a/b.yaml", ".hidden", "a..b/c", "...", "\xc3\xa9" };
-	static const char *const dirty[] = { "",     "/a",     "a/",   "a//b", ".",   "./a",  "a/.",  "..",
-					     "../a", "a/../b", "a/..", "a\rb", "a\n", "\xff", "a\x7f" };
+	static const char *const dirty[] = { "", "/a", "a/", "a//b", ".", "./a", "a/.", "..", "../a", "a/../b", "a/..", "a\rb", "a\n", "\xff",
+					     "a\x7f" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(clean); i++)

@@ -63,8 +63,7 @@ static void says(const struct error *err, const char *reason, const char *text)
 static bool refused_on_purpose(const struct error *err)
 {
 	static const char *const reasons[] = { "DuplicateKey", "UnknownTag", "BadKey" };
-	static const char *const texts[] = { "<document start>", "found unexpected ':'", "NUL", "not UTF-8",
-					     "Unicode character escape" };
+	static const char *const texts[] = { "<document start>", "found unexpected ':'", "NUL", "not UTF-8", "Unicode character escape" };
 
 	for (size_t i = 0; i < COUNT_OF(reasons); i++)
 		if (strcmp(err->reason, reasons[i]) == 0)
@@ -187,8 +186,8 @@ static void yaml_bomb(unsigned levels, struct str *out)
 {
 	str_adds(out, "a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
 	for (unsigned i = 1; i < levels; i++)
-		str_addf(out, "a%u: &a%u [*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u]\n", i, i, i - 1, i - 1, i - 1, i - 1,
-			 i - 1, i - 1, i - 1, i - 1, i - 1);
+		str_addf(out, "a%u: &a%u [*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u,*a%u]\n", i, i, i - 1, i - 1, i - 1, i - 1, i - 1,
+			 i - 1, i - 1, i - 1, i - 1);
 }
 
 static void yaml_ends_alias_bombs_quickly_and_in_little_memory(void **state)
@@ -359,9 +358,8 @@ static void yaml_knows_the_line_of_every_node_of_json(void **state)
 	struct yaml_stream stream;
 
 	(void)state;
-	assert_int_equal(yaml_parse_any(SPAN("\n{\"a\\\"\": [1,\n {} ,\n[],\n true\n, \"s\"],\n\"b\":\nnull}\n{\"c\":-1.5e3}"),
-					"f.json", NULL, arena, &stream, &err),
-			 0);
+	assert_int_equal(yaml_parse_any(SPAN("\n{\"a\\\"\": [1,\n {} ,\n[],\n true\n, \"s\"],\n\"b\":\nnull}\n{\"c\":-1.5e3}"), "f.json",
+					NULL, arena, &stream, &err), 0);
 	assert_int_equal(stream.count, 2);
 	assert_int_equal(stream.documents[0].line, 2);
 	assert_int_equal(stream.documents[1].line, 9);
@@ -388,10 +386,7 @@ static void yaml_says_why_json_failed_in_a_json_file(void **state)
 static void yaml_and_json_may_begin_with_a_byte_order_mark(void **state)
 {
 	(void)state;
-	assert_string_equal(json_get_text(first("\xef\xbb\xbf"
-						"a: b\n"),
-					  "a"),
-			    "b");
+	assert_string_equal(json_get_text(first("\xef\xbb\xbf" "a: b\n"), "a"), "b");
 	assert_string_equal(json_get_text(first("\xef\xbb\xbf{\"a\": \"b\"}"), "a"), "b");
 	assert_int_equal(json_get(first("\xef\xbb\xbf\n{\"a\": 1}"), "a")->line, 2);
 }
@@ -439,68 +434,10 @@ static void round_trip(const struct json *value)
 static void yaml_written_reads_back_the_same(void **state)
 {
 	static const char *const texts[] = {
-		"",
-		" ",
-		"a",
-		"a b",
-		" a",
-		"a ",
-		"yes",
-		"no",
-		"null",
-		"~",
-		"1",
-		"1.5",
-		"0x1f",
-		".5",
-		"-",
-		"- a",
-		"a: b",
-		"a:",
-		"a #b",
-		"#a",
-		"x\ny\n",
-		"x\ny",
-		"x\n\n",
-		"x\n\n\n",
-		"\n",
-		"\nx",
-		" x\ny",
-		"x\n y\n  z\n",
-		"x\n  \ny",
-		"tab\tx",
-		"\tx",
-		"a\r\nb",
-		"it's",
-		"\"q\"",
-		"back\\slash",
-		"\x7f",
-		"\xc2\x85",
-		"\xe2\x80\xa8",
-		"\xef\xbb\xbf",
-		"\xc3\xa9",
-		"\xf0\x9f\x98\x80",
-		"<<",
-		"=",
-		"!x",
-		"&x",
-		"*x",
-		"%x",
-		"@x",
-		"`x",
-		"? x",
-		"?",
-		"[x",
-		"{x",
-		"a,b",
-		"|",
-		">",
-		"---",
-		"...",
-		"--- a",
-		"2001-01-01",
-		"x\n---\ny\n",
-		"\x1b[31m",
+		"", " ", "a", "a b", " a", "a ", "yes", "no", "null", "~", "1", "1.5", "0x1f", ".5", "-", "- a", "a: b", "a:", "a #b", "#a",
+		"x\ny\n", "x\ny", "x\n\n", "x\n\n\n", "\n", "\nx", " x\ny", "x\n y\n  z\n", "x\n  \ny", "tab\tx", "\tx", "a\r\nb", "it's",
+		"\"q\"", "back\\slash", "\x7f", "\xc2\x85", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xc3\xa9", "\xf0\x9f\x98\x80", "<<", "=", "!x", "&x", "*x",
+		"%x", "@x", "`x", "? x", "?", "[x", "{x", "a,b", "|", ">", "---", "...", "--- a", "2001-01-01", "x\n---\ny\n", "\x1b[31m",
 		"x\xc2\x85y\nz",
 	};
 	struct json *list = json_array(arena), *object = json_object(arena);
@@ -524,15 +461,13 @@ static void yaml_written_reads_back_the_same(void **state)
 static void yaml_write_is_what_a_person_would_write(void **state)
 {
 	CLEANUP(str_release) struct str text = STR_INIT;
-	const char *source =
-	    "kind: ConfigMap\nmetadata:\n  name: a\n  finalizers:\n  - x\n  - k: v\n    l: []\ndata:\n  on: \"yes\"\n"
-	    "  f: |\n    one\n    two\n";
+	const char *source = "kind: ConfigMap\nmetadata:\n  name: a\n  finalizers:\n  - x\n  - k: v\n    l: []\ndata:\n  on: \"yes\"\n"
+			     "  f: |\n    one\n    two\n";
 
 	(void)state;
 	yaml_write(first(source), &text);
-	assert_string_equal(str_c(&text),
-			    "kind: ConfigMap\nmetadata:\n  name: a\n  finalizers:\n  - x\n  - k: v\n    l: []\ndata:\n"
-			    "  \"true\": \"yes\"\n  f: |\n    one\n    two\n");
+	assert_string_equal(str_c(&text), "kind: ConfigMap\nmetadata:\n  name: a\n  finalizers:\n  - x\n  - k: v\n    l: []\ndata:\n"
+					  "  \"true\": \"yes\"\n  f: |\n    one\n    two\n");
 }
 
 int main(void)
