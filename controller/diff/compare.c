@@ -4,15 +4,12 @@
 #include "base/map.h"
 #include "diff/fields.h"
 
-/* A list with more items than this has their names noted. */
-#define LINEAR_ITEMS 24u
-
-/* Of items of one name the last is meant. */
+/* Of items of one name the last is meant. Of a long list the names are noted. */
 static const struct json *named_item(const struct json *list, const char *name, struct map *names)
 {
 	size_t count = json_count(list), place;
 
-	if (count > LINEAR_ITEMS && !names->count)
+	if (count > FIELDS_LINEAR_ITEMS && !names->count)
 		for (size_t i = 0; i < count; i++)
 			map_set(names, json_text_span(json_get(json_at(list, i), "name")), (void *)(uintptr_t)(i + 1));
 	if (names->count) {

@@ -19,6 +19,9 @@
 
 #define FIELD_MANAGER "countersign"
 
+/* A list up to so long is searched from its beginning for each item. */
+#define FIELDS_LINEAR_ITEMS 24u
+
 /* The set that `manager` holds by `operation` ("Apply" or "Update") outside subresources; NULL if none. */
 const struct json *fields_of(const struct json *object, const char *manager, const char *operation);
 
@@ -44,11 +47,11 @@ struct json *fields_step(const struct json *value, struct span element, ptrdiff_
  */
 struct fields_steps {
 	const struct json *value;
-	struct arena *arena; /* of `keys` */
-	struct json *keys;   /* the first element of key fields */
-	struct map items;    /* text of what tells an item apart -> its place + 1 */
-	bool by_value;       /* values are in it */
-	unsigned odd;
+	struct arena *arena;         /* of `keys` */
+	struct json *keys;           /* the first element of key fields */
+	struct map items;            /* text of what tells an item apart -> its place + 1 */
+	bool by_value;               /* values are in it */
+	unsigned odd;                /* elements that name other key fields than the first did */
 };
 struct json *fields_steps_to(struct fields_steps *steps, struct span element, ptrdiff_t *index);
 void fields_steps_release(struct fields_steps *steps);

@@ -2,8 +2,6 @@
 #include "base/map.h"
 #include "diff/fields.h"
 
-/* A list up to so long is searched from its beginning each time. */
-#define LINEAR_ITEMS 24u
 /* Elements of one list that name other key fields than its first does: a list has one set of them. */
 #define ODD_MOST 64u
 
@@ -143,7 +141,7 @@ struct json *fields_steps_to(struct fields_steps *steps, struct span element, pt
 	CLEANUP(arena_cleanup) struct arena *arena = NULL;
 	struct json *wanted;
 
-	if (!json_is(steps->value, JSON_ARRAY) || json_count(steps->value) <= LINEAR_ITEMS || span_starts(element, "i:"))
+	if (!json_is(steps->value, JSON_ARRAY) || json_count(steps->value) <= FIELDS_LINEAR_ITEMS || span_starts(element, "i:"))
 		return fields_step(steps->value, element, index);
 	*index = -1;
 	arena = arena_new(0);
