@@ -193,6 +193,7 @@ static void add_object(struct job *job, const struct place *at, struct json *val
 		return;
 	if (!one.group[0] && strcmp(one.kind, "Secret") == 0 && json_get(value, "stringData") && merge_string_data(job, at, &one))
 		return;
+	/* what is hashed, sent and compared is then written the same way everywhere */
 	json_sort(value);
 	if (check_size(job, at, &one) || check_unique(job, at, &one))
 		return;

@@ -339,6 +339,20 @@ static void governed_write_that_waits_when_the_process_ends_is_not_sent(void **s
 	ASSERT_TEXT("reason", world.reason, "NotLeader");
 }
 
+/* It had passed the look at the lease, and waited for its connection; what follows is sent. */
+static void governed_write_whose_lease_is_over_when_its_connection_is_made_is_not_sent(void **state)
+{
+	(void)state;
+	ask_governed("/api/governed");
+	kube_set_leading(world.kube, NULL, NULL);
+	loop_run(world.loop);
+	check("/api/governed", 0, 0);
+	ASSERT_TEXT("reason", world.reason, "NotLeader");
+	assert_false(kube_in_doubt(world.kube));
+	get("/good");
+	check("/good", 200, 1);
+}
+
 /* The command line writes under a person's rights, and nobody leads there. */
 static void without_a_leader_a_broken_connection_holds_nothing(void **state)
 {
@@ -493,6 +507,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(governed_write_and_lease_are_sent_once, begin, end),
 		cmocka_unit_test_setup_teardown(governed_write_after_a_broken_connection_waits_until_the_cluster_is_known, begin, end),
 		cmocka_unit_test_setup_teardown(governed_write_that_waits_when_the_process_ends_is_not_sent, begin, end),
+		cmocka_unit_test_setup_teardown(governed_write_whose_lease_is_over_when_its_connection_is_made_is_not_sent, begin, end),
 		cmocka_unit_test_setup_teardown(without_a_leader_a_broken_connection_holds_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(waiting_request_holds_up_nobody_and_can_be_canceled, begin, end),
 		cmocka_unit_test_setup_teardown(read_refused_with_a_token_that_was_replaced_is_sent_again,
