@@ -4,7 +4,7 @@ import pytest
 
 from harness.controller import cli
 from harness.manifests import config_map, text, wave
-from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj, reads
+from harness.tenant import WORKLOAD_RULES, obj, reads
 from harness.wait import stays, until
 
 EXTENSIONS, REGISTRATION = "apiextensions.k8s.io/v1", "apiregistration.k8s.io/v1"
@@ -120,32 +120,6 @@ def test_while_policies_may_not_be_read_nothing_is_applied_by_what_they_said_onc
     site.installation.install()
     site.synced_at(commit, "app", seconds=60)
     assert site.find("v1", "ConfigMap", "a")["data"]["key"] == "new"
-
-
-def test_kind_that_went_and_comes_again_with_its_crd_in_one_commit_is_made_anew(new_site):
-    """What discovery told of the kind is of the time before; that it cannot be watched must not keep its CRD from being made."""
-    site = new_site()
-    group = f"{site.name}.example"
-    site.install(rules=WORKLOAD_RULES + CRD_RULES + [{"apiGroups": [group], "resources": ["gears"], "verbs": ["*"]}],
-                 project={"clusterResourceWhitelist": [{"group": "*", "kind": "CustomResourceDefinition"}]})
-    reads(site.kube, site.system, group, ["gears"])
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    name = f"gears.{group}"
-    both = text(obj(EXTENSIONS, "CustomResourceDefinition", name, spec={
-        "group": group, "scope": "Namespaced", "names": {"plural": "gears", "singular": "gear", "kind": "Gear"},
-        "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]}), obj(f"{group}/v1", "Gear", "g", spec={"teeth": 1}))
-    teeth = lambda: (site.find(f"{group}/v1", "Gear", "g") or {}).get("spec", {}).get("teeth")
-    more = {"app/more.yaml": text(config_map("more"))}
-    try:
-        site.controller.start()
-        repo = site.deploy({"app/gear.yaml": both, **more}, automated={"prune": True, "selfHeal": True, "allowEmpty": True})
-        site.synced_at(repo.push("without", {"app/gear.yaml": None}), "app")
-        # the API server leaves streams of a definition that went open for up to two minutes
-        until("the watch to be lost", lambda: site.controller.tail(50), lambda log: "cannot watch a kind" in log, seconds=130)
-        site.synced_at(repo.push("again", {"app/gear.yaml": both}), "app", seconds=30)
-        assert teeth() == 1
-    finally:
-        site.kube.delete(EXTENSIONS, "CustomResourceDefinition", None, name, missing_ok=True)
 
 
 def send_away(kind):

@@ -181,12 +181,16 @@ class Proxy(Served):
         self.ups.add(up.sock)
         return up
 
-    def __exit__(self, *why):
-        super().__exit__(*why)
-        # a watch whose other side went away reads on until the server ends it
+    def cut(self):
+        """Ends what stands of connections to the real server, as when that is restarted."""
         for up in list(self.ups):
             with contextlib.suppress(OSError):
                 up.shutdown(socket.SHUT_RDWR)
+
+    def __exit__(self, *why):
+        super().__exit__(*why)
+        # a watch whose other side went away reads on until the server ends it
+        self.cut()
 
 
 def passed_on(headers):
