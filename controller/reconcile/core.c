@@ -116,9 +116,29 @@ static void tell_audit(struct core *core)
 	KEYSET_EACH(slot, &core->apps) {
 		struct app *app = *slot;
 
+		/* a denial may have come to nothing with the log */
+		if (!digest_is_zero(&app_setbacks(app)->denied_told))
+			app_setback(app)->denied_told = (struct digest){ { 0 } };
 		app->force = true;
 		app_enqueue(app, 0);
 	}
+}
+
+static void be_unavailable(struct error *err)
+{
+	err->kind = ERROR_TRANSIENT;
+	snprintf(err->reason, sizeof(err->reason), "AuditUnavailable");
+}
+
+int core_may_record(const struct core *core, struct error *err)
+{
+	if (core->audit && audit_log_ok(core->audit, NULL))
+		return 0;
+	*err = core->audit_error;
+	if (core->audit)
+		audit_log_ok(core->audit, err);
+	be_unavailable(err);
+	return -1;
 }
 
 static void on_audit_failed(void *data, const struct error *err)
@@ -127,8 +147,7 @@ static void on_audit_failed(void *data, const struct error *err)
 
 	log_error(LOG_ERROR, "the audit log cannot be written; nothing is applied until it can", err, NULL);
 	core->audit_error = *err;
-	snprintf(core->audit_error.reason, sizeof(core->audit_error.reason), "AuditUnavailable");
-	core->audit_error.kind = ERROR_TRANSIENT;
+	be_unavailable(&core->audit_error);
 	timer_start(core->audit_retry, AUDIT_RETRY_MS);
 }
 
@@ -167,6 +186,28 @@ static int begin_audit(struct core *core)
 	return 0;
 }
 
+/* What is under way has its intents in the log that this process began with. */
+static int check_same_log(struct core *core, struct error *err)
+{
+	const char *id = audit_log_id(core->audit);
+
+	if (!core->log_id)
+		core->log_id = arena_strdup(core->arena, id);
+	if (!strcmp(id, core->log_id))
+		return 0;
+	error_set(err, ERROR_TRANSIENT, "LogReplaced", "another log, %s, is where %s was; the process begins anew with it", id, core->log_id);
+	core_stop(core, 1);
+	return -1;
+}
+
+static int check_log(struct core *core, struct error *err)
+{
+	if (!audit_log_goes_on_from(core->audit, str_span(&core->last_checkpoint), err))
+		return check_same_log(core, err);
+	core_stop(core, 78);
+	return -1;
+}
+
 static int try_open_audit(struct core *core, struct error *err)
 {
 	const struct audit_log_config config = {
@@ -186,10 +227,9 @@ static int try_open_audit(struct core *core, struct error *err)
 	core->audit = NULL;
 	if (audit_log_open(core->loop, dir, &config, &core->audit, err))
 		return -1;
-	if (audit_log_goes_on_from(core->audit, str_span(&core->last_checkpoint), err)) {
+	if (check_log(core, err)) {
 		audit_log_close(core->audit);
 		core->audit = NULL;
-		core_stop(core, 78);
 		return -1;
 	}
 	core->audit_error = (struct error)ERROR_INIT;
@@ -292,7 +332,7 @@ static void start_lease(struct core *core)
 	static const struct lease_handler handler = { on_leading, on_lease_lost, on_version, checkpoint_now, may_lead };
 
 	/* one process can hold a volume, so its log's id names the holder: a restart goes on with its own lease at once */
-	core->identity = arena_printf(core->arena, "%s_%s", core->options->instance, audit_log_id(core->audit));
+	core->identity = arena_printf(core->arena, "%s_%s", core->options->instance, core->log_id);
 	core->lease = lease_new(core->kube, core->loop, core->options->namespace, "countersign", core->identity, &handler, core);
 }
 
@@ -387,7 +427,7 @@ int core_run(const struct core_options *options)
 	loop_on_signal(core.loop, SIGINT, on_signal, &core);
 	start_lease(&core);
 	log_line(LOG_INFO, "started", "version", VERSION, "server", kube_server(core.kube), "namespace", options->namespace, "log",
-		 audit_log_id(core.audit), NULL);
+		 core.log_id, NULL);
 	loop_run(core.loop);
 	release(&core);
 	return core.exit_status;

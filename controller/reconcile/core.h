@@ -78,7 +78,8 @@ struct core {
 	struct discovery *discovery;
 	struct lease *lease;
 	int64_t lease_transitions;
-	struct audit_log *audit;
+	struct audit_log *audit;          /* NULL while there is none to write to, which also comes in the middle of a run */
+	const char *log_id;               /* its id, which stays that as long as the process */
 	struct error audit_error;         /* why there is no log to write to; reason "" while there is one */
 	struct objects *objects;
 	struct changes *changes;
@@ -109,6 +110,9 @@ struct core {
 
 /* Runs the core role until it is told to stop; returns the exit status (78: the configuration is wrong). */
 int core_run(const struct core_options *options);
+
+/* Whether what is done can be recorded at this moment; -1: ERROR_TRANSIENT "AuditUnavailable" with the cause. */
+int core_may_record(const struct core *core, struct error *err);
 
 /* Resolves intents whose result could not be written while the log was not to be had. Called when a run has ended or told what it owed, too. */
 void core_recover(struct core *core);

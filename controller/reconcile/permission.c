@@ -131,6 +131,9 @@ int permission_to_send(const struct action *action, void *data, struct error *er
 	request.destination = action->destination;
 	request.file = action->file;
 	request.line = action->line;
+	/* the intent is durable, but what comes of it could not be told */
+	if (core_may_record(run->core, err))
+		return -1;
 	if ((verb == PERMIT_WRITE && permission_verdicts(run, err)) || permission_project(run, err) || gate_permit(&request, err) ||
 	    find_account(run, &request, &account, err))
 		return -1;

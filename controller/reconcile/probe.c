@@ -44,13 +44,13 @@ static void check_api(struct core *core, struct arena *arena, struct vitals *out
 void probe_checks(struct core *core, struct arena *arena, struct vitals *out)
 {
 	struct error err = ERROR_INIT;
-	bool audit = core->audit && audit_log_ok(core->audit, &err), watching = core->objects && objects_ready(core->objects);
+	bool audit = !core_may_record(core, &err), watching = core->objects && objects_ready(core->objects);
 
 	*out = (struct vitals){ .what = VITALS_CHECKS };
 	add(out, "ping", true, true, "");
 	add(out, "sandbox", true, true, sandbox_layers());
 	add(out, "audit-log", false, audit,
-	    audit ? "" : arena_strdup(arena, err.text[0] ? err.text : core->audit_error.text[0] ? core->audit_error.text : "is not open"));
+	    audit ? "" : arena_strdup(arena, err.text[0] ? err.text : "is not open"));
 	check_api(core, arena, out);
 	/* one that stands by is ready to take over */
 	add(out, "leader", false, true, core->leading ? "leads" : "stands by: another replica leads");
@@ -112,12 +112,13 @@ static void tell_apps(struct core *core)
 
 void probe_metrics(struct core *core, struct str *out)
 {
+	struct error ignored = ERROR_INIT;
 	double durable_s = metric_sum(METRIC_AUDIT_LAST_DURABLE), now_s = (double)clock_wall_ns() / 1e9;
 
 	metric_set(METRIC_BUILD_INFO, 1, VERSION, NULL);
 	metric_set(METRIC_LEADER, core->leading, NULL);
 	metric_set(METRIC_RUNS_ACTIVE, (double)core->runs_active, NULL);
-	metric_set(METRIC_AUDIT_WRITABLE, core->audit && audit_log_ok(core->audit, NULL), NULL);
+	metric_set(METRIC_AUDIT_WRITABLE, !core_may_record(core, &ignored), NULL);
 	/* each commit signs a checkpoint of its own */
 	metric_set(METRIC_AUDIT_CHECKPOINT_AGE, durable_s > 0 && now_s > durable_s ? now_s - durable_s : 0, NULL);
 	tell_apps(core);

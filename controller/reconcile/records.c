@@ -162,7 +162,6 @@ static void add_before(struct run *run, struct json *object, const struct action
 struct json *records_intent(struct run *run, uint64_t seq)
 {
 	struct json *record = records_begin(run, "sync.intent", "allow"), *objects = json_array(run->arena);
-	const char *id = audit_log_id(run->core->audit);
 
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
@@ -172,7 +171,7 @@ struct json *records_intent(struct run *run, uint64_t seq)
 			continue;
 		object = object_json(run, action);
 		json_set_string(run->arena, object, "op", op_of(action));
-		json_set(run->arena, object, "audit_id", json_stringf(run->arena, "%s.%llu.%u", id, (unsigned long long)seq, action->ordinal));
+		json_set(run->arena, object, "audit_id", json_stringf(run->arena, "%s.%llu.%u", run->core->log_id, (unsigned long long)seq, action->ordinal));
 		json_set_string(run->arena, object, "as", action->permit.account);
 		if (action->uid)
 			json_set_string(run->arena, object, "uid", action->uid);
@@ -194,7 +193,7 @@ static struct json *attempts_json(struct run *run, const struct action *action, 
 		struct json *one = json_append(run->arena, list, json_object(run->arena));
 
 		json_set(run->arena, one, "audit_id",
-			 json_stringf(run->arena, "%s.%llu.%u.%u", audit_log_id(run->core->audit), (unsigned long long)seq, action->ordinal,
+			 json_stringf(run->arena, "%s.%llu.%u.%u", run->core->log_id, (unsigned long long)seq, action->ordinal,
 				      action->attempts[i].number));
 		json_set_int(run->arena, one, "code", action->attempts[i].code);
 	}
@@ -216,7 +215,7 @@ struct json *records_result(struct run *run)
 		object = object_json(run, action);
 		json_set_string(run->arena, object, "op", op_of(action));
 		json_set(run->arena, object, "audit_id",
-			 json_stringf(run->arena, "%s.%llu.%u", audit_log_id(run->core->audit), (unsigned long long)run->intent_seq,
+			 json_stringf(run->arena, "%s.%llu.%u", run->core->log_id, (unsigned long long)run->intent_seq,
 				      action->ordinal));
 		json_set(run->arena, object, "attempts", attempts_json(run, action, run->intent_seq));
 		json_set_string(run->arena, object, "outcome",

@@ -110,14 +110,7 @@ static void start(struct run *run, struct action *action)
 		run_fail(run, &err);
 		return;
 	}
-	if (!run->core->audit) {
-		action->err = run->core->audit_error;
-		action->finished = true;
-		run->apply_failed = true;
-		run_fail(run, &action->err);
-		return;
-	}
-	action->permit.log_id = audit_log_id(run->core->audit);
+	action->permit.log_id = run->core->log_id;
 	action->permit.intent_seq = run->intent_seq;
 	action->permit.intent_durable = run->intent_durable;
 	run->in_flight++;

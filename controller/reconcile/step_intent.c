@@ -52,9 +52,7 @@ enum step_result step_intent(struct run *run)
 	}
 	if (run->core->recovering)
 		return STEP_WAIT;
-	if (!run->core->audit || !audit_log_ok(run->core->audit, &err)) {
-		if (!run->core->audit)
-			err = run->core->audit_error;
+	if (core_may_record(run->core, &err)) {
 		error_wrap(&err, "nothing is written that cannot be recorded");
 		return run_fail(run, &err);
 	}
