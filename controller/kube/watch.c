@@ -39,6 +39,7 @@ struct watch {
 	size_t events;
 	unsigned token;            /* that the stream was asked for with */
 	unsigned sent_away;        /* how often in a row the server asked to come back later */
+	unsigned relists;          /* how often in a row a list was of no use: its stream ended, with nothing before, in a way that asks for another */
 	unsigned errors;           /* how often in a row it ended the stream by an error, with nothing before it */
 	bool failed;               /* it has done so with this one */
 	bool expired;              /* 410 was told: the next list is without a version */
@@ -127,7 +128,7 @@ static int on_line(struct watch *watch, struct span line)
 		}
 		return -1;
 	}
-	watch->errors = 0;
+	watch->errors = watch->relists = 0;
 	set_version(watch, json_get(object, "metadata"));
 	if (span_is(type, "ADDED"))
 		watch->handler.on_event(watch->data, WATCH_ADDED, object);
@@ -171,6 +172,16 @@ static void relist(struct watch *watch)
 	str_reset(&watch->next_page);
 }
 
+/* The list was of no use. A server that forgets sooner than it lists is asked no faster for it. */
+static void begin_anew(struct watch *watch)
+{
+	relist(watch);
+	if (watch->relists++)
+		later(watch);
+	else
+		timer_start(watch->timer, watch->broken ? BACKOFF_FIRST_MS : 0);
+}
+
 static void on_stream_end(void *data, const struct http_answer *answer)
 {
 	struct watch *watch = data;
@@ -194,8 +205,7 @@ static void on_stream_end(void *data, const struct http_answer *answer)
 		return;
 	}
 	if (answer->status == 410 || watch->expired || watch->broken) {
-		relist(watch);
-		timer_start(watch->timer, watch->broken ? BACKOFF_FIRST_MS : 0);
+		begin_anew(watch);
 		return;
 	}
 	if (watch->failed) {

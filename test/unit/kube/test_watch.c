@@ -205,6 +205,36 @@ static void stream_that_always_ends_in_an_error_is_asked_for_ever_less_often_and
 	framer_end(&watch, &told);
 }
 
+/* As where a list takes longer than the server remembers what came after it. */
+static void list_that_is_too_old_for_its_stream_each_time_is_made_ever_less_often(void **state)
+{
+	const struct http_answer ended = { .status = 200, .retry_after_ms = -1 }, gone = { .status = 410, .retry_after_ms = -1 };
+	struct told told = { .text = STR_INIT };
+	struct watch watch = framer(&told);
+	struct loop *loop = loop_new();
+
+	(void)state;
+	begin_stream(&watch, loop);
+	on_stream_end(&watch, &gone);
+	assert_int_equal(watch.backoff_ms, BACKOFF_FIRST_MS); /* the first time at once */
+	for (int64_t wait = BACKOFF_FIRST_MS, i = 0; i < 3; wait *= 2, i++) {
+		assert_int_equal(watch.backoff_ms, wait);
+		assert_false(watch.listed);
+		assert_true(timer_running(watch.timer));
+		watch.listed = true;
+		on_piece(&watch, SPAN("{\"type\":\"ERROR\",\"object\":{\"code\":410,\"reason\":\"Expired\"}}\n"));
+		on_stream_end(&watch, i % 2 ? &gone : &ended);
+	}
+	watch.expired = false;
+	on_piece(&watch, SPAN("{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\"}}}\n"));
+	watch.backoff_ms = BACKOFF_FIRST_MS;
+	on_stream_end(&watch, &gone);
+	assert_int_equal(watch.backoff_ms, BACKOFF_FIRST_MS);
+	ASSERT_TEXT("error", told.error, "");
+	end_stream(&watch, loop);
+	framer_end(&watch, &told);
+}
+
 /* Nothing is listed anew and nobody told, the first five times. */
 static void stream_that_is_sent_away_goes_on_where_it_was(void **state)
 {
@@ -314,6 +344,7 @@ int main(void)
 		cmocka_unit_test(error_in_the_stream_ends_it),
 		cmocka_unit_test(list_that_is_an_hour_old_is_made_anew_when_a_stream_ends_well),
 		cmocka_unit_test(stream_that_always_ends_in_an_error_is_asked_for_ever_less_often_and_listed_anew),
+		cmocka_unit_test(list_that_is_too_old_for_its_stream_each_time_is_made_ever_less_often),
 		cmocka_unit_test(stream_that_is_sent_away_goes_on_where_it_was),
 		cmocka_unit_test(items_of_all_pages_are_one_list),
 		cmocka_unit_test(page_that_cannot_be_read_to_its_end_begins_the_list_anew),
