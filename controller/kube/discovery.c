@@ -14,7 +14,7 @@ struct discovery {
 	int waiting;
 	struct error err;
 	bool known, refreshing;
-	struct waiter { struct waiter *next; void (*on_done)(void *, const struct error *); void *data; } *waiters;
+	struct waiter { struct waiter *next; void (*on_done)(void *, const struct error *); void *data; } *waiters, *late;
 };
 
 static void key_of(struct str *key, struct span group, struct span version, struct span kind)
@@ -114,12 +114,28 @@ static void take_over(struct discovery *discovery)
 	discovery->known = true;
 }
 
+static void on_part(void *data, const struct kube_answer *answer);
+
+static void ask(struct discovery *discovery)
+{
+	discovery->refreshing = true;
+	discovery->err = (struct error)ERROR_INIT;
+	discovery->next_arena = arena_new(0);
+	discovery->waiting = 2;
+	/* rbac: everybody's own right (system:discovery) */
+	kube_get(discovery->kube, "/api", KUBE_DISCOVERY, NULL, on_part, discovery);
+	kube_get(discovery->kube, "/apis", KUBE_DISCOVERY, NULL, on_part, discovery);
+}
+
+/* Those who asked meanwhile want to know of what came meanwhile. */
 static void tell(struct discovery *discovery)
 {
 	struct waiter *waiter = discovery->waiters;
 	struct error err = discovery->err;
 
-	discovery->waiters = NULL;
+	discovery->waiters = TAKE(discovery->late);
+	if (discovery->waiters)
+		ask(discovery);
 	while (waiter) {
 		struct waiter *next = waiter->next;
 
@@ -162,16 +178,22 @@ struct discovery *discovery_new(struct kube *kube)
 	return discovery;
 }
 
+static void free_waiters(struct waiter *waiter)
+{
+	while (waiter) {
+		struct waiter *next = waiter->next;
+
+		free(waiter);
+		waiter = next;
+	}
+}
+
 void discovery_free(struct discovery *discovery)
 {
 	if (!discovery)
 		return;
-	while (discovery->waiters) {
-		struct waiter *waiter = discovery->waiters;
-
-		discovery->waiters = waiter->next;
-		free(waiter);
-	}
+	free_waiters(discovery->waiters);
+	free_waiters(discovery->late);
 	map_release(&discovery->kinds);
 	map_release(&discovery->stale);
 	map_release(&discovery->next_kinds);
@@ -183,19 +205,12 @@ void discovery_free(struct discovery *discovery)
 
 void discovery_refresh(struct discovery *discovery, void (*on_done)(void *, const struct error *), void *data)
 {
-	struct waiter *waiter = mem_alloc(sizeof(*waiter));
+	struct waiter *waiter = mem_alloc(sizeof(*waiter)), **list = discovery->refreshing ? &discovery->late : &discovery->waiters;
 
-	*waiter = (struct waiter){ discovery->waiters, on_done, data };
-	discovery->waiters = waiter;
-	if (discovery->refreshing)
-		return;
-	discovery->refreshing = true;
-	discovery->err = (struct error)ERROR_INIT;
-	discovery->next_arena = arena_new(0);
-	discovery->waiting = 2;
-	/* rbac: everybody's own right (system:discovery) */
-	kube_get(discovery->kube, "/api", KUBE_DISCOVERY, NULL, on_part, discovery);
-	kube_get(discovery->kube, "/apis", KUBE_DISCOVERY, NULL, on_part, discovery);
+	*waiter = (struct waiter){ *list, on_done, data };
+	*list = waiter;
+	if (!discovery->refreshing)
+		ask(discovery);
 }
 
 bool discovery_known(const struct discovery *discovery)

@@ -20,7 +20,7 @@ struct discovery;
 struct discovery *discovery_new(struct kube *kube);
 void discovery_free(struct discovery *discovery);
 
-/* Asks the server now; on_done(data, err) comes once, err NULL when the answer was whole. */
+/* Asks the server, at once or when it has answered what it was asked before; on_done(data, err) comes once, err NULL when the answer was whole. */
 void discovery_refresh(struct discovery *discovery, void (*on_done)(void *, const struct error *), void *data);
 /* It was asked, and nobody has doubted since what it said. */
 bool discovery_known(const struct discovery *discovery);

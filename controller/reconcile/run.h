@@ -153,6 +153,7 @@ struct run {
 	struct map disturbed;        /* keys of objects that meanwhile are not as they were remembered: by this run, or by somebody else */
 	bool apply_failed;
 	bool definitions_applied, discovering;
+	int64_t see_by_ms;           /* monotonic: until then what came with it is watched; 0: not waited for */
 	struct timer *wait;          /* run_wake_in's */
 };
 

@@ -16,6 +16,9 @@
 
 /* Of one run, a third of what may be under way in all (kube/window.h): writes that hang must not hold up everybody else. */
 #define IN_FLIGHT_MAX 12
+/* So long a kind that came with the sync may take to be watched. */
+#define SEE_MOST_MS 10000
+#define SEE_AGAIN_MS 200
 
 /* The first place in an object that holds what must not stay; NULL: there is none. */
 static const char *what_must_go(struct run *run, const struct action *action, const struct json *live)
@@ -378,22 +381,15 @@ static void on_discovered(void *data, const struct error *err)
 	run_release(run);
 }
 
-/* Those of a namespace that came with this very sync, too: before it there was nothing to watch. */
-static void watch_secrets(struct run *run)
+static bool is_discovered(const struct run *run, const struct desired *desired)
 {
-	for (size_t i = 0; i < run->desired_count; i++) {
-		const struct desired *desired = &run->desired[i];
-		struct error ignored = ERROR_INIT;
-
-		if (!*desired->group && !strcmp(desired->kind, "Secret"))
-			live_want(run->core->live, desired->kind_known, desired->namespace, desired->account, &ignored);
-	}
+	return discovery_find(run->core->discovery, span_of(desired->group), desired->version, span_of(desired->kind)) != NULL;
 }
 
 /* Kinds that came with this revision are watched from now on. */
 static bool watch_new_kinds(struct run *run)
 {
-	struct error err = ERROR_INIT;
+	struct error ignored = ERROR_INIT;
 
 	if (run->definitions_applied && !run->discovering) {
 		run->definitions_applied = false;
@@ -406,11 +402,55 @@ static bool watch_new_kinds(struct run *run)
 	for (size_t i = 0; i < run->desired_count; i++) {
 		const struct desired *desired = &run->desired[i];
 
-		if (desired->kind_later &&
-		    discovery_find(run->core->discovery, span_of(desired->group), desired->version, span_of(desired->kind)))
-			live_want(run->core->live, desired->kind_known, desired->namespace, NULL, &err);
+		if (desired->kind_later && is_discovered(run, desired))
+			live_want(run->core->live, desired->kind_known, desired->namespace, NULL, &ignored);
 	}
 	return true;
+}
+
+/* How much is known of a kind, or of a namespace's Secrets, that may have come with this very sync: before it there was nothing to watch. */
+static enum live_state sight_of(struct run *run, const struct desired *desired, struct error *err)
+{
+	bool secret = !*desired->group && !strcmp(desired->kind, "Secret");
+	enum live_state state;
+
+	if (!secret && !desired->kind_later)
+		return LIVE_LISTED;
+	if (!secret && !is_discovered(run, desired)) {
+		/* asked again: its CRD is established before discovery shows it */
+		run->definitions_applied = true;
+		error_set(err, ERROR_TRANSIENT, "KindUnknown", "discovery does not show the kind yet");
+		return LIVE_FAILED;
+	}
+	state = live_want(run->core->live, desired->kind_known, desired->namespace, secret ? desired->account : NULL, err);
+	if (state == LIVE_WAITING)
+		error_set(err, ERROR_TRANSIENT, "KindUnknown", "the kind is not listed yet");
+	return state;
+}
+
+/* What was written is in order only once whatever becomes of it would be seen. */
+static enum step_result see_what_came(struct run *run)
+{
+	struct error err = ERROR_INIT;
+	const struct desired *desired = run->desired;
+	enum live_state state = LIVE_LISTED;
+
+	for (size_t i = 0; i < run->desired_count && state == LIVE_LISTED; i++) {
+		desired = &run->desired[i];
+		state = sight_of(run, desired, &err);
+	}
+	if (state == LIVE_LISTED)
+		return STEP_NEXT;
+	if (!run->see_by_ms)
+		run->see_by_ms = clock_mono_ms() + SEE_MOST_MS;
+	if (state != LIVE_FORBIDDEN && clock_mono_ms() < run->see_by_ms) {
+		run_wake_in(run, SEE_AGAIN_MS);
+		return STEP_WAIT;
+	}
+	error_wrap(&err, "%s %s (%s:%u) was applied, but what becomes of it would not be seen", desired->kind, desired->name, desired->file,
+		   desired->line);
+	run_fail(run, &err);
+	return STEP_NEXT;
 }
 
 /* One that cannot be put back keeps none of the others that can from being put back; all else waits. */
@@ -455,7 +495,5 @@ enum step_result step_apply(struct run *run)
 	}
 	if (is_over(run, next) || run->in_flight)
 		return stop_here(run);
-	watch_new_kinds(run);
-	watch_secrets(run);
-	return run->discovering ? STEP_WAIT : STEP_NEXT;
+	return watch_new_kinds(run) ? see_what_came(run) : STEP_WAIT;
 }

@@ -370,12 +370,13 @@ static enum step_result record_sync(struct run *run)
 		return STEP_NEXT;
 	}
 	report_looked_at(app, &run->spec);
-	if (run->tip)
-		name_set(&app->seen_tip, run->tip);
+	name_set(&app->seen_tip, run->tip);
 	if (is_new_attempt(run))
 		app_setback(app)->retry_count = 0;
-	if (run->revision) {
+	/* without a commit that was found, what was told of the last one is told no longer: once it is found again, it is looked at as a new one */
+	if (run->revision || !run->tip)
 		name_set(&app->tried_revision, run->revision);
+	if (run->revision) {
 		report_text(&report_of(app)->compared_revision, run->revision);
 	}
 	/* what a rehearsal told of is not what is applied: a whole run turns to that again */

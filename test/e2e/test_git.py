@@ -8,6 +8,7 @@ import pytest
 
 from harness.controller import cli
 from harness.manifests import config_map, deployment, text
+from harness.stack import run
 from harness.tenant import image_policy, obj
 from harness.wait import stays, until
 from harness.webproxy import WebProxy
@@ -163,6 +164,15 @@ def test_git_outage_keeps_what_runs_and_heals_drift(site, stack):
         stays("the object stays", lambda: site.find("v1", "ConfigMap", "config"), seconds=1)
     commit = repo.push("after the outage", {"app/config.yaml": text(config_map("config", key="two"))})
     site.synced_at(commit, "app", seconds=60)
+
+
+def test_branch_that_was_deleted_and_is_put_back_as_it_was_is_told_to_be_in_order_again(site):
+    repo = site.deploy(FILES)
+    tip = repo.git("rev-parse", "HEAD")
+    run("git", "-C", repo.bare, "update-ref", "-d", "refs/heads/main")
+    site.wait_condition("Synced", "False", "app", reason="RevisionNotFound", seconds=20)
+    run("git", "-C", repo.bare, "update-ref", "refs/heads/main", tip)
+    site.synced_at(tip, "app", seconds=20)
 
 
 def test_repository_whose_credential_is_of_another_project_is_not_contacted(site):

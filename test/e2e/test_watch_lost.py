@@ -4,7 +4,7 @@ import pytest
 
 from harness.controller import cli
 from harness.manifests import config_map, text, wave
-from harness.tenant import WORKLOAD_RULES, obj, reads
+from harness.tenant import CRD_RULES, WORKLOAD_RULES, obj, reads
 from harness.wait import stays, until
 
 EXTENSIONS, REGISTRATION = "apiextensions.k8s.io/v1", "apiregistration.k8s.io/v1"
@@ -120,6 +120,33 @@ def test_while_policies_may_not_be_read_nothing_is_applied_by_what_they_said_onc
     site.installation.install()
     site.synced_at(commit, "app", seconds=60)
     assert site.find("v1", "ConfigMap", "a")["data"]["key"] == "new"
+
+
+def test_kinds_that_come_with_applications_at_the_same_time_are_all_watched(new_site):
+    """Discovery that one sync asked for may be older than the CRD of another."""
+    site = new_site()
+    groups = [f"k{n}.{site.name}.example" for n in range(4)]
+    site.install(rules=WORKLOAD_RULES + CRD_RULES + [{"apiGroups": groups, "resources": ["gears"], "verbs": ["*"]}],
+                 project={"clusterResourceWhitelist": [{"group": "*", "kind": "CustomResourceDefinition"}]})
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    applications = []
+    for n, group in enumerate(groups):
+        reads(site.kube, site.system, group, ["gears"])
+        definition = obj(EXTENSIONS, "CustomResourceDefinition", f"gears.{group}", spec={
+            "group": group, "scope": "Namespaced", "names": {"plural": "gears", "singular": "gear", "kind": "Gear"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]})
+        repo = site.repo({"app/gear.yaml": text(definition, obj(f"{group}/v1", "Gear", "g", spec={"teeth": 1}))})
+        applications.append(site.team.application(f"a{n}", repo, "app"))
+    try:
+        site.controller.start()
+        site.kube.apply(*applications)
+        site.settled(*[f"a{n}" for n in range(4)])
+        for group in groups:
+            site.kube.delete(f"{group}/v1", "Gear", site.namespace, "g")
+        until("all to be made anew", lambda: [g for g in groups if not site.find(f"{g}/v1", "Gear", "g")], lambda missing: not missing, seconds=20)
+    finally:
+        for group in groups:
+            site.kube.delete(EXTENSIONS, "CustomResourceDefinition", None, f"gears.{group}", missing_ok=True)
 
 
 def send_away(kind):
