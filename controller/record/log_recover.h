@@ -13,7 +13,8 @@
  *    no checkpoint in the folder covers it, so it is dropped. If one does cover
  *    it, somebody changed the journal: LogCorrupt.
  *  - a file of the folder that a crash cut short is a beginning of what the
- *    journal gives, or has the name of an earlier width: it is written anew.
+ *    journal gives, has zeroes where its last sectors did not reach the disk
+ *    (log_repair.h), or has the name of an earlier width: it is written anew.
  *    One that differs was changed by somebody: LogCorrupt, nothing is touched.
  * Full tiles before the journal's base were synced; they are only read.
  *
