@@ -430,11 +430,15 @@ static int settle(struct recovery *r, struct error *err)
 	struct journal_frame frame = { .note = str_span(&to->note), .entries = str_span(&to->writer.bundle) };
 	uint64_t base = r->last.size - r->last.size % TLOG_WIDTH;
 
-	if (log_repair_apply(&r->repair, &to->repaired, err))
-		return -1;
 	frame.first = base;
 	frame.count = (uint32_t)(r->last.size - base);
-	if (log_writer_sync(&to->writer, r->base, err) || journal_begin(str_c(&r->journal_path), base, &frame, &to->journal, err))
+	/* nothing is written over that no journal has; a folder without one is whole, but who says that it was synced? */
+	if (!r->has_journal && !to->journal &&
+	    (log_writer_sync(&to->writer, 0, err) || journal_begin(str_c(&r->journal_path), base, &frame, &to->journal, err)))
+		return -1;
+	if (log_repair_apply(&r->repair, &to->repaired, err) || log_writer_sync(&to->writer, r->base, err))
+		return -1;
+	if (r->has_journal && journal_begin(str_c(&r->journal_path), base, &frame, &to->journal, err))
 		return -1;
 	memcpy(to->last_id, r->check.last_id, sizeof(to->last_id));
 	return 0;

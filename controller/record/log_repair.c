@@ -178,11 +178,9 @@ int log_repair_apply(struct log_repair *repair, unsigned *count, struct error *e
 	MAP_EACH(entry, &repair->expected) {
 		const struct expected_file *file = entry->value;
 
-		if (file->intact)
-			continue;
 		if (log_writer_put(repair->files, entry->key, str_span(&file->content), err))
 			return -1;
-		(*count)++;
+		*count += !file->intact;
 	}
 	return 0;
 }

@@ -32,7 +32,10 @@ void log_repair_expect(struct log_repair *repair, const char *path, struct span 
 void log_repair_replace(struct log_repair *repair, const char *path, struct span content);
 /* Compares the folder with what is expected; ERROR_INVALID "LogCorrupt" with file and byte. Changes nothing. */
 int log_repair_compare(struct log_repair *repair, struct error *err);
-/* Writes what is missing or not as it must be, removes what is superseded; *count of them. */
+/*
+ * Writes every expected file anew and removes what is superseded; *count of those that were not as they must be. One that is may
+ * be so in memory only: what could not be written stays there, and a sync tells of it but once.
+ */
 int log_repair_apply(struct log_repair *repair, unsigned *count, struct error *err);
 void log_repair_release(struct log_repair *repair);
 
