@@ -196,9 +196,12 @@ int cli_audit_show(int argc, char **argv)
 
 	if (cli_audit_arguments(argc, argv, options, words, 2, 2) || read_format(format, "text", &json) || cli_audit_seq(words[1], &seq))
 		return EXIT_USAGE;
-	if (audit_reader_open(words[0], &reader, &err) || audit_read_record(&reader, seq, &text, &err) ||
-	    audit_expand(&reader.files, str_span(&text), arena, &record, &err))
+	if (audit_reader_open(words[0], &reader, &err) || audit_read_record(&reader, seq, &text, &err))
 		return cli_audit_fail(&err);
+	if (audit_expand(&reader.files, str_span(&text), arena, &record, &err)) {
+		error_wrap(&err, "record %" PRIu64, seq);
+		return cli_audit_fail(&err);
+	}
 	if (!json) {
 		print_tree(record, 0);
 		return EXIT_DONE;
