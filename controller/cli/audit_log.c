@@ -34,13 +34,17 @@ static void print_gist(const struct json *record)
 	const char *message = json_get_text(record, "message"), *reason = json_get_text(record, "reason");
 	const char *commit = json_text(json_path(record, "git", "commit", NULL));
 	size_t objects = json_count(json_get(record, "objects"));
+	char prefix[13];
 
+	snprintf(prefix, sizeof(prefix), "%s", commit ? commit : "");
 	if (reason)
 		print_safe(reason, 0);
 	if (message)
 		print_safe(message, 0);
-	else if (commit)
-		printf("commit %.12s ", commit);
+	else if (commit) {
+		fputs("commit ", stdout);
+		print_safe(prefix, 0);
+	}
 	if (json_get(record, "intent"))
 		printf("of %" PRId64 " ", json_get_int(record, "intent", -1));
 	if (objects)

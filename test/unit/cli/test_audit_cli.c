@@ -146,6 +146,22 @@ static void record_with_terminal_codes_prints_none(void **state)
 	assert_null(strstr(str_c(&out), "\nforged"));
 }
 
+static void commit_with_terminal_codes_prints_none(void **state)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct json *record = audit_record(arena, AUDIT_DRIFT, AUDIT_OK);
+	struct audit_git git = { .repo = "https://git.example/ops/shop.git", .ref = "main", .commit = "\x1b[31mred\nforged" };
+	struct audit_log *log = open_log();
+
+	(void)state;
+	audit_set_git(arena, record, &git);
+	audit_log_append(log, record, NULL, NULL);
+	audit_log_close(log);
+	assert_run(run("log", dir, NULL), 0, "red");
+	assert_null(memchr(out.data, '\x1b', out.length));
+	assert_null(strstr(str_c(&out), "\nfor"));
+}
+
 static void file_with_terminal_codes_in_its_name_prints_none(void **state)
 {
 	(void)state;
@@ -412,6 +428,7 @@ int main(void)
 		TEST(log_prints_each_record_as_its_own_line),
 		TEST(log_is_a_table_for_people_and_can_be_narrowed),
 		TEST(record_with_terminal_codes_prints_none),
+		TEST(commit_with_terminal_codes_prints_none),
 		TEST(file_with_terminal_codes_in_its_name_prints_none),
 		TEST(show_prints_one_record),
 		TEST(prove_writes_a_proof_that_holds),
