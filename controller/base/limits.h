@@ -93,7 +93,7 @@
 #define LIMIT_RECORD_INLINE_BYTES (60u << 10)    /* larger bodies lie beside the log */
 #define LIMIT_AUDIT_BODY_BYTES (64u << 20)       /* of one record, beside the log */
 #define LIMIT_AUDIT_QUEUE_BYTES (8u << 20)       /* records waiting for one commit; past it they are written at once */
-#define LIMIT_AUDIT_JOURNAL_BYTES (4u << 20)     /* what a restart reads again, and holds in memory three times */
+#define LIMIT_AUDIT_JOURNAL_BYTES (4u << 20)     /* what a restart reads and writes again, and holds in memory three times */
 #define LIMIT_AUDIT_OPEN_RECORDS (1u << 20)      /* whose text is checked at start: 2 s; hashes are checked of all */
 #define LIMIT_AUDIT_OPEN_INTENTS 100000u         /* without a result, told at one start */
 #define LIMIT_AUDIT_VERIFY_THREADS 8u

@@ -34,13 +34,17 @@ static void print_gist(const struct json *record)
 	const char *message = json_get_text(record, "message"), *reason = json_get_text(record, "reason");
 	const char *commit = json_text(json_path(record, "git", "commit", NULL));
 	size_t objects = json_count(json_get(record, "objects"));
+	char prefix[13];
 
+	snprintf(prefix, sizeof(prefix), "%s", commit ? commit : "");
 	if (reason)
 		print_safe(reason, 0);
 	if (message)
 		print_safe(message, 0);
-	else if (commit)
-		printf("commit %.12s ", commit);
+	else if (commit) {
+		fputs("commit ", stdout);
+		print_safe(prefix, 0);
+	}
 	if (json_get(record, "intent"))
 		printf("of %" PRId64 " ", json_get_int(record, "intent", -1));
 	if (objects)
@@ -196,9 +200,12 @@ int cli_audit_show(int argc, char **argv)
 
 	if (cli_audit_arguments(argc, argv, options, words, 2, 2) || read_format(format, "text", &json) || cli_audit_seq(words[1], &seq))
 		return EXIT_USAGE;
-	if (audit_reader_open(words[0], &reader, &err) || audit_read_record(&reader, seq, &text, &err) ||
-	    audit_expand(&reader.files, str_span(&text), arena, &record, &err))
+	if (audit_reader_open(words[0], &reader, &err) || audit_read_record(&reader, seq, &text, &err))
 		return cli_audit_fail(&err);
+	if (audit_expand(&reader.files, str_span(&text), arena, &record, &err)) {
+		error_wrap(&err, "record %" PRIu64, seq);
+		return cli_audit_fail(&err);
+	}
 	if (!json) {
 		print_tree(record, 0);
 		return EXIT_DONE;

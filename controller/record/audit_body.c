@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "api/audit.h"
 #include "base/limits.h"
 #include "io/file.h"
 #include "record/audit_read.h"
@@ -118,19 +119,31 @@ static int read_body(const struct log_files *files, const char *hex, struct aren
 	return json_parse(str_span(&content), arena, 0, out, err);
 }
 
+/* A body has what was too large for the record, and says nothing in its place: a `t` of it would be shown, which nobody checked.
+ */
+static int put_back(struct arena *arena, struct json *record, const struct json *body, struct error *err)
+{
+	if (body && !json_is(body, JSON_OBJECT))
+		return error_set(err, ERROR_INVALID, "LogCorrupt", "its body is no object");
+	JSON_EACH(member, body) {
+		if (json_get_span(record, member->key))
+			return error_set(err, ERROR_INVALID, "LogCorrupt", "its body has %.*s, which it has itself",
+					 SPAN_ARG(member->key));
+		json_set_span(arena, record, member->key, member->value);
+	}
+	return 0;
+}
+
 int audit_expand(const struct log_files *files, struct span record, struct arena *arena, struct json **out, struct error *err)
 {
+	struct audit_envelope envelope;
 	const char *hex;
 	struct json *body;
 
-	if (json_parse(record, arena, 0, out, err))
-		return -1;
+	if (audit_envelope_read(record, &envelope, NULL, err) || json_parse(record, arena, 0, out, err))
+		return log_corrupt(err, NULL);
 	hex = json_get_text(json_get(*out, "body"), "sha256");
 	if (!hex || strlen(hex) != DIGEST_HEX - 1 || strspn(hex, "0123456789abcdef") != DIGEST_HEX - 1)
 		return 0;
-	if (read_body(files, hex, arena, &body, err))
-		return -1;
-	JSON_EACH(member, body)
-		json_set_span(arena, *out, member->key, member->value);
-	return 0;
+	return read_body(files, hex, arena, &body, err) ? -1 : put_back(arena, *out, body, err);
 }

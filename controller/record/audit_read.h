@@ -32,8 +32,9 @@ int audit_read_each(struct audit_reader *reader, uint64_t from, uint64_t to,
 		    int (*each)(void *data, uint64_t seq, struct span record, struct error *err), void *data, struct error *err);
 
 /*
- * A record as a tree, with what was moved beside the log put back (its hash is checked). Where the body is not to be had
- * the record stays as it is in the log, with `body` to say so.
+ * A record as a tree, with what was moved beside the log put back (its hash is checked). ERROR_INVALID "LogCorrupt" when it, or
+ * its body, has not the form of one: what the envelope has is there and is what it should be. Where the body is not to be had the
+ * record stays as it is in the log, with `body` to say so.
  */
 int audit_expand(const struct log_files *files, struct span record, struct arena *arena, struct json **out, struct error *err);
 /* Makes a record fit for a leaf: moves its largest members into DIR-bodies/, durable on return. `record` is changed. */

@@ -6,7 +6,7 @@
  *	DIR.key         the private key (0600); not in the log's folder, where every byte counts
  *	DIR.journal     what the last commits wrote, until it is surely in the tiles (journal.h)
  *	DIR.journal.new the journal before, kept to be written over
- *	DIR.tmp         the next checkpoint, before it changes places with the one that is there
+ *	DIR.tmp         the next checkpoint, before it changes places with the one that is there; at start any file that is written anew
  *	DIR-bodies/     parts of records that are too large for a leaf, named by their SHA-256
  *
  * All must be on one file system, since files are moved between them.

@@ -26,7 +26,7 @@ struct recovery {
 	struct journal_image image;
 	bool has_journal, has_checkpoint;       /* has_checkpoint: a whole and right one lies in the folder */
 	bool torn_checkpoint;                   /* or else the beginning of one that the journal has */
-	struct str disk_note;                   /* DIR/checkpoint as it is */
+	struct str disk_note;                   /* DIR/checkpoint as it is, without zeroes at its end */
 	struct checkpoint disk;
 	struct log_check check;                 /* the tiles before the base */
 	struct str entries;                     /* all records from the base on */
@@ -178,6 +178,16 @@ static int read_journal(struct recovery *r, struct error *err)
 	return error_wrap(err, "%s", str_c(&r->journal_path));
 }
 
+/*
+ * Zeroes behind a checkpoint are the room of one with a digit more whose text did not reach the disk. What lies before them was
+ * there, and is of any earlier commit: if it is whole, its signature says so.
+ */
+static void drop_zeroes(struct str *note)
+{
+	while (note->length && !note->data[note->length - 1])
+		str_drop_to(note, note->length - 1);
+}
+
 /* DIR/checkpoint. Cut short, or missing, it may be what a crash left, if a journal can say what it should be. */
 static int read_disk_checkpoint(struct recovery *r, struct error *err)
 {
@@ -190,6 +200,8 @@ static int read_disk_checkpoint(struct recovery *r, struct error *err)
 			return error_set(err, ERROR_INVALID, "LogCorrupt", "checkpoint: byte 0: it is missing");
 		return error_set(err, why.kind, why.reason, "%s", why.text);
 	}
+	if (r->has_journal)
+		drop_zeroes(&r->disk_note);
 	if (!checkpoint_open(str_span(&r->disk_note), r->key, true, &r->disk, &why))
 		r->has_checkpoint = true;
 	else if (!r->has_journal)
@@ -403,8 +415,10 @@ static int expect_files(struct recovery *r, const struct tlog_edge *at_base, str
 	str_addc(&vkey, '\n');
 	log_repair_expect(&r->repair, "vkey", str_span(&vkey));
 	/* a checkpoint of an earlier commit, or what is left of one, is no damage: it was compared above and is replaced */
-	log_repair_expect(&r->repair, "checkpoint",
-			  r->has_checkpoint || r->torn_checkpoint ? str_span(&r->disk_note) : str_span(&r->to->note));
+	if (r->has_checkpoint || r->torn_checkpoint)
+		log_repair_replace(&r->repair, "checkpoint", str_span(&r->to->note));
+	else
+		log_repair_expect(&r->repair, "checkpoint", str_span(&r->to->note));
 	expect_tail(r, at_base);
 	return log_repair_compare(&r->repair, err);
 }
@@ -416,14 +430,15 @@ static int settle(struct recovery *r, struct error *err)
 	struct journal_frame frame = { .note = str_span(&to->note), .entries = str_span(&to->writer.bundle) };
 	uint64_t base = r->last.size - r->last.size % TLOG_WIDTH;
 
-	if (log_repair_apply(&r->repair, &to->repaired, err))
-		return -1;
-	if (!span_equal(str_span(&r->disk_note), str_span(&to->note)) &&
-	    log_writer_checkpoint(&to->writer, str_span(&to->note), err))
-		return -1;
 	frame.first = base;
 	frame.count = (uint32_t)(r->last.size - base);
-	if (log_writer_sync(&to->writer, r->base, err) || journal_begin(str_c(&r->journal_path), base, &frame, &to->journal, err))
+	/* nothing is written over that no journal has; a folder without one is whole, but who says that it was synced? */
+	if (!r->has_journal && !to->journal &&
+	    (log_writer_sync(&to->writer, 0, err) || journal_begin(str_c(&r->journal_path), base, &frame, &to->journal, err)))
+		return -1;
+	if (log_repair_apply(&r->repair, &to->repaired, err) || log_writer_sync(&to->writer, r->base, err))
+		return -1;
+	if (r->has_journal && journal_begin(str_c(&r->journal_path), base, &frame, &to->journal, err))
 		return -1;
 	memcpy(to->last_id, r->check.last_id, sizeof(to->last_id));
 	return 0;

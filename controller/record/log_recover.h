@@ -13,9 +13,13 @@
  *    no checkpoint in the folder covers it, so it is dropped. If one does cover
  *    it, somebody changed the journal: LogCorrupt.
  *  - a file of the folder that a crash cut short is a beginning of what the
- *    journal gives, or has the name of an earlier width: it is written anew.
+ *    journal gives, has zeroes where its last sectors did not reach the disk
+ *    (log_repair.h), or has the name of an earlier width: it is written anew.
  *    One that differs was changed by somebody: LogCorrupt, nothing is touched.
- * Full tiles before the journal's base were synced; they are only read.
+ * Full tiles before the journal's base were synced; they are only read. All
+ * from there on is written anew at every opening, into new files, and synced
+ * before the journal is dropped: after a sync that failed the kernel shows
+ * what it has in memory, be it on the disk or not, and says so no second time.
  *
  * A folder without any file is no log: a new one is begun, with an id of its
  * own, since numbers of a log that is gone must not be given out twice. What is
@@ -33,7 +37,7 @@ struct log_recovered {
 	struct journal *journal;
 	struct str note;                /* the checkpoint */
 	uint8_t last_id[16];            /* of the newest record */
-	unsigned repaired;              /* files that were written anew or removed */
+	unsigned repaired;              /* files that were not as they must be, or removed */
 	char predecessor[NOTE_NAME_MAX + 1];    /* origin of a log of which only key or journal were left; "" none */
 	struct str predecessor_note;    /* its last checkpoint, where that is known */
 };

@@ -3,17 +3,31 @@
 
 #include <stdlib.h>
 
+#define SECTOR 512u /* what a disk writes whole or not at all; the blocks of all file systems are multiples of it */
+
 struct expected_file {
 	struct str content;
+	bool compared;          /* by the caller */
 	bool intact;            /* on disk as it must be */
 };
 
-void log_repair_expect(struct log_repair *repair, const char *path, struct span content)
+static struct expected_file *expect(struct log_repair *repair, const char *path, struct span content)
 {
 	struct expected_file *file = mem_alloc(sizeof(*file));
 
 	str_add(&file->content, content);
 	map_set(&repair->expected, span_of(path), file);
+	return file;
+}
+
+void log_repair_expect(struct log_repair *repair, const char *path, struct span content)
+{
+	expect(repair, path, content);
+}
+
+void log_repair_replace(struct log_repair *repair, const char *path, struct span content)
+{
+	expect(repair, path, content)->compared = true;
 }
 
 void log_repair_release(struct log_repair *repair)
@@ -57,17 +71,41 @@ static bool is_torn_record(const char *name, struct span extra)
 	return strncmp(name, "tile/entries/", strlen("tile/entries/")) == 0 && !log_entry_next(&extra, &record);
 }
 
+/* Where the sector ends that holds the byte `at`; `at` itself when not all of it from there on is zeroes. */
+static size_t skip_unwritten(struct span disk, size_t at)
+{
+	size_t end = at - at % SECTOR + SECTOR;
+
+	if (end > disk.length)
+		end = disk.length;
+	for (size_t i = at; i < end; i++)
+		if (disk.data[i])
+			return at;
+	return end;
+}
+
+/* The first byte on disk that is neither what is wanted nor a zero that never was anything else; as long as the shorter: none. */
+static size_t first_changed(struct span disk, struct span want)
+{
+	size_t at = common_length(disk, want), end;
+
+	while (disk.length <= want.length && at < disk.length && (end = skip_unwritten(disk, at)) > at)
+		at = end + common_length(span_from(disk, end), span_from(want, end));
+	return at;
+}
+
 /*
- * Whether the content on disk can be what a crash left of the wanted: a beginning of it, or it with a torn record behind.
+ * Whether the content on disk can be what a crash left of the wanted: a beginning of it, with zeroes where sectors were not
+ * written, or it with a torn record behind.
  */
 static int compare_content(const char *name, struct span disk, struct span want, struct error *err)
 {
-	size_t common = common_length(disk, want);
+	size_t changed = first_changed(disk, want);
 
-	if (common == disk.length || (common == want.length && is_torn_record(name, span_from(disk, common))))
+	if (changed == disk.length || (changed == want.length && is_torn_record(name, span_from(disk, changed))))
 		return 0;
-	return error_set(err, ERROR_INVALID, "LogCorrupt", "%s: byte %zu: it is not what was written there; no crash does that", name,
-			 common);
+	return error_set(err, ERROR_INVALID, "LogCorrupt", "%s: byte %zu: it is not what was written there; no crash does that",
+			 name, changed);
 }
 
 /* The expected file of the tile at its present width; NULL: there is none. */
@@ -87,7 +125,7 @@ static int compare_known(struct log_repair *repair, const char *name, struct exp
 	CLEANUP(str_release) struct str disk = STR_LIMIT(LOG_BUNDLE_MAX);
 
 	if (log_files_read(repair->files, name, LOG_BUNDLE_MAX, &disk, err) ||
-	    compare_content(name, str_span(&disk), str_span(&file->content), err))
+	    (!file->compared && compare_content(name, str_span(&disk), str_span(&file->content), err)))
 		return -1;
 	file->intact = span_equal(str_span(&disk), str_span(&file->content));
 	return 0;
@@ -140,11 +178,9 @@ int log_repair_apply(struct log_repair *repair, unsigned *count, struct error *e
 	MAP_EACH(entry, &repair->expected) {
 		const struct expected_file *file = entry->value;
 
-		if (file->intact)
-			continue;
 		if (log_writer_put(repair->files, entry->key, str_span(&file->content), err))
 			return -1;
-		(*count)++;
+		*count += !file->intact;
 	}
 	return 0;
 }

@@ -249,28 +249,32 @@ static int write_temporary(const char *path, struct span content, struct error *
 	return 0;
 }
 
-int log_writer_put(const struct log_files *files, const char *name, struct span content, struct error *err)
+/* The temporary file becomes `name`. With RENAME_EXCHANGE what was there is the next temporary one, where that can be. */
+static int put_in_place(const struct log_files *files, const char *temporary, const char *name, unsigned flags, struct error *err)
 {
-	CLEANUP(str_release) struct str temporary = STR_INIT;
-	int fault;
+	int fault = fault_at("log.rename");
 
-	log_files_beside(files, ".tmp", &temporary);
-	if (write_temporary(str_c(&temporary), content, err) || make_folders(files, name, err))
-		return -1;
-	fault = fault_at("log.rename");
-	/*
-	 * Exchanged, so that the file that was there is the next temporary one: making and freeing an inode with each
-	 * checkpoint costs ext4 more than all the rest of a commit.
-	 */
-	if (!fault && !renameat2(AT_FDCWD, str_c(&temporary), files->fd, name, RENAME_EXCHANGE))
+	if (!fault && flags && !renameat2(AT_FDCWD, temporary, files->fd, name, flags))
 		return 0;
-	if (!fault && !renameat(AT_FDCWD, str_c(&temporary), files->fd, name))
+	if (!fault && !renameat(AT_FDCWD, temporary, files->fd, name))
 		return 0;
 	if (!fault && errno == EXDEV)
 		return error_set(err, ERROR_INVALID, "LogMisplaced",
 				 "%s is on a file system of its own; the log's folder and what lies beside it must be on one: mount the folder "
 				 "above it instead", files->dir);
-	return error_errno(err, fault ? fault : errno, "rename %s to %s/%s", str_c(&temporary), files->dir, name);
+	return error_errno(err, fault ? fault : errno, "rename %s to %s/%s", temporary, files->dir, name);
+}
+
+int log_writer_put(const struct log_files *files, const char *name, struct span content, struct error *err)
+{
+	CLEANUP(str_release) struct str temporary = STR_INIT;
+
+	log_files_beside(files, ".tmp", &temporary);
+	if (unlink(str_c(&temporary)) && errno != ENOENT)
+		return error_errno(err, errno, "remove %s", str_c(&temporary));
+	if (write_temporary(str_c(&temporary), content, err) || make_folders(files, name, err))
+		return -1;
+	return put_in_place(files, str_c(&temporary), name, 0, err);
 }
 
 int log_writer_remove(const struct log_files *files, const char *name, struct error *err)
@@ -283,7 +287,13 @@ int log_writer_remove(const struct log_files *files, const char *name, struct er
 
 int log_writer_checkpoint(struct log_writer *writer, struct span note, struct error *err)
 {
-	return log_writer_put(&writer->files, "checkpoint", note, err);
+	CLEANUP(str_release) struct str temporary = STR_INIT;
+
+	log_files_beside(&writer->files, ".tmp", &temporary);
+	if (write_temporary(str_c(&temporary), note, err))
+		return -1;
+	/* making and freeing an inode with each checkpoint costs ext4 more than all the rest of a commit */
+	return put_in_place(&writer->files, str_c(&temporary), "checkpoint", RENAME_EXCHANGE, err);
 }
 
 static int sync_file(const struct log_files *files, const char *name, int flags, struct error *err)

@@ -33,7 +33,10 @@ int log_writer_flush(struct log_writer *writer, struct error *err);
 /* Replaces DIR/checkpoint at once. */
 int log_writer_checkpoint(struct log_writer *writer, struct span note, struct error *err);
 
-/* Replaces one file of the folder at once, whole, making the folders above it. */
+/*
+ * Replaces one file of the folder at once, whole, making the folders above it. The new one has blocks of its own: where they
+ * cannot be written or a power cut comes first, it is never what another file was.
+ */
 int log_writer_put(const struct log_files *files, const char *name, struct span content, struct error *err);
 /* Removes one, and the .p folder it leaves empty. */
 int log_writer_remove(const struct log_files *files, const char *name, struct error *err);

@@ -146,6 +146,22 @@ static void record_with_terminal_codes_prints_none(void **state)
 	assert_null(strstr(str_c(&out), "\nforged"));
 }
 
+static void commit_with_terminal_codes_prints_none(void **state)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct json *record = audit_record(arena, AUDIT_DRIFT, AUDIT_OK);
+	struct audit_git git = { .repo = "https://git.example/ops/shop.git", .ref = "main", .commit = "\x1b[31mred\nforged" };
+	struct audit_log *log = open_log();
+
+	(void)state;
+	audit_set_git(arena, record, &git);
+	audit_log_append(log, record, NULL, NULL);
+	audit_log_close(log);
+	assert_run(run("log", dir, NULL), 0, "red");
+	assert_null(memchr(out.data, '\x1b', out.length));
+	assert_null(strstr(str_c(&out), "\nfor"));
+}
+
 static void file_with_terminal_codes_in_its_name_prints_none(void **state)
 {
 	(void)state;
@@ -302,6 +318,72 @@ static void join_with_a_log_that_is_not_intact_exits_3(void **state)
 	assert_run(run("join", dir, "/dev/null", NULL), 3, "note: byte 0");
 }
 
+/* Puts `record` in the place of record 1. Its checkpoint still names the log's key, which is all that a reader asks. */
+static void put_record(struct span record)
+{
+	CLEANUP(str_release) struct str bundle = STR_INIT, changed = STR_INIT;
+	struct span rest, each;
+
+	read_whole(in_dir("tile/entries/000.p/3"), &bundle);
+	rest = str_span(&bundle);
+	for (int i = 0; log_entry_next(&rest, &each); i++)
+		log_entry_add(&changed, i == 1 ? record : each);
+	write_whole(in_dir("tile/entries/000.p/3"), str_span(&changed));
+}
+
+static void record_that_is_none_exits_3_and_is_named(void **state)
+{
+	static const char *const records[] = { "{\"seq\":1}", "[]", "{\"seq\":1", "", "{\"t\":1}" };
+
+	(void)state;
+	make_log(1, 300);
+	for (size_t i = 0; i < COUNT_OF(records); i++) {
+		put_record(span_of(records[i]));
+		assert_run(run("log", dir, NULL), 3, "error: the log is not intact: record 1: ");
+		assert_run(run("log", dir, "-o", "json", NULL), 3, "record 1: ");
+		assert_run(run("show", dir, "1", NULL), 3, "error: the log is not intact: record 1: ");
+		assert_run(run("show", dir, "0", NULL), 0, "log.start");
+	}
+}
+
+/* Makes record 1 one whose body beside the log is `content`. */
+static void put_body(struct span content)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	CLEANUP(str_release) struct str text = STR_INIT, path = STR_INIT;
+	struct audit_reader reader = AUDIT_READER_INIT;
+	struct digest digest = digest_of(content);
+	struct json *record, *body = json_object(arena);
+	char hex[DIGEST_HEX];
+
+	assert_int_equal(audit_reader_open(dir, &reader, NULL), 0);
+	assert_int_equal(audit_read_record(&reader, 1, &text, NULL), 0);
+	audit_reader_release(&reader);
+	assert_int_equal(json_parse(str_span(&text), arena, 0, &record, NULL), 0);
+	digest_hex(&digest, hex);
+	json_set_string(arena, body, "sha256", hex);
+	json_set(arena, record, "body", body);
+	str_reset(&text);
+	json_write(record, JSON_SORTED, &text);
+	put_record(str_span(&text));
+	assert_int_equal(dir_make(beside_dir("-bodies"), NULL), 0);
+	str_addf(&path, "%s/%s", beside_dir("-bodies"), hex);
+	write_whole(str_c(&path), content);
+}
+
+static void body_that_says_what_the_record_says_exits_3_and_is_named(void **state)
+{
+	(void)state;
+	make_log(1, 300);
+	put_body(SPAN("{\"note\":\"of the body\"}"));
+	assert_run(run("show", dir, "1", NULL), 0, "of the body");
+	put_body(SPAN("{\"t\":1}"));
+	assert_run(run("log", dir, NULL), 3, "error: the log is not intact: record 1: ");
+	assert_run(run("show", dir, "1", NULL), 3, "its body has t");
+	put_body(SPAN("[1]"));
+	assert_run(run("log", dir, NULL), 3, "error: the log is not intact: record 1: ");
+}
+
 static void wrong_use_exits_2_and_says_how(void **state)
 {
 	(void)state;
@@ -346,6 +428,7 @@ int main(void)
 		TEST(log_prints_each_record_as_its_own_line),
 		TEST(log_is_a_table_for_people_and_can_be_narrowed),
 		TEST(record_with_terminal_codes_prints_none),
+		TEST(commit_with_terminal_codes_prints_none),
 		TEST(file_with_terminal_codes_in_its_name_prints_none),
 		TEST(show_prints_one_record),
 		TEST(prove_writes_a_proof_that_holds),
@@ -354,6 +437,8 @@ int main(void)
 		TEST(join_takes_the_logs_of_all_replicas_each_once),
 		TEST(option_takes_its_value_behind_an_equals_sign_too),
 		TEST(join_with_a_log_that_is_not_intact_exits_3),
+		TEST(record_that_is_none_exits_3_and_is_named),
+		TEST(body_that_says_what_the_record_says_exits_3_and_is_named),
 		TEST(wrong_use_exits_2_and_says_how),
 		TEST(folder_that_is_no_log_is_not_found),
 	};

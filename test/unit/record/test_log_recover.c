@@ -194,6 +194,133 @@ static void log_without_its_journal_opens_if_it_is_whole(void **state)
 	expect_refused("LogCorrupt", "tile/entries/000: byte");
 }
 
+/* --- what a power cut leaves on ext4 of bytes that were appended: their length, and zeroes ----------------------------------- */
+
+struct made_log {
+	char folder[128];
+	struct str journal;
+};
+
+static void keep_made(struct made_log *made)
+{
+	snprintf(made->folder, sizeof(made->folder), "%s-made", dir);
+	copy_folder(dir, made->folder);
+	str_reset(&made->journal);
+	read_whole(beside_dir(".journal"), &made->journal);
+}
+
+static void put_back(const struct made_log *made)
+{
+	copy_folder(made->folder, dir);
+	write_whole(beside_dir(".journal"), str_span(&made->journal));
+}
+
+static void release_made(struct made_log *made)
+{
+	str_release(&made->journal);
+}
+
+static void zero_bytes(const char *name, size_t from, size_t to)
+{
+	CLEANUP(str_release) struct str content = STR_INIT;
+
+	read_whole(in_dir(name), &content);
+	assert_true(from < to && to <= content.length);
+	memset(content.data + from, 0, to - from);
+	write_whole(in_dir(name), str_span(&content));
+}
+
+/* One file, and that is told. */
+static void assert_mended(uint64_t size, const char *last_bundle)
+{
+	static const char told[] = "\"repaired_files\":1,";
+	CLEANUP(str_release) struct str bundle = STR_INIT;
+
+	assert_int_equal(reopen(), size);
+	read_whole(in_dir(last_bundle), &bundle);
+	assert_non_null(memmem(bundle.data, bundle.length, told, strlen(told)));
+}
+
+static void zeroes_at_the_end_of_a_file_are_written_anew(void **state)
+{
+	static const char *const names[] = { "tile/entries/001.p/46",
+					     "tile/entries/000",
+					     "tile/0/001.p/46",
+					     "tile/0/000",
+					     "tile/1/000.p/1",
+					     "checkpoint",
+					     "vkey" };
+	static const size_t counts[] = { 1, 32, 4000 };
+	CLEANUP(release_made) struct made_log made = { 0 };
+
+	(void)state;
+	make_log(300, 300);
+	keep_made(&made);
+	for (size_t i = 0; i < COUNT_OF(names) * COUNT_OF(counts); i++) {
+		const char *name = names[i / COUNT_OF(counts)];
+		size_t count = counts[i % COUNT_OF(counts)];
+		struct stat st;
+
+		put_back(&made);
+		assert_int_equal(stat(in_dir(name), &st), 0);
+		zero_bytes(name, (size_t)st.st_size < count ? 0 : (size_t)st.st_size - count, (size_t)st.st_size);
+		assert_mended(302, "tile/entries/001.p/48");
+	}
+}
+
+/* Blocks come to the disk in no order. */
+static void zeroes_up_to_the_end_of_a_sector_are_written_anew_and_no_others(void **state)
+{
+	CLEANUP(release_made) struct made_log made = { 0 };
+
+	(void)state;
+	make_log(300, 300);
+	keep_made(&made);
+	zero_bytes("tile/entries/000", 700, 1024);
+	zero_bytes("tile/entries/000", 4096, 8192);
+	assert_mended(302, "tile/entries/001.p/48");
+	put_back(&made);
+	zero_bytes("tile/entries/000", 700, 1024);
+	zero_bytes("tile/entries/000", 4100, 4101);
+	expect_refused("LogCorrupt", "tile/entries/000: byte 4100");
+	put_back(&made);
+	zero_bytes("tile/0/001.p/46", 800, 1023);
+	expect_refused("LogCorrupt", "tile/0/001.p/46: byte 800");
+	put_back(&made);
+	zero_bytes("tile/0/001.p/46", 800, 1472);
+	change_byte(in_dir("tile/0/001.p/46"), 1200);
+	expect_refused("LogCorrupt", "tile/0/001.p/46: byte 1024");
+}
+
+static void checkpoint_of_any_commit_with_zeroes_behind_it_is_written_anew(void **state)
+{
+	CLEANUP(str_release) struct str early = STR_INIT;
+	CLEANUP(release_made) struct made_log made = { 0 };
+	struct audit_log *log = open_log();
+
+	(void)state;
+	append_some(log, 40, 300, NULL, NULL);
+	loop_run(loop);
+	str_add(&early, audit_log_checkpoint(log));
+	append_some(log, 260, 300, NULL, NULL);
+	audit_log_close(log);
+	/* its journal is of later commits only */
+	assert_int_equal(reopen(), 302);
+	keep_made(&made);
+	str_addc(&early, '\0');
+	write_whole(in_dir("checkpoint"), str_span(&early));
+	assert_mended(304, "tile/entries/001.p/50");
+	put_back(&made);
+	early.data[early.length / 2] ^= 1;
+	write_whole(in_dir("checkpoint"), str_span(&early));
+	expect_refused("LogCorrupt", "checkpoint: byte");
+	/* without a journal nothing says what was to stand there */
+	put_back(&made);
+	unlink(beside_dir(".journal"));
+	zero_bytes("tile/0/001.p/48", 1500, 1536);
+	expect_refused("LogCorrupt", "tile/0/001.p/48: byte");
+}
+
 /* --- what no crash does -------------------------------------------------------------------------------------------------- */
 
 static void changed_bytes_are_refused_and_named_and_nothing_is_touched(void **state)
@@ -403,6 +530,9 @@ int main(void)
 		TEST(torn_record_behind_the_last_is_cut_off),
 		TEST(torn_end_of_the_journal_is_dropped),
 		TEST(log_without_its_journal_opens_if_it_is_whole),
+		TEST(zeroes_at_the_end_of_a_file_are_written_anew),
+		TEST(zeroes_up_to_the_end_of_a_sector_are_written_anew_and_no_others),
+		TEST(checkpoint_of_any_commit_with_zeroes_behind_it_is_written_anew),
 		TEST(changed_bytes_are_refused_and_named_and_nothing_is_touched),
 		TEST(changed_record_in_a_synced_bundle_is_refused),
 		TEST(record_that_nobody_signed_is_refused),
