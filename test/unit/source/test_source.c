@@ -426,6 +426,49 @@ static void source_names_what_the_server_answered(void **state)
 	says("RepositoryUnreachable", ERROR_TRANSIENT, "Failed to connect to 127.0.0.1");
 }
 
+static void source_dials_no_address_that_is_off_limits_however_it_is_spelled(void **state)
+{
+	static const char *const hosts[] = {
+		"127.1", "127.0.1", "0x7f.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1", "127.0.0.01", "0", "0.0.0.0",
+		"0x0", "[::]", "[::ffff:0.0.0.0]", "[0:0:0:0:0:ffff:0:0]", "x.localhost", "LOCALHOST.localhost", "169.254.169.254", "0xa9fea9fe", "2852039166",
+		"0251.0376.0251.0376", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[fe80::1]", "[fd00:ec2::254]", "224.0.0.1",
+		"255.255.255.255", "240.0.0.1", "[ff02::1]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT_OF(hosts); i++) {
+		const char *host = hosts[i / 2];
+
+		/* what a proxy may make of a name is its own business */
+		if (i % 2 && !strstr(host, "localhost"))
+			setenv("http_proxy", arena_printf(arena, "http://127.0.0.1:%d", port), 1);
+		server_mode("");
+		config.url = arena_printf(arena, "http://%s:%d/r.git", host, port);
+		if (!configure())
+			assert_null(ref_of("main").ref);
+		unsetenv("http_proxy");
+		if (strcmp(err.reason, "RepositoryNotPermitted") != 0 || err.kind != ERROR_DENIED)
+			fail_msg("%s: %s: %s", host, err.reason, err.text);
+		assert_non_null(strstr(err.text, "nothing was sent there"));
+		assert_string_equal(read_file("log"), "");
+	}
+}
+
+static void source_dials_this_machine_where_it_is_spelled_out_or_the_proxy_is_there(void **state)
+{
+	(void)state;
+	config.url = arena_printf(arena, "http://localhost:%d/r.git", port);
+	assert_int_equal(configure(), 0);
+	assert_non_null(ref_of("main").ref);
+	setenv("http_proxy", arena_printf(arena, "http://localhost:%d", port), 1);
+	config.url = arena_printf(arena, "http://git.invalid:%d/r.git", port);
+	assert_int_equal(configure(), 0);
+	server_mode("status 404");
+	assert_null(ref_of("main").ref);
+	unsetenv("http_proxy");
+	says("RepositoryNotFound", ERROR_NOT_FOUND, "answers 404");
+}
+
 static void source_cut_or_corrupt_pack_is_an_error_and_leaves_the_mirror_usable(void **state)
 {
 	struct source_fetch_reply fetched;
@@ -1113,6 +1156,8 @@ int main(void)
 		TEST(source_reads_a_repository_of_many_refs),
 		TEST(source_of_an_empty_repository_says_so),
 		TEST(source_names_what_the_server_answered),
+		TEST(source_dials_no_address_that_is_off_limits_however_it_is_spelled),
+		TEST(source_dials_this_machine_where_it_is_spelled_out_or_the_proxy_is_there),
 		TEST(source_cut_or_corrupt_pack_is_an_error_and_leaves_the_mirror_usable),
 		TEST(source_makes_a_broken_mirror_anew),
 		TEST(source_notices_a_pack_that_rotted_on_disk),
