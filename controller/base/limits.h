@@ -65,6 +65,8 @@
 #define LIMIT_GIT_HISTORY 100000u                /* commits walked to find the newest that changed a path */
 #define LIMIT_GIT_TREE_DEPTH 64
 #define LIMIT_GIT_PATH_BYTES 4096u
+#define LIMIT_GIT_COMMIT_BYTES (1u << 20)        /* and of an annotated tag: all of it is read into memory */
+#define LIMIT_GIT_TREE_BYTES (64u << 20)         /* of one folder, likewise: a million files with names of 40 bytes */
 #define LIMIT_GIT_TREE_ENTRIES 1000000u          /* looked at while selecting the files of one revision */
 #define LIMIT_GIT_HISTORY_ENTRIES 20000000u      /* compared while walking the history of one path */
 #define LIMIT_GIT_CHANGED 20000u                 /* paths told of one new commit; past it all Applications of the repository look */
@@ -112,6 +114,9 @@
 #define LIMIT_WEB_ASKS_PER_SECOND 50             /* of core; a web role that asks more often is ended */
 #define LIMIT_METRIC_SERIES 500u                 /* of one family */
 #define LIMIT_METRIC_APP_SERIES 20000u           /* of a family with one or a few series an Application */
+
+/* What a worker that speaks to strangers may allocate: a large repository needs some 100 bytes an object while a pack of it is indexed. */
+#define LIMIT_WORKER_DATA_BYTES (512ull << 20)
 
 /* A job of a worker, wall clock, milliseconds. */
 #define LIMIT_JOB_MS 60000

@@ -469,6 +469,42 @@ static void source_dials_this_machine_where_it_is_spelled_out_or_the_proxy_is_th
 	says("RepositoryNotFound", ERROR_NOT_FOUND, "answers 404");
 }
 
+/* Small as a pack, and whoever looked at it would have it in memory whole. */
+static void source_reads_no_commit_or_tree_that_is_too_large(void **state)
+{
+	static const struct { const char *made, *path, *text; } cases[] = {
+		{ "commit=$(head -c 2000000 /dev/zero | tr '\\0' a | git commit-tree -p HEAD HEAD^{tree})", "a", "commit" },
+		{ "commit=$(git commit-tree -m wide -p HEAD $tree)", "", "tree" },
+		{ "commit=$(git commit-tree -m deep -p HEAD $(printf '040000 tree %s\\twide\\n' $tree | git mktree --missing))", "wide", "tree" },
+	};
+	struct source_fetch_reply fetched;
+	struct source_tree_reply answer;
+	struct source_ref ref;
+	char tree_id[256], head[256];
+
+	(void)state;
+	shell(tree_id, "cd w; python3 -c 'import sys; sys.stdout.buffer.write(b\"\".join(b\"100644 %%019d.\\0\" %% n + "
+		       "bytes.fromhex(sys.argv[1]) for n in range(1500000)))' $(git rev-parse HEAD:a/x.yaml) | git hash-object -t tree -w --literally --stdin");
+	assert_int_equal(configure(), 0);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		shell(head, "cd w; tree=%s; %s; git push -qf ../r.git $commit:refs/heads/large; echo $commit", tree_id, cases[i].made);
+		ref = ref_of("large");
+		assert_string_equal(ref.commit, head);
+		if (!fetch(ref.commit, ref.ref, &fetched))
+			assert_int_equal(tree(ref.commit, cases[i].path, &answer), -1);
+		says("TooLarge", ERROR_LIMIT, cases[i].text);
+		/* it is there: no server has a smaller one */
+		server_mode("");
+		if (!fetch(ref.commit, ref.ref, &fetched))
+			assert_int_equal(tree(ref.commit, cases[i].path, &answer), -1);
+		says("TooLarge", ERROR_LIMIT, " bytes, more than ");
+		assert_string_equal(read_file("log"), "");
+	}
+	ref = ref_of("main");
+	assert_int_equal(fetch(ref.commit, ref.ref, &fetched), 0);
+	assert_int_equal(tree(ref.commit, "a", &answer), 0);
+}
+
 static void source_cut_or_corrupt_pack_is_an_error_and_leaves_the_mirror_usable(void **state)
 {
 	struct source_fetch_reply fetched;
@@ -1158,6 +1194,7 @@ int main(void)
 		TEST(source_names_what_the_server_answered),
 		TEST(source_dials_no_address_that_is_off_limits_however_it_is_spelled),
 		TEST(source_dials_this_machine_where_it_is_spelled_out_or_the_proxy_is_there),
+		TEST(source_reads_no_commit_or_tree_that_is_too_large),
 		TEST(source_cut_or_corrupt_pack_is_an_error_and_leaves_the_mirror_usable),
 		TEST(source_makes_a_broken_mirror_anew),
 		TEST(source_notices_a_pack_that_rotted_on_disk),
