@@ -62,6 +62,9 @@
 
 /* Git. */
 #define LIMIT_GIT_REFS 200000u                   /* advertised refs kept in memory while resolving */
+#define LIMIT_GIT_REVISION_BYTES 1024u           /* of a targetRevision; Git's own files bound a name of a ref to less */
+#define LIMIT_GIT_ASKED 4096u                    /* revisions in one question to a server, */
+#define LIMIT_GIT_ASKED_BYTES (1u << 20)         /* and of these so much: some servers take no question of more than 10 MiB, and each is named three times */
 #define LIMIT_GIT_HISTORY 100000u                /* commits walked to find the newest that changed a path */
 #define LIMIT_GIT_TREE_DEPTH 64
 #define LIMIT_GIT_PATH_BYTES 4096u
