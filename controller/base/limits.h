@@ -90,7 +90,8 @@
 #define LIMIT_GIT_READER_IDLE_MS 10000           /* until the process for that goes: drift comes in bursts, and it takes memory */
 #define LIMIT_GIT_IDLE_PROCESSES 32u             /* kept for their next job, of all repositories; each takes 4 MiB */
 #define LIMIT_GIT_LOOK_EVERY_MS 500             /* past those one more is started so often for nothing but a look whether there is a new commit */
-#define LIMIT_GIT_POLLS 48u                      /* servers asked at a time; half of it where none has answered yet, or not lately */
+#define LIMIT_GIT_POLLS 48u                      /* servers asked at a time what they have; half of it where none has answered yet, or not lately */
+#define LIMIT_GIT_FETCHES 24u                    /* packs under way at a time; a project has no more of them than it leaves to others */
 #define LIMIT_GIT_SUBJECT_BYTES 256u             /* of a commit's first line and of each name in it */
 
 /* Audit log (C2SP tlog-tiles: entries are 16-bit length-prefixed). */

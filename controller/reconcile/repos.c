@@ -17,6 +17,7 @@
 #include "reconcile/repo_jobs.h"
 #include "reconcile/repo_refs.h"
 #include "reconcile/run.h"
+#include "reconcile/shares.h"
 #include "source/git_url.h"
 #include "source/source_job.h"
 
@@ -58,7 +59,8 @@ struct repo {
 struct repos {
 	struct core *core;
 	struct map repos;           /* url -> struct repo */
-	size_t polling, living;     /* how many are asked now; processes of them */
+	size_t polling, living;     /* how many servers are asked now what they have; processes of all */
+	struct shares *fetches;     /* of projects: a pack takes as long as its server likes */
 	int64_t look_ms;            /* the first turn that nobody has yet */
 	struct mirrors *mirrors;
 };
@@ -166,6 +168,7 @@ static void tell_commit(struct want *want, const char *before)
 
 struct fetch_call {
 	struct repo *repo;
+	char *project, *ref;
 	char commit[COMMIT_HEX];
 };
 
@@ -210,6 +213,9 @@ static void on_fetched(void *data, struct span answer, int fd, const struct erro
 	}
 	repo->failures = err ? repo->failures + 1 : repo->failures;
 	repo->fetching--;
+	shares_give(repo->repos->fetches, call->project);
+	free(call->project);
+	free(call->ref);
 	free(call);
 	poll_done(repo);
 }
@@ -222,23 +228,34 @@ static bool is_coming(const struct repo *repo, const char *commit)
 	return false;
 }
 
-static void fetch(struct want *want, const struct source_ref *ref)
+static void send_fetch(void *data)
 {
 	CLEANUP(str_release) struct str request = STR_INIT;
-	struct source_fetch_request fetch = { .ref = ref->ref };
+	struct fetch_call *call = data;
+	struct source_fetch_request fetch = { .ref = call->ref };
+
+	memcpy(fetch.commit, call->commit, sizeof(fetch.commit));
+	source_fetch_encode(&fetch, &request);
+	repo_jobs_send(call->repo->jobs, JOB_ASKS, &request, on_fetched, call);
+}
+
+/* One that more than one project waits for is of the one that has least under way. */
+static void fetch(struct want *want, const struct source_ref *ref)
+{
+	struct shares *shares = want->repo->repos->fetches;
 	bool asked = is_coming(want->repo, ref->commit);
 	struct fetch_call *call;
 
 	memcpy(want->coming, ref->commit, sizeof(want->coming));
 	if (asked)
 		return;
-	memcpy(fetch.commit, ref->commit, sizeof(fetch.commit));
-	source_fetch_encode(&fetch, &request);
 	call = mem_alloc(sizeof(*call));
 	call->repo = want->repo;
+	call->project = mem_strdup(interests_project(&want->interests, shares));
+	call->ref = mem_strdup(ref->ref);
 	memcpy(call->commit, ref->commit, sizeof(call->commit));
 	want->repo->fetching++;
-	repo_jobs_send(want->repo->jobs, JOB_ASKS, &request, on_fetched, call);
+	shares_take(shares, call->project, send_fetch, call);
 }
 
 static void take_ref(struct want *want, const struct source_ref *ref)
@@ -280,6 +297,7 @@ static void on_refs_end(void *data, const struct error *err)
 	repo->failures = err ? repo->failures + 1 : 0;
 	repo->proven = !err;
 	repo->asking = false;
+	repo->repos->polling--;
 	poll_done(repo);
 }
 
@@ -378,7 +396,6 @@ static void poll_done(struct repo *repo)
 	if (repo->asking || repo->fetching)
 		return;
 	repo->polling = false;
-	repo->repos->polling--;
 	if (repo->again)
 		timer_start(repo->timer, 0);
 	else
@@ -436,6 +453,7 @@ struct repos *repos_new(struct core *core)
 
 	str_addf(&folder, "%s/mirrors", core->options->data_dir);
 	repos->core = core;
+	repos->fetches = shares_new(LIMIT_GIT_FETCHES);
 	repos->mirrors = mirrors_new(core->loop, &(struct mirrors_of){ str_c(&folder), is_wanted, is_known, repos });
 	return repos;
 }
@@ -448,6 +466,7 @@ void repos_free(struct repos *repos)
 	MAP_EACH(entry, &repos->repos)
 		repo_free(entry->value);
 	map_release(&repos->repos);
+	shares_free(repos->fetches);
 	free(repos);
 }
 

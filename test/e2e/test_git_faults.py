@@ -172,6 +172,33 @@ def test_field_that_is_fought_over_while_git_is_away_is_looked_at_ever_less_ofte
     assert len(looks) <= 6, f"{len(looks)} looks in 6 s"
 
 
+def test_packs_that_take_their_time_hold_up_nobody_elses_commit(new_site, stack):
+    """Servers that answer at once what they have, and then send it as slowly as is not called dead."""
+    site = new_site()
+    with GitProxy(stack.git_url) as proxy:
+        site.install()
+        slow = site.new_team("slow", [site.namespace], repos=[f"http://{proxy.address}/**"])
+        site.controller.start()
+        good = site.deploy({"app/c.yaml": text(config_map("c", key="1"))})
+        repo = site.repo({"app/s.yaml": text(config_map("s"))})
+        for number in range(60):
+            shutil.copytree(repo.bare, repo.bare.parent / f"slow{number}.git")
+            application = slow.application(f"slow{number:02}", repo, "app", automated=None)
+            application["spec"]["source"]["repoURL"] = f"http://{proxy.address}{repo.path_on_server}".replace("/r2.git", f"/slow{number}.git")
+            site.kube.apply(application)
+        until("all of them to be read", lambda: sum("revision" in a.get("status", {}).get("sync", {}) for a in site.kube.list(
+            "countersign.dev/v1alpha1", "Application", site.system) if a["metadata"]["name"].startswith("slow")), lambda count: count == 60, seconds=40)
+        proxy.drip = 2048
+        repo.commit("large", {"app/s.txt": base64.b64encode(os.urandom(1 << 20)).decode()})
+        for number in range(60):
+            repo.git("push", "-q", str(repo.bare.parent / f"slow{number}.git"), "HEAD:refs/heads/main")
+        until("packs to be under way", lambda: proxy.held, lambda held: held == 12, seconds=20)
+        stays("a project has half of the places", lambda: proxy.held, lambda held: held <= 12, seconds=3)
+        site.synced_at(good.push("two", {"app/c.yaml": text(config_map("c", key="2"))}), "app", seconds=10)
+        new = site.deploy({"app/n.yaml": text(config_map("n"))}, name="new")
+        assert new and proxy.held == 12
+
+
 @pytest.fixture
 def small_volume(new_site):
     """A site whose data folder is a file system of 16 MiB."""
