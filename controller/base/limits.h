@@ -77,6 +77,7 @@
 #define LIMIT_GIT_PACK_BYTES (2ull << 30)        /* received in one fetch */
 #define LIMIT_GIT_ROOM_KEPT (1ull << 30)         /* of the volume, or an eighth: the audit log must go on whatever is fetched */
 #define LIMIT_GIT_ROOM_BYTES (1ull << 20)        /* received between two looks at the room that is left */
+#define LIMIT_GIT_ROOM_SHARE 4u                   /* times what it leaves to others of the volume, a mirror may grow to */
 #define LIMIT_GIT_PACK_OBJECTS 20000000u
 #define LIMIT_GIT_PACKS 100u                     /* in a mirror before its small ones are put together */
 #define LIMIT_GIT_SMALL_PACK_BYTES (8u << 20)    /* what such a small one is */

@@ -41,8 +41,9 @@ void mirror_close(struct mirror *mirror);
  * is as before, only slower.
  */
 int mirror_consolidate(struct mirror *mirror);
-/* How many packs there are. */
+/* How many packs there are, and how large all are together. */
 size_t mirror_packs(const struct mirror *mirror);
+uint64_t mirror_bytes(const struct mirror *mirror);
 
 /*
  * Makes sure that the commit is there. Errors: those of git_http.h;

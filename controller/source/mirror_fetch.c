@@ -47,7 +47,8 @@ static int download_error(const struct transport_session *session, const char *u
 static int download(struct mirror *mirror, struct git_http *http, char **refspecs, size_t count, struct source_fetch_reply *reply,
 		    struct error *err)
 {
-	struct transport_session session = { .http = http, .err = ERROR_INIT, .directory = mirror->directory };
+	struct transport_session session = { .http = http, .err = ERROR_INIT, .directory = mirror->directory,
+					     .mirror_bytes = mirror_bytes(mirror) };
 	git_remote_create_options create;
 	git_fetch_options options;
 	CLEANUP(remote_cleanup) git_remote *remote = NULL;

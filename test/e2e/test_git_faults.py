@@ -224,3 +224,23 @@ def test_repository_that_would_fill_the_volume_leaves_the_audit_log_its_room(sma
     site.deploy({"app/c.yaml": text(config_map("small"))}, name="small")
     assert site.find("v1", "ConfigMap", "small") and site.find("v1", "ConfigMap", "big") is None
     assert shutil.disk_usage(site.controller.data).free > 2 << 20
+
+
+def test_repository_that_grows_and_grows_leaves_the_others_room(small_volume):
+    """Each of its commits is small; what is full in the end is its own share of the volume."""
+    site = small_volume
+    small = site.deploy({"app/c.yaml": text(config_map("small", key="1"))}, name="small")
+    repo = site.deploy({"app/c.yaml": text(config_map("big"))}, name="big")
+    repo.git("config", "http.postBuffer", str(8 << 20))
+    for number in range(20):
+        commit = repo.push(f"{number}", {f"history/{number}.txt": base64.b64encode(os.urandom(1 << 20)).decode(), "app/c.yaml": text(config_map("big", turn=str(number)))})
+        synced = until("what came of it", lambda commit=commit: site.app("big")["status"],
+                       lambda seen: seen.get("appliedRevision") == commit or any(c["reason"] == "VolumeFull" for c in seen["conditions"]), seconds=20)
+        if synced.get("appliedRevision") != commit:
+            break
+    assert 6 <= number <= 12, f"{number} MiB of 14"
+    said = site.wait_condition("Synced", "False", "big", reason="VolumeFull")["message"]
+    assert "to all other repositories" in said, said
+    site.synced_at(small.push("two", {"app/c.yaml": text(config_map("small", key="2"))}), "small")
+    new = base64.b64encode(os.urandom(1 << 19)).decode()
+    site.deploy({"app/c.yaml": text(config_map("new")), "history.txt": new}, name="new")
