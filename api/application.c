@@ -116,6 +116,8 @@ static int read_source(const struct json *spec, struct application *out, struct 
 	out->exclude = text_or(directory, "exclude", "");
 	if (!*out->repo_url)
 		return invalid(err, "spec.source.repoURL", "is missing");
+	if (strlen(out->target_revision) > LIMIT_GIT_REVISION_BYTES)
+		return invalid(err, "spec.source.targetRevision", "is longer than 1024 bytes");
 	if (has_userinfo(span_of(out->repo_url)))
 		return invalid(err, "spec.source.repoURL", "carries a user name or password; credentials belong into a repository Secret");
 	return 0;

@@ -193,12 +193,13 @@ bool project_allows_repo(const struct project *project, const char *repo_url, st
 {
 	CLEANUP(str_release) struct str url = STR_INIT;
 	struct error err = ERROR_INIT;
-	bool allowed = false;
+	bool allowed = false, unnamed = false, inside;
 
 	if (repo_url_canonical(repo_url, &url, &err)) {
 		say(why, "%s", err.text);
 		return false;
 	}
+	inside = repo_url_is_loopback(str_span(&url));
 	for (size_t i = 0; project->source_repos[i]; i++) {
 		const char *rule = project->source_repos[i];
 		bool deny = *rule == '!';
@@ -209,9 +210,14 @@ bool project_allows_repo(const struct project *project, const char *repo_url, st
 			say(why, "spec.sourceRepos[%zu] \"%s\" denies it: take that entry out if it is meant to be allowed", i, rule);
 			return false;
 		}
-		allowed = true;
+		if (inside && !repo_pattern_names_host(rule))
+			unnamed = true;
+		else
+			allowed = true;
 	}
-	if (!allowed)
+	if (!allowed && unnamed)
+		say(why, "its host is the controller itself, which an entry of spec.sourceRepos must spell out, without a wildcard in it");
+	else if (!allowed)
 		say(why, "no entry of spec.sourceRepos matches it: add it there, or correct spec.source.repoURL");
 	return allowed;
 }

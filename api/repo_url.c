@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "base/glob.h"
 
 static int ambiguous(struct error *err, const char *what)
@@ -202,6 +203,27 @@ bool repo_url_matches(const char *pattern, struct span canonical, bool deny)
 		lower(&url);
 	}
 	return span_is(str_span(&rule), "*") || glob_match(str_span(&rule), str_span(&url), GLOB_PATH);
+}
+
+static struct span authority_of(struct span url)
+{
+	bool tls;
+	struct span rest = span_from(url, scheme_length(url, &tls));
+
+	return span_cut(&rest, '/');
+}
+
+bool repo_url_is_loopback(struct span canonical)
+{
+	return address_host_is_loopback(authority_of(canonical));
+}
+
+bool repo_pattern_names_host(const char *pattern)
+{
+	struct span text = span_of(pattern), host = authority_of(text);
+	bool tls;
+
+	return scheme_length(text, &tls) && span_index(host, '*') < 0 && span_index(host, '?') < 0 && span_index(host, '{') < 0;
 }
 
 /* Whether it may match a URL at all: a pattern of a host without a scheme never does. */

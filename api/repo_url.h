@@ -23,6 +23,11 @@ int repo_url_canonical(const char *url, struct str *out, struct error *err);
 /* Whether a Project's pattern (without its '!') matches a canonical URL. "*" alone is everything; else '*' stays in a segment. */
 bool repo_url_matches(const char *pattern, struct span canonical, bool deny);
 
+/* Whether the host of a canonical URL spells this machine out (base/address.h). */
+bool repo_url_is_loopback(struct span canonical);
+/* Whether a pattern names one host, without any wildcard: whoever wrote it means that host. */
+bool repo_pattern_names_host(const char *pattern);
+
 /* ERROR_INVALID "InvalidProject" for an entry of sourceRepos that no canonical URL can match, and that so would never deny. */
 int repo_pattern_check(const char *rule, struct error *err);
 

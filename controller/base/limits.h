@@ -62,9 +62,14 @@
 
 /* Git. */
 #define LIMIT_GIT_REFS 200000u                   /* advertised refs kept in memory while resolving */
+#define LIMIT_GIT_REVISION_BYTES 1024u           /* of a targetRevision; Git's own files bound a name of a ref to less */
+#define LIMIT_GIT_ASKED 4096u                    /* revisions in one question to a server, */
+#define LIMIT_GIT_ASKED_BYTES (1u << 20)         /* and of these so much: some servers take no question of more than 10 MiB, and each is named three times */
 #define LIMIT_GIT_HISTORY 100000u                /* commits walked to find the newest that changed a path */
 #define LIMIT_GIT_TREE_DEPTH 64
 #define LIMIT_GIT_PATH_BYTES 4096u
+#define LIMIT_GIT_COMMIT_BYTES (1u << 20)        /* and of an annotated tag: all of it is read into memory */
+#define LIMIT_GIT_TREE_BYTES (64u << 20)         /* of one folder, likewise: a million files with names of 40 bytes */
 #define LIMIT_GIT_TREE_ENTRIES 1000000u          /* looked at while selecting the files of one revision */
 #define LIMIT_GIT_HISTORY_ENTRIES 20000000u      /* compared while walking the history of one path */
 #define LIMIT_GIT_CHANGED 20000u                 /* paths told of one new commit; past it all Applications of the repository look */
@@ -72,6 +77,7 @@
 #define LIMIT_GIT_PACK_BYTES (2ull << 30)        /* received in one fetch */
 #define LIMIT_GIT_ROOM_KEPT (1ull << 30)         /* of the volume, or an eighth: the audit log must go on whatever is fetched */
 #define LIMIT_GIT_ROOM_BYTES (1ull << 20)        /* received between two looks at the room that is left */
+#define LIMIT_GIT_ROOM_SHARE 4u                   /* times what it leaves to others of the volume, a mirror may grow to */
 #define LIMIT_GIT_PACK_OBJECTS 20000000u
 #define LIMIT_GIT_PACKS 100u                     /* in a mirror before its small ones are put together */
 #define LIMIT_GIT_SMALL_PACK_BYTES (8u << 20)    /* what such a small one is */
@@ -85,7 +91,8 @@
 #define LIMIT_GIT_READER_IDLE_MS 10000           /* until the process for that goes: drift comes in bursts, and it takes memory */
 #define LIMIT_GIT_IDLE_PROCESSES 32u             /* kept for their next job, of all repositories; each takes 4 MiB */
 #define LIMIT_GIT_LOOK_EVERY_MS 500             /* past those one more is started so often for nothing but a look whether there is a new commit */
-#define LIMIT_GIT_POLLS 48u                      /* servers asked at a time; half of it where none has answered yet, or not lately */
+#define LIMIT_GIT_POLLS 48u                      /* servers asked at a time what they have; half of it where none has answered yet, or not lately */
+#define LIMIT_GIT_FETCHES 24u                    /* packs under way at a time; a project has no more of them than it leaves to others */
 #define LIMIT_GIT_SUBJECT_BYTES 256u             /* of a commit's first line and of each name in it */
 
 /* Audit log (C2SP tlog-tiles: entries are 16-bit length-prefixed). */
@@ -112,6 +119,9 @@
 #define LIMIT_WEB_ASKS_PER_SECOND 50             /* of core; a web role that asks more often is ended */
 #define LIMIT_METRIC_SERIES 500u                 /* of one family */
 #define LIMIT_METRIC_APP_SERIES 20000u           /* of a family with one or a few series an Application */
+
+/* What a worker that speaks to strangers may allocate: a large repository needs some 100 bytes an object while a pack of it is indexed. */
+#define LIMIT_WORKER_DATA_BYTES (512ull << 20)
 
 /* A job of a worker, wall clock, milliseconds. */
 #define LIMIT_JOB_MS 60000

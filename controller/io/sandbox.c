@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 
 /* Memory, time, threads' locks, and talking over descriptors that are open already. */
@@ -194,7 +195,10 @@ static int load_filter(enum role role, struct error *err)
 	return 0;
 }
 
-/* Descriptors, core dumps, and for the pure workers memory and processor time. Sanitizers map terabytes, hence the switch. */
+/*
+ * Descriptors, core dumps, and memory: that of the pure workers as a whole; of those with files, whose packs are mapped, what they allocate. Else one
+ * repository or registry would have the kernel end all processes of the container. Sanitizers map terabytes, hence the switch.
+ */
 static int set_limits(enum role role, struct error *err)
 {
 	const struct rlimit none = { 0, 0 }, files = { 1024, 1024 }, few_files = { 64, 64 };
@@ -205,7 +209,9 @@ static int set_limits(enum role role, struct error *err)
 #if !defined(__SANITIZE_ADDRESS__)
 	const struct rlimit memory = { (rlim_t)2 << 30, (rlim_t)2 << 30 };
 
-	if (pure && setrlimit(RLIMIT_AS, &memory))
+	const struct rlimit data = { LIMIT_WORKER_DATA_BYTES, LIMIT_WORKER_DATA_BYTES };
+
+	if ((pure && setrlimit(RLIMIT_AS, &memory)) || ((role == ROLE_SOURCE || role == ROLE_FETCH) && setrlimit(RLIMIT_DATA, &data)))
 		return error_errno(err, errno, "set the memory limit");
 #endif
 	return 0;

@@ -5,8 +5,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "base/address.h"
 #include "base/limits.h"
-#include "oci/address.h"
 
 #define CONNECT_TIMEOUT_MS 5000L
 #define LOW_SPEED_BYTES 64L        /* a second, on average over the time below: less is a server that holds us up */

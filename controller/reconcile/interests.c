@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "reconcile/app.h"
 #include "reconcile/run.h"
+#include "reconcile/shares.h"
 
 /* One of those of one path, with the path. */
 struct interest_path {
@@ -187,6 +188,28 @@ void interests_tell_changed(struct interests *interests, const char *const *file
 			folder = slash < 0 ? span_sub(folder, 0, 0) : span_sub(folder, 0, (size_t)slash);
 		}
 	}
+}
+
+const char *interests_project(const struct interests *interests, const struct shares *shares)
+{
+	const char *best = NULL, *last = NULL;
+	size_t least = 0;
+
+	for (const struct interest *interest = interests->first; interest; interest = interest->next) {
+		const char *project = interest->app->brief.project;
+		size_t found;
+
+		/* mostly they are all of one, and its name is shared (base/name.h) */
+		if (!project || project == last)
+			continue;
+		last = project;
+		found = shares_of(shares, project);
+		if (!best || found < least) {
+			best = project;
+			least = found;
+		}
+	}
+	return best ? best : "";
 }
 
 void interests_release(struct interests *interests)

@@ -10,6 +10,7 @@
 #include "base/map.h"
 
 struct app;
+struct shares;
 
 struct interest;
 
@@ -32,6 +33,8 @@ void interests_leave(struct app *app);
 void interests_tell_waiting(struct interests *interests);
 void interests_tell_all(struct interests *interests);
 void interests_tell_changed(struct interests *interests, const char *const *files, size_t count);
+/* The project, of those that have joined, with the fewest shares; "": none has joined. Borrowed. */
+const char *interests_project(const struct interests *interests, const struct shares *shares);
 /* All leave. */
 void interests_release(struct interests *interests);
 

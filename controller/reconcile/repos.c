@@ -15,7 +15,9 @@
 #include "reconcile/mirrors.h"
 #include "reconcile/objects.h"
 #include "reconcile/repo_jobs.h"
+#include "reconcile/repo_refs.h"
 #include "reconcile/run.h"
+#include "reconcile/shares.h"
 #include "source/git_url.h"
 #include "source/source_job.h"
 
@@ -49,14 +51,16 @@ struct repo {
 	int64_t asked_ms;
 	int64_t look_ms;            /* its turn to be looked at, where there are many */
 	unsigned failures;
-	char **asked;               /* the revisions of the refs job under way */
-	size_t asked_count, fetching;
+	struct repo_refs *refs;
+	bool asking;                /* what the revisions stand for */
+	size_t fetching;
 };
 
 struct repos {
 	struct core *core;
 	struct map repos;           /* url -> struct repo */
-	size_t polling, living;     /* how many are asked now; processes of them */
+	size_t polling, living;     /* how many servers are asked now what they have; processes of all */
+	struct shares *fetches;     /* of projects: a pack takes as long as its server likes */
 	int64_t look_ms;            /* the first turn that nobody has yet */
 	struct mirrors *mirrors;
 };
@@ -164,6 +168,7 @@ static void tell_commit(struct want *want, const char *before)
 
 struct fetch_call {
 	struct repo *repo;
+	char *project, *ref;
 	char commit[COMMIT_HEX];
 };
 
@@ -208,6 +213,9 @@ static void on_fetched(void *data, struct span answer, int fd, const struct erro
 	}
 	repo->failures = err ? repo->failures + 1 : repo->failures;
 	repo->fetching--;
+	shares_give(repo->repos->fetches, call->project);
+	free(call->project);
+	free(call->ref);
 	free(call);
 	poll_done(repo);
 }
@@ -220,23 +228,34 @@ static bool is_coming(const struct repo *repo, const char *commit)
 	return false;
 }
 
-static void fetch(struct want *want, const struct source_ref *ref)
+static void send_fetch(void *data)
 {
 	CLEANUP(str_release) struct str request = STR_INIT;
-	struct source_fetch_request fetch = { .ref = ref->ref };
+	struct fetch_call *call = data;
+	struct source_fetch_request fetch = { .ref = call->ref };
+
+	memcpy(fetch.commit, call->commit, sizeof(fetch.commit));
+	source_fetch_encode(&fetch, &request);
+	repo_jobs_send(call->repo->jobs, JOB_ASKS, &request, on_fetched, call);
+}
+
+/* One that more than one project waits for is of the one that has least under way. */
+static void fetch(struct want *want, const struct source_ref *ref)
+{
+	struct shares *shares = want->repo->repos->fetches;
 	bool asked = is_coming(want->repo, ref->commit);
 	struct fetch_call *call;
 
 	memcpy(want->coming, ref->commit, sizeof(want->coming));
 	if (asked)
 		return;
-	memcpy(fetch.commit, ref->commit, sizeof(fetch.commit));
-	source_fetch_encode(&fetch, &request);
 	call = mem_alloc(sizeof(*call));
 	call->repo = want->repo;
+	call->project = mem_strdup(interests_project(&want->interests, shares));
+	call->ref = mem_strdup(ref->ref);
 	memcpy(call->commit, ref->commit, sizeof(call->commit));
 	want->repo->fetching++;
-	repo_jobs_send(want->repo->jobs, JOB_ASKS, &request, on_fetched, call);
+	shares_take(shares, call->project, send_fetch, call);
 }
 
 static void take_ref(struct want *want, const struct source_ref *ref)
@@ -261,52 +280,39 @@ static void take_ref(struct want *want, const struct source_ref *ref)
 		interests_tell_waiting(&want->interests);
 }
 
-static void on_refs(void *data, struct span answer, int fd, const struct error *err)
+static void on_ref(void *data, const char *revision, const struct source_ref *ref, const struct error *err)
 {
-	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
-	struct repo *repo = data;
-	struct source_refs_reply reply = { NULL, 0 };
-	struct error bad = ERROR_INIT;
+	struct want *want = map_get(&((struct repo *)data)->wants, span_of(revision));
 
-	fd_cleanup(&fd);
-	if (!err && source_refs_reply_decode(answer, arena, &reply, &bad))
-		err = &bad;
-	if (!err && reply.count != repo->asked_count) {
-		error_set(&bad, ERROR_INTERNAL, "BadFrame", "the source worker answered another question");
-		err = &bad;
-	}
+	if (want && err)
+		set_error(want, err);
+	else if (want)
+		take_ref(want, ref);
+}
+
+static void on_refs_end(void *data, const struct error *err)
+{
+	struct repo *repo = data;
+
 	repo->failures = err ? repo->failures + 1 : 0;
 	repo->proven = !err;
-	for (size_t i = 0; i < repo->asked_count; i++) {
-		struct want *want = map_get(&repo->wants, span_of(repo->asked[i]));
-
-		if (want && err)
-			set_error(want, err);
-		else if (want)
-			take_ref(want, &reply.refs[i]);
-		free(repo->asked[i]);
-	}
-	free(repo->asked);
-	repo->asked = NULL;
-	repo->asked_count = 0;
+	repo->asking = false;
+	repo->repos->polling--;
 	poll_done(repo);
 }
 
 static void start_poll(struct repo *repo)
 {
-	CLEANUP(str_release) struct str request = STR_INIT;
-	struct source_refs_request refs = { NULL, 0 };
+	const char **revisions = mem_calloc(repo->wants.count, sizeof(char *));
+	size_t count = 0;
 
-	repo->polling = true;
+	repo->polling = repo->asking = true;
 	repo->repos->polling++;
 	repo->asked_ms = clock_mono_ms();
-	repo->asked = mem_calloc(repo->wants.count, sizeof(char *));
 	MAP_EACH(entry, &repo->wants)
-		repo->asked[repo->asked_count++] = mem_strdup(((struct want *)entry->value)->revision);
-	refs.revisions = (const char **)repo->asked;
-	refs.count = repo->asked_count;
-	source_refs_encode(&refs, &request);
-	repo_jobs_send(repo->jobs, JOB_ASKS, &request, on_refs, repo);
+		revisions[count++] = ((struct want *)entry->value)->revision;
+	repo_refs_ask(repo->refs, revisions, count);
+	free(revisions);
 }
 
 static void want_free(struct want *want)
@@ -387,10 +393,9 @@ static int64_t next_turn(struct repo *repo)
 
 static void poll_done(struct repo *repo)
 {
-	if (repo->asked || repo->fetching)
+	if (repo->asking || repo->fetching)
 		return;
 	repo->polling = false;
-	repo->repos->polling--;
 	if (repo->again)
 		timer_start(repo->timer, 0);
 	else
@@ -407,9 +412,7 @@ static void repo_free(struct repo *repo)
 	map_release(&repo->wants);
 	repo_jobs_free(repo->jobs);
 	timer_free(repo->timer);
-	for (size_t i = 0; i < repo->asked_count; i++)
-		free(repo->asked[i]);
-	free(repo->asked);
+	repo_refs_free(repo->refs);
 	free(repo->url);
 	free(repo->shown);
 	free(repo->directory);
@@ -450,6 +453,7 @@ struct repos *repos_new(struct core *core)
 
 	str_addf(&folder, "%s/mirrors", core->options->data_dir);
 	repos->core = core;
+	repos->fetches = shares_new(LIMIT_GIT_FETCHES);
 	repos->mirrors = mirrors_new(core->loop, &(struct mirrors_of){ str_c(&folder), is_wanted, is_known, repos });
 	return repos;
 }
@@ -462,6 +466,7 @@ void repos_free(struct repos *repos)
 	MAP_EACH(entry, &repos->repos)
 		repo_free(entry->value);
 	map_release(&repos->repos);
+	shares_free(repos->fetches);
 	free(repos);
 }
 
@@ -502,6 +507,7 @@ static struct repo *repo_get(struct repos *repos, const char *url)
 	repo->directory = str_take(&directory);
 	repo->jobs = repo_jobs_new(&(struct repo_jobs_of){ repos->core->workers, repos->core->loop, repo->directory, configure, repo,
 						       &repos->living });
+	repo->refs = repo_refs_new(&(struct repo_refs_of){ repo->jobs, on_ref, on_refs_end, repo });
 	repo->timer = timer_new(repos->core->loop, on_timer, repo);
 	map_set(&repos->repos, span_of(url), repo);
 	return repo;
@@ -528,9 +534,15 @@ static struct want *want_get(struct repo *repo, const char *revision)
 enum repo_state repos_resolve(struct repos *repos, struct app *app, const char *url, const char *revision, int64_t since_ms,
 			      char commit[65], struct error *err)
 {
-	struct repo *repo = repo_get(repos, url);
-	struct want *want = want_get(repo, revision);
+	struct repo *repo;
+	struct want *want;
 
+	if (strlen(revision) > LIMIT_GIT_REVISION_BYTES) {
+		error_set(err, ERROR_INVALID, "RevisionNotFound", "a revision of %zu bytes, more than %u", strlen(revision), LIMIT_GIT_REVISION_BYTES);
+		return REPO_FAILED;
+	}
+	repo = repo_get(repos, url);
+	want = want_get(repo, revision);
 	interests_join(&want->interests, app, app_spec(app)->path);
 	if (want->checked_ms && want->checked_ms >= since_ms && !want->coming[0]) {
 		if (want->err.reason[0]) {

@@ -4,6 +4,7 @@
 #include "base/encode.h"
 #include "source/git_error.h"
 #include "source/git_url.h"
+#include "source/object.h"
 
 /* Length of the well-formed character at the front, 0 when there is none. */
 static size_t character_length(struct span text)
@@ -56,7 +57,7 @@ int commit_describe(git_repository *repository, const git_oid *id, struct arena 
 	git_commit *commit = NULL;
 	char *subject;
 
-	if (git_commit_lookup(&commit, repository, id))
+	if (object_commit(repository, id, &commit))
 		return git_error_to(err, ERROR_TRANSIENT, "CommitMissing", "commit %s", git_oid_tostr_s(id));
 	describe_person(git_commit_author(commit), arena, &out->author);
 	describe_person(git_commit_committer(commit), arena, &out->committer);

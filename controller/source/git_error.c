@@ -19,5 +19,7 @@ int git_error_to(struct error *err, enum error_kind kind, const char *reason, co
 	for (size_t i = 0; i < text.length; i++)
 		if ((unsigned char)text.data[i] < 0x20)
 			text.data[i] = ' ';
+	if (last && last->klass == GIT_ERROR_NOMEMORY)
+		return error_set(err, ERROR_LIMIT, "TooLarge", "%s", str_c(&text));
 	return error_set(err, kind, reason, "%s", str_c(&text));
 }

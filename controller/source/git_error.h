@@ -6,7 +6,10 @@
 
 #include "base/error.h"
 
-/* As error_set, with libgit2's last message after ": ", made one line. Returns -1. */
+/*
+ * As error_set, with libgit2's last message after ": ", made one line; what does not fit into memory is ERROR_LIMIT "TooLarge", whatever it
+ * was to be. Returns -1.
+ */
 int git_error_to(struct error *err, enum error_kind kind, const char *reason, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -1,4 +1,7 @@
 /* A repository's configuration, whole answers, and redirects; one request is in git_stream.c. */
+#include <sys/socket.h>
+
+#include "base/address.h"
 #include "base/limits.h"
 #include "source/git_http_internal.h"
 
@@ -58,6 +61,28 @@ static void copy_config(struct git_http *http, const struct source_config *confi
 	}
 }
 
+int git_http_refuse(const struct git_http *http, struct error *err)
+{
+	return error_set(err, ERROR_DENIED, "RepositoryNotPermitted", "%s: the host is the controller itself, a neighbour on its link or no single "
+			 "machine; nothing was sent there", http->url.url);
+}
+
+/* An address that the URL has in digits, also in odd ones, as libcurl takes them: a proxy would dial it without asking us. */
+static bool says_off_limits(const struct git_url *url)
+{
+	struct sockaddr_storage address;
+	char *host = NULL;
+	CURLU *parsed = curl_url();
+	bool off_limits;
+
+	ASSERT(parsed);
+	off_limits = !curl_url_set(parsed, CURLUPART_URL, url->url, 0) && !curl_url_get(parsed, CURLUPART_HOST, &host, 0) &&
+		     address_parse(span_of(host), &address) && address_is_off_limits((const struct sockaddr *)&address);
+	curl_free(host);
+	curl_url_cleanup(parsed);
+	return off_limits;
+}
+
 int git_http_configure(struct git_http *http, const struct source_config *config, struct error *err)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
@@ -73,7 +98,8 @@ int git_http_configure(struct git_http *http, const struct source_config *config
 	http->arena = TAKE(arena);
 	http->url = url;
 	copy_config(http, config);
-	return 0;
+	http->at_home = address_host_is_loopback(span_of(url.host));
+	return !http->at_home && says_off_limits(&http->url) ? git_http_refuse(http, err) : 0;
 }
 
 static bool same_host(const struct git_url *from, const struct git_url *to)

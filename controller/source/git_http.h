@@ -8,6 +8,7 @@
  *   TRANSIENT "RepositoryUnreachable", "RepositoryTimeout" (network, 5xx, 429)
  *   TRANSIENT "CertificateError" (TLS: ours or the server's)
  *   FORBIDDEN "RepositoryAuth" (401, 403), NOT_FOUND "RepositoryNotFound" (404)
+ *   DENIED "RepositoryNotPermitted" (an address that is off limits, base/address.h: it is not dialled)
  *   INVALID "NotAGitRepository" (another content type), "BadRedirect"
  *   LIMIT "TooLarge"
  */
@@ -23,7 +24,7 @@ struct git_http *git_http_new(void);
 void git_http_free(struct git_http *http);
 void git_http_cleanup(struct git_http **http);
 
-/* Takes a copy of everything. ERROR_INVALID: those of git_url.h. Connections of before are closed. */
+/* Takes a copy of everything. ERROR_INVALID: those of git_url.h; DENIED for a host in digits that is off limits. Connections of before are closed. */
 int git_http_configure(struct git_http *http, const struct source_config *config, struct error *err);
 /* The URL that is dialled, without user information; "" before git_http_configure. */
 const char *git_http_url(const struct git_http *http);

@@ -11,8 +11,12 @@ struct git_http {
 	CURLM *multi;           /* holds the connections */
 	struct arena *arena;    /* of the configuration */
 	struct git_url url;     /* moves when a redirect is followed */
+	bool at_home;           /* its host spells this machine out: a Project that means that says so (api/repo_url.h) */
 	struct source_config config;
 };
+
+/* ERROR_DENIED "RepositoryNotPermitted": one text for whatever is off limits, since another would tell what is there. */
+int git_http_refuse(const struct git_http *http, struct error *err);
 
 /* The answer's status line turned into an error; 0 for 200. Known once a byte or the end has come. */
 int git_stream_status(struct git_stream *stream, struct error *err);

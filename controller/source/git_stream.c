@@ -2,6 +2,12 @@
  * One request on libcurl's multi interface, driven by whoever reads: bytes wait
  * in a buffer, and curl is paused while there are enough of them.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/address.h"
 #include "base/limits.h"
 #include "source/git_http_internal.h"
 
@@ -18,6 +24,7 @@ struct git_stream {
 	size_t taken;
 	enum git_request request;
 	bool paused, done, status_known;
+	bool refused;           /* an address was off limits */
 	CURLcode result;
 	char message[CURL_ERROR_SIZE];
 };
@@ -59,6 +66,52 @@ static void set_blob(CURL *easy, CURLoption option, struct span pem)
 
 	if (pem.length)
 		curl_easy_setopt(easy, option, &blob);
+}
+
+static long port_of(const struct sockaddr *address)
+{
+	return ntohs(address->sa_family == AF_INET ? ((const struct sockaddr_in *)(const void *)address)->sin_port :
+						     ((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+}
+
+/* Whether it is where a proxy on this machine listens, a neighbour in the pod: the operator wants it to be dialled. */
+static bool is_proxy(const char *variable, const struct sockaddr *address)
+{
+	const char *proxy = getenv(variable);
+	char *host = NULL, *port = NULL;
+	CURLU *parsed = proxy ? curl_url() : NULL;
+	bool is = parsed && address_is_loopback(address) && !curl_url_set(parsed, CURLUPART_URL, proxy, CURLU_GUESS_SCHEME) &&
+		  !curl_url_get(parsed, CURLUPART_HOST, &host, 0) && !curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) &&
+		  address_host_is_loopback(span_of(host)) && strtol(port, NULL, 10) == port_of(address);
+
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(parsed);
+	return is;
+}
+
+static bool may_dial(const struct git_http *http, const struct sockaddr *address)
+{
+	static const char *const proxies[] = { "http_proxy", "https_proxy", "HTTPS_PROXY" };
+
+	if (!address_is_off_limits(address) || (http->at_home && address_is_loopback(address)))
+		return true;
+	for (size_t i = 0; i < COUNT_OF(proxies); i++)
+		if (is_proxy(proxies[i], address))
+			return true;
+	return false;
+}
+
+/* Asked with the resolved address, so that no spelling of a name gets around it, nor one that means something else each time. */
+static curl_socket_t on_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct git_stream *stream = data;
+
+	(void)purpose;
+	if (may_dial(stream->http, &address->addr))
+		return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	stream->refused = true;
+	return CURL_SOCKET_BAD;
 }
 
 static void set_limits(CURL *easy, int64_t timeout_ms)
@@ -112,6 +165,8 @@ struct git_stream *git_stream_open(struct git_http *http, enum git_request reque
 	set_blob(stream->easy, CURLOPT_CAINFO_BLOB, http->config.ca);
 	set_blob(stream->easy, CURLOPT_SSLCERT_BLOB, http->config.client_cert);
 	set_blob(stream->easy, CURLOPT_SSLKEY_BLOB, http->config.client_key);
+	curl_easy_setopt(stream->easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	curl_easy_setopt(stream->easy, CURLOPT_OPENSOCKETDATA, stream);
 	curl_easy_setopt(stream->easy, CURLOPT_ERRORBUFFER, stream->message);
 	curl_easy_setopt(stream->easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(stream->easy, CURLOPT_WRITEDATA, stream);
@@ -153,6 +208,8 @@ static int transfer_error(struct git_stream *stream, struct error *err)
 	const char *why = stream->message[0] ? stream->message : curl_easy_strerror(stream->result);
 	const char *url = stream->http->url.url;
 
+	if (stream->refused)
+		return git_http_refuse(stream->http, err);
 	git_text_redact(stream->message);
 	if (is_certificate_error(stream->result))
 		return error_set(err, ERROR_TRANSIENT, "CertificateError", "%s: %s", url, why);

@@ -2,6 +2,7 @@
 #include "source/history.h"
 
 #include "base/limits.h"
+#include "source/object.h"
 
 struct memo_entry {
 	git_oid tip, revision;
@@ -68,7 +69,7 @@ static bool step_back(struct walk *walk, git_oid *at)
 	CLEANUP(commit_cleanup) git_commit *commit = NULL;
 	unsigned parents;
 
-	if (git_commit_lookup(&commit, walk->repository, at))
+	if (object_commit(walk->repository, at, &commit))
 		return false;
 	parents = git_commit_parentcount(commit);
 	for (unsigned i = 0; i < parents; i++) {

@@ -41,14 +41,16 @@ void mirror_close(struct mirror *mirror);
  * is as before, only slower.
  */
 int mirror_consolidate(struct mirror *mirror);
-/* How many packs there are. */
+/* How many packs there are, and how large all are together. */
 size_t mirror_packs(const struct mirror *mirror);
+uint64_t mirror_bytes(const struct mirror *mirror);
 
 /*
  * Makes sure that the commit is there. Errors: those of git_http.h;
  * INVALID "RevisionNotFound": the repository has no such commit; TRANSIENT
  * "RevisionMoved": `ref` moved meanwhile and the commit is gone (resolve
- * again); TRANSIENT "FetchFailed": the pack is cut or corrupt.
+ * again); TRANSIENT "FetchFailed": the pack is cut or corrupt; LIMIT
+ * "TooLarge": it, or an object in it, is.
  */
 int mirror_fetch(struct mirror *mirror, struct git_http *http, const struct source_fetch_request *request,
 		 struct source_fetch_reply *reply, struct error *err);

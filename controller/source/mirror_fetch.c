@@ -5,17 +5,29 @@
 #include "base/limits.h"
 #include "source/git_error.h"
 #include "source/mirror.h"
+#include "source/object.h"
 #include "source/transport.h"
 
-static bool has_commit(git_repository *repository, const git_oid *id)
+enum there { THERE_NOT, THERE, THERE_TOO_LARGE };
+
+/* Whether the commit and its tree are there, and may be read at all. */
+static enum there find_commit(git_repository *repository, const git_oid *id)
 {
 	git_commit *commit = NULL;
 	git_tree *tree = NULL;
-	bool there = !git_commit_lookup(&commit, repository, id) && !git_commit_tree(&tree, commit);
+	bool there = !object_commit(repository, id, &commit) && !object_tree(repository, git_commit_tree_id(commit), &tree);
+
+	const git_error *last = there ? NULL : git_error_last();
 
 	git_tree_free(tree);
 	git_commit_free(commit);
-	return there;
+	return there ? THERE : last && last->klass == GIT_ERROR_NOMEMORY ? THERE_TOO_LARGE : THERE_NOT;
+}
+
+/* To ask any server for it is of no use. */
+static int too_large(struct git_http *http, const struct source_fetch_request *request, struct error *err)
+{
+	return git_error_to(err, ERROR_LIMIT, "TooLarge", "%s: commit %.12s", git_http_url(http), request->commit);
 }
 
 static void remote_cleanup(git_remote **remote)
@@ -35,7 +47,8 @@ static int download_error(const struct transport_session *session, const char *u
 static int download(struct mirror *mirror, struct git_http *http, char **refspecs, size_t count, struct source_fetch_reply *reply,
 		    struct error *err)
 {
-	struct transport_session session = { .http = http, .err = ERROR_INIT, .directory = mirror->directory };
+	struct transport_session session = { .http = http, .err = ERROR_INIT, .directory = mirror->directory,
+					     .mirror_bytes = mirror_bytes(mirror) };
 	git_remote_create_options create;
 	git_fetch_options options;
 	CLEANUP(remote_cleanup) git_remote *remote = NULL;
@@ -87,6 +100,7 @@ static int fetch_missing(struct mirror *mirror, struct git_http *http, const str
 	char *first[] = { by_ref }, *second[] = { by_id }, *third[] = { heads, tags };
 	bool named = request->ref && request->ref[0];
 	struct error by_id_error = ERROR_INIT;
+	enum there there;
 
 	if (named && strlen(request->ref) > LIMIT_GIT_PATH_BYTES)
 		return error_set(err, ERROR_INVALID, "RevisionNotFound", "a reference name of %zu bytes", strlen(request->ref));
@@ -94,19 +108,22 @@ static int fetch_missing(struct mirror *mirror, struct git_http *http, const str
 	memcpy(by_id, request->commit, COMMIT_HEX);
 	if (named && download(mirror, http, first, 1, reply, err))
 		return -1;
-	if (has_commit(mirror->repository, id))
-		return 0;
+	there = find_commit(mirror->repository, id);
+	if (there)
+		return there == THERE ? 0 : too_large(http, request, err);
 	if (download(mirror, http, second, 1, reply, &by_id_error) && is_transport_error(&by_id_error))
 		return error_set(err, by_id_error.kind, by_id_error.reason, "%s", by_id_error.text);
-	if (has_commit(mirror->repository, id))
-		return 0;
+	there = find_commit(mirror->repository, id);
+	if (there)
+		return there == THERE ? 0 : too_large(http, request, err);
 	if (named)
 		return error_set(err, ERROR_TRANSIENT, "RevisionMoved", "%s: %s moved away from commit %s while it was fetched",
 				 git_http_url(http), request->ref, request->commit);
 	if (download(mirror, http, third, 2, reply, err))
 		return -1;
-	if (has_commit(mirror->repository, id))
-		return 0;
+	there = find_commit(mirror->repository, id);
+	if (there)
+		return there == THERE ? 0 : too_large(http, request, err);
 	return error_set(err, ERROR_INVALID, "RevisionNotFound", "%s has no commit %s on any branch or tag", git_http_url(http),
 			 request->commit);
 }
@@ -122,7 +139,7 @@ static bool has_lost_commits(git_repository *repository)
 	while (!lost && !(rc = git_reference_next(&reference, each))) {
 		const git_oid *id = git_reference_target(reference);
 
-		lost = !id || !has_commit(repository, id);
+		lost = !id || find_commit(repository, id) == THERE_NOT;
 		git_reference_free(reference);
 	}
 	git_reference_iterator_free(each);
@@ -160,13 +177,17 @@ int mirror_fetch(struct mirror *mirror, struct git_http *http, const struct sour
 		 struct source_fetch_reply *reply, struct error *err)
 {
 	struct source_fetch_reply answer = { .fetched = false };
+	enum there there;
 	git_oid id;
 
 	ASSERT(mirror->directory && commit_is_hex(request->commit));
 	git_oid_fromstr(&id, request->commit);
 	if (ensure_open(mirror, &answer, err))
 		return -1;
-	if (has_commit(mirror->repository, &id)) {
+	there = find_commit(mirror->repository, &id);
+	if (there == THERE_TOO_LARGE)
+		return too_large(http, request, err);
+	if (there) {
 		*reply = answer;
 		return 0;
 	}

@@ -18,6 +18,7 @@ struct small_packs {
 	struct arena *arena;
 	const char **paths;
 	size_t count, capacity, all;
+	uint64_t bytes;             /* of all */
 };
 
 static void list_packs(const struct mirror *mirror, struct small_packs *out)
@@ -33,6 +34,7 @@ static void list_packs(const struct mirror *mirror, struct small_packs *out)
 		if (!span_ends(name, ".pack") || fstatat(dirfd(folder), entry->d_name, &stat, AT_SYMLINK_NOFOLLOW))
 			continue;
 		out->all++;
+		out->bytes += (uint64_t)stat.st_size;
 		if (stat.st_size <= LIMIT_GIT_SMALL_PACK_BYTES)
 			*(const char **)arena_push(out->arena, &out->paths, &out->count, &out->capacity, sizeof(*out->paths)) =
 				arena_printf(out->arena, "%s/%.*s", path, SPAN_ARG(span_sub(name, 0, name.length - strlen(".pack"))));
@@ -48,6 +50,15 @@ size_t mirror_packs(const struct mirror *mirror)
 
 	list_packs(mirror, &packs);
 	return packs.all;
+}
+
+uint64_t mirror_bytes(const struct mirror *mirror)
+{
+	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+	struct small_packs packs = { .arena = arena };
+
+	list_packs(mirror, &packs);
+	return packs.bytes;
 }
 
 static int on_object(const git_oid *id, void *builder)

@@ -3,8 +3,6 @@
 
 #include "base/pack.h"
 
-#define REVISIONS_MOST 4096u
-
 bool commit_is_hex(const char *text)
 {
 	return strlen(text) == COMMIT_HEX - 1 && strspn(text, "0123456789abcdef") == COMMIT_HEX - 1;
@@ -60,7 +58,7 @@ void source_refs_encode(const struct source_refs_request *request, struct str *o
 static void refs_decode(struct unpack *in, struct arena *arena, struct source_refs_request *out)
 {
 	out->count = unpack_count(in, 4);
-	if (out->count > REVISIONS_MOST) {
+	if (out->count > LIMIT_GIT_ASKED) {
 		in->bad = true;
 		return;
 	}
@@ -174,7 +172,7 @@ int source_refs_reply_decode(struct span reply, struct arena *arena, struct sour
 	struct unpack in = unpack_begin(reply);
 	struct source_refs_reply decoded = { .count = unpack_count(&in, 9) };
 
-	if (decoded.count > REVISIONS_MOST)
+	if (decoded.count > LIMIT_GIT_ASKED)
 		return error_set(err, ERROR_INTERNAL, "BadFrame", "source's answer: more revisions than can be asked for");
 	decoded.refs = arena_calloc(arena, decoded.count, sizeof(*decoded.refs));
 	for (size_t i = 0; i < decoded.count && !in.bad; i++)

@@ -1,7 +1,7 @@
 /*
  * What core asks of a source worker, and what it answers, as bytes. Pure: core
- * includes this and nothing else of Git. A worker serves one repository; its
- * first job must be SOURCE_CONFIGURE.
+ * includes this, and of Git only what is pure as well. A worker serves one
+ * repository; its first job must be SOURCE_CONFIGURE.
  *
  * Encoders append to *out. Decoders trust nothing, borrow spans from the input
  * and put texts into the arena; ERROR_INTERNAL "BadFrame" for anything an

@@ -46,6 +46,18 @@ static int stream_write(git_smart_subtransport_stream *base, const char *bytes, 
 	return fail(stream->session, &err);
 }
 
+/* A large mirror stops growing before small ones do: one repository's history is not to be why nothing of any other can be had. */
+static int check_share(const struct transport_session *session, uint64_t spare, struct error *err)
+{
+	uint64_t own = session->mirror_bytes + session->received_bytes;
+
+	if (own / LIMIT_GIT_ROOM_SHARE <= spare)
+		return 0;
+	return error_set(err, ERROR_TRANSIENT, "VolumeFull", "%s: no room to fetch it: its mirror would have %llu MiB and leave %llu MiB of the volume "
+			 "to all other repositories, besides what is kept for the audit log; give the controller a larger volume, or the repository "
+			 "less history", git_http_url(session->http), (unsigned long long)own >> 20, (unsigned long long)spare >> 20);
+}
+
 /* What is left to the log, without which nothing may be done: an eighth of the volume, at most a gibibyte. */
 static int check_room(struct transport_session *session, struct error *err)
 {
@@ -61,7 +73,7 @@ static int check_room(struct transport_session *session, struct error *err)
 	left = (uint64_t)volume.f_bavail * volume.f_frsize;
 	kept = all / 8 < LIMIT_GIT_ROOM_KEPT ? all / 8 : LIMIT_GIT_ROOM_KEPT;
 	if (left >= kept + LIMIT_GIT_ROOM_BYTES)
-		return 0;
+		return check_share(session, left - kept, err);
 	return error_set(err, ERROR_TRANSIENT, "VolumeFull", "%s: no room to fetch it: %llu MiB are left on the volume, of which %llu MiB are "
 			 "kept for the audit log; give the controller a larger volume, or the repository less history", git_http_url(session->http),
 			 (unsigned long long)left >> 20, (unsigned long long)kept >> 20);

@@ -15,6 +15,7 @@ struct transport_session {
 	bool failed;
 	struct error err;               /* set when failed */
 	const char *directory;          /* of the mirror: the audit log lies on the same volume, and must find room there */
+	uint64_t mirror_bytes;          /* of it before */
 	uint64_t received_bytes;        /* of packs */
 	uint64_t checked_bytes;         /* of them, when it was last looked whether there is room */
 };

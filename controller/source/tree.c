@@ -6,6 +6,7 @@
 #include "base/glob.h"
 #include "base/limits.h"
 #include "source/git_error.h"
+#include "source/object.h"
 #include "source/tree_filter.h"
 
 void tree_cleanup(git_tree **tree)
@@ -65,10 +66,10 @@ static int refuse_mode(uint32_t mode, const char *path, struct error *err)
 static int commit_tree(git_repository *repository, const git_oid *id, git_tree **out, struct error *err)
 {
 	git_commit *commit = NULL;
-	int rc = git_commit_lookup(&commit, repository, id);
+	int rc = object_commit(repository, id, &commit);
 
 	if (!rc)
-		rc = git_commit_tree(out, commit);
+		rc = object_tree(repository, git_commit_tree_id(commit), out);
 	git_commit_free(commit);
 	if (rc)
 		return git_error_to(err, ERROR_TRANSIENT, "BadObject", "the tree of commit %s", git_oid_tostr_s(id));
@@ -85,7 +86,7 @@ static int enter(git_repository *repository, git_tree **tree, const char *name, 
 		return error_set(err, ERROR_INVALID, "PathNotFound", "there is no folder '%s' in this revision", path);
 	if (git_tree_entry_filemode_raw(entry) != GIT_FILEMODE_TREE)
 		return refuse_mode(git_tree_entry_filemode_raw(entry), path, err);
-	if (git_tree_lookup(&below, repository, git_tree_entry_id(entry)))
+	if (object_tree(repository, git_tree_entry_id(entry), &below))
 		return git_error_to(err, ERROR_TRANSIENT, "BadObject", "folder '%s'", path);
 	git_tree_free(*tree);
 	*tree = below;
@@ -159,7 +160,7 @@ static int select_folder(struct selection *s, const git_tree_entry *entry, unsig
 	if (depth == LIMIT_GIT_TREE_DEPTH)
 		return error_set(s->err, ERROR_LIMIT, "TooLarge", "folders deeper than %d at '%.200s'", LIMIT_GIT_TREE_DEPTH,
 				 full_path(s));
-	if (git_tree_lookup(&below, s->repository, git_tree_entry_id(entry)))
+	if (object_tree(s->repository, git_tree_entry_id(entry), &below))
 		return git_error_to(s->err, ERROR_TRANSIENT, "BadObject", "folder '%s'", full_path(s));
 	str_addc(&s->path, '/');
 	return select_tree(s, below, depth + 1);

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "source/commit.h"
+#include "source/object.h"
 #include "source/tree.h"
 
 struct walk {
@@ -24,7 +25,7 @@ static git_tree *open_folder(struct walk *walk, const git_tree_entry *entry)
 {
 	git_tree *tree = NULL;
 
-	if (is_folder(entry) && git_tree_lookup(&tree, walk->repository, git_tree_entry_id(entry)))
+	if (is_folder(entry) && object_tree(walk->repository, git_tree_entry_id(entry), &tree))
 		walk->reply->all = true;
 	return tree;
 }

@@ -3,6 +3,7 @@
  * their order, a selected file that is not on both sides is found.
  */
 #include "base/limits.h"
+#include "source/object.h"
 #include "source/tree.h"
 #include "source/tree_filter.h"
 
@@ -19,7 +20,7 @@ static git_tree *open_below(struct pair *pair, const git_tree_entry *entry)
 {
 	git_tree *tree = NULL;
 
-	if (entry && git_tree_lookup(&tree, pair->repository, git_tree_entry_id(entry)))
+	if (entry && object_tree(pair->repository, git_tree_entry_id(entry), &tree))
 		return NULL;
 	return tree;
 }

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.controller import cli
+from harness.kube import ApiError
 from harness.manifests import config_map, deployment, text
 from harness.stack import run
 from harness.tenant import image_policy, obj
@@ -122,6 +123,28 @@ def test_revision_is_resolved(site, wanted):
     site.settled("app")
     expected = "second" if wanted == "HEAD" else "first"
     assert site.find("v1", "ConfigMap", "config")["data"]["key"] == expected
+
+
+def test_long_and_many_revisions_are_nobody_elses_trouble(site):
+    """What others ask of a repository does not keep its server from being asked."""
+    repo = site.deploy(FILES)
+    first = repo.git("rev-parse", "HEAD")
+    commit = repo.push("two", {"app/config.yaml": text(config_map("config", key="two"))})
+    site.synced_at(commit, "app")
+    app = site.team.application("long", repo, "app", automated=None)
+    app["spec"]["source"]["targetRevision"] = "x" * 1025
+    with pytest.raises(ApiError, match="targetRevision"):
+        site.kube.apply(app)
+    with pytest.raises(ApiError, match="revision"):
+        site.kube.patch_application(site.system, "app", {"operation": {"sync": {"revision": "x" * 1025}}})
+    for number in range(40):
+        app["metadata"]["name"], app["spec"]["source"]["targetRevision"] = f"long{number}", f"{number:04}" + "x" * 1020
+        site.kube.apply(app)
+    app["metadata"]["name"], app["spec"]["source"]["targetRevision"] = "pinned", first
+    site.kube.apply(app)
+    site.wait_condition("Synced", "False", "long39", reason="RevisionNotFound")
+    site.compared_at(first, "pinned")
+    site.synced_at(repo.push("three", {"app/config.yaml": text(config_map("config", key="three"))}), "app")
 
 
 def test_commit_that_changes_nothing_it_reads_is_no_work(site):

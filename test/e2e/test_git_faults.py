@@ -172,6 +172,33 @@ def test_field_that_is_fought_over_while_git_is_away_is_looked_at_ever_less_ofte
     assert len(looks) <= 6, f"{len(looks)} looks in 6 s"
 
 
+def test_packs_that_take_their_time_hold_up_nobody_elses_commit(new_site, stack):
+    """Servers that answer at once what they have, and then send it as slowly as is not called dead."""
+    site = new_site()
+    with GitProxy(stack.git_url) as proxy:
+        site.install()
+        slow = site.new_team("slow", [site.namespace], repos=[f"http://{proxy.address}/**"])
+        site.controller.start()
+        good = site.deploy({"app/c.yaml": text(config_map("c", key="1"))})
+        repo = site.repo({"app/s.yaml": text(config_map("s"))})
+        for number in range(60):
+            shutil.copytree(repo.bare, repo.bare.parent / f"slow{number}.git")
+            application = slow.application(f"slow{number:02}", repo, "app", automated=None)
+            application["spec"]["source"]["repoURL"] = f"http://{proxy.address}{repo.path_on_server}".replace("/r2.git", f"/slow{number}.git")
+            site.kube.apply(application)
+        until("all of them to be read", lambda: sum("revision" in a.get("status", {}).get("sync", {}) for a in site.kube.list(
+            "countersign.dev/v1alpha1", "Application", site.system) if a["metadata"]["name"].startswith("slow")), lambda count: count == 60, seconds=40)
+        proxy.drip = 2048
+        repo.commit("large", {"app/s.txt": base64.b64encode(os.urandom(1 << 20)).decode()})
+        for number in range(60):
+            repo.git("push", "-q", str(repo.bare.parent / f"slow{number}.git"), "HEAD:refs/heads/main")
+        until("packs to be under way", lambda: proxy.held, lambda held: held == 12, seconds=20)
+        stays("a project has half of the places", lambda: proxy.held, lambda held: held <= 12, seconds=3)
+        site.synced_at(good.push("two", {"app/c.yaml": text(config_map("c", key="2"))}), "app", seconds=10)
+        new = site.deploy({"app/n.yaml": text(config_map("n"))}, name="new")
+        assert new and proxy.held == 12
+
+
 @pytest.fixture
 def small_volume(new_site):
     """A site whose data folder is a file system of 16 MiB."""
@@ -197,3 +224,23 @@ def test_repository_that_would_fill_the_volume_leaves_the_audit_log_its_room(sma
     site.deploy({"app/c.yaml": text(config_map("small"))}, name="small")
     assert site.find("v1", "ConfigMap", "small") and site.find("v1", "ConfigMap", "big") is None
     assert shutil.disk_usage(site.controller.data).free > 2 << 20
+
+
+def test_repository_that_grows_and_grows_leaves_the_others_room(small_volume):
+    """Each of its commits is small; what is full in the end is its own share of the volume."""
+    site = small_volume
+    small = site.deploy({"app/c.yaml": text(config_map("small", key="1"))}, name="small")
+    repo = site.deploy({"app/c.yaml": text(config_map("big"))}, name="big")
+    repo.git("config", "http.postBuffer", str(8 << 20))
+    for number in range(20):
+        commit = repo.push(f"{number}", {f"history/{number}.txt": base64.b64encode(os.urandom(1 << 20)).decode(), "app/c.yaml": text(config_map("big", turn=str(number)))})
+        synced = until("what came of it", lambda commit=commit: site.app("big")["status"],
+                       lambda seen: seen.get("appliedRevision") == commit or any(c["reason"] == "VolumeFull" for c in seen["conditions"]), seconds=20)
+        if synced.get("appliedRevision") != commit:
+            break
+    assert 6 <= number <= 12, f"{number} MiB of 14"
+    said = site.wait_condition("Synced", "False", "big", reason="VolumeFull")["message"]
+    assert "to all other repositories" in said, said
+    site.synced_at(small.push("two", {"app/c.yaml": text(config_map("small", key="2"))}), "small")
+    new = base64.b64encode(os.urandom(1 << 19)).decode()
+    site.deploy({"app/c.yaml": text(config_map("new")), "history.txt": new}, name="new")

@@ -195,6 +195,39 @@ def test_each_is_refused_with_its_file_within_the_limits_and_the_others_go_on(si
     assert written == set(GOOD), "something of a refused revision was written"
 
 
+def wide_tree(repo):
+    """The id of a folder of 1.5 million names: 72 MB in memory before a single one can be looked at, and some MB as it is sent."""
+    blob = bytes.fromhex(repo.git("rev-parse", "HEAD:app/c.yaml"))
+    raw = repo.work.parent / "wide"
+    raw.write_bytes(b"".join(b"100644 %019d.\0" % n + blob for n in range(1_500_000)))
+    return repo.git("hash-object", "-t", "tree", "-w", "--literally", str(raw))
+
+
+LARGE = {
+    "a commit of 200 MB": lambda repo: repo.git("commit-tree", "-p", "HEAD", "-F", str(repo.work.parent / "long"), "HEAD^{tree}"),
+    "a root of a million files": lambda repo: repo.git("commit-tree", "-p", "HEAD", "-m", "wide", wide_tree(repo)),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_object_that_is_small_as_it_is_sent_and_large_in_memory_is_refused_and_the_others_go_on(site, what):
+    """Also those of the same repository: what takes memory is one commit of it."""
+    repo = site.repo({"app/c.yaml": text(config_map(slug(what), key="1"))})
+    (repo.work.parent / "long").write_bytes(b"a" * (200 << 20))
+    good, bad = f"beside-{slug(what)}", slug(what)
+    site.kube.apply(site.team.application(good, repo, "app"))
+    site.settled(good)
+    repo.git("push", "-q", str(repo.bare), f"{LARGE[what](repo)}:refs/heads/large")
+    with Peak(site.controller) as peak:
+        application = site.team.application(bad, repo, "app", automated=None)
+        application["spec"]["source"]["targetRevision"] = "large"
+        site.kube.apply(application)
+        said = site.wait_condition("Synced", "False", bad, reason="TooLarge", seconds=40)["message"]
+    assert "bytes, more than" in said, said
+    assert peak.most.get("source", 0) < WORKER_MIB / 2, peak.most
+    site.synced_at(repo.push("two", {"app/c.yaml": text(config_map(slug(what), key="2"))}), good)
+
+
 def test_nothing_is_tried_without_end(site):
     """Refused is refused: while nothing changes, no worker has work but the polls."""
     def jobs():

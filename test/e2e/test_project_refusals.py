@@ -1,6 +1,7 @@
 """A tenant's repository that reaches too far: refused by the Project before anything is sent, and by RBAC where the Project were wrong."""
 
 import re
+import socket
 import urllib.parse
 
 import pytest
@@ -255,6 +256,27 @@ def test_spellings_that_are_the_same_repository_are_allowed(place):
     place.teams.append(team)
     place.kube.apply(team.application("same", repo, "app"))
     place.settled("same")
+
+
+# Of the listener's port; who answers is the controller's machine, its link, or nobody.
+INSIDE = ["127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "0177.0.0.1", "0", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+          "[0:0:0:0:0:0:0:1]", "[64:ff9b::7f00:1]", "x.localhost", "169.254.169.254", "0xa9fea9fe", "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "224.0.0.1",
+          "255.255.255.255"]
+
+
+def test_addresses_inside_are_refused_with_one_reason_and_nothing_is_sent_there(place):
+    """Whatever the answer of the other side would be, an Application may not have it told."""
+    team = Tenant(place.kube, place.system, "inside", [place.namespace], ["*", "http://**"]).create()
+    place.teams.append(team)
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
+        listener.settimeout(0)
+        port = listener.getsockname()[1]
+        place.kube.apply(*(team.application(f"inside{at}", Spelled(f"http://{host}:{port}/a/b.git"), "app") for at, host in enumerate(INSIDE)))
+        for at, host in enumerate(INSIDE):
+            seen = place.wait_condition("Synced", "False", f"inside{at}")
+            assert seen["reason"] == "RepositoryNotPermitted", f"{host}: {seen}"
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 # --- what a person sees at night ----------------------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ from .hostile import Served
 
 class GitProxy(Served):
     """A door before the real Git server; `damage` (bytes → bytes, or None to cut the connection after them) falls on answers to fetches; `slow`: seconds
-    between two bytes of the head of any answer; `silent`: no request is answered; `stalled`: packs stop half way. What a request waits in is counted in
+    between two bytes of the head of any answer; `silent`: no request is answered; `stalled`: packs stop half way; `drip`: bytes of a pack in a second.
+    What a request waits in is counted in
     `held` for as long as the other side waits, too."""
 
     def __init__(self, upstream, port=22450):
         self.upstream, self.damage, self.slow, self.hits = urllib.parse.urlsplit(upstream).netloc, None, 0, 0
-        self.silent, self.stalled, self.held = False, False, 0
+        self.silent, self.stalled, self.drip, self.held = False, False, 0, 0
         self.server = next(s for s in (listen(port + n, self) for n in range(100)) if s)
         self.address = f"127.0.0.1:{self.server.server_port}"
 
@@ -54,6 +55,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(data[:len(data) // 2])
                 self.hold()
                 return
+            if proxy.drip and b"PACK" in data:
+                self.trickle(data)
+                return
             self.wfile.write(data)
         except OSError:
             self.close_connection = True
@@ -71,6 +75,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 break
         if not proxy.slow:
             self.wfile.write(text.encode())
+
+    def trickle(self, data):
+        proxy = self.server.proxy
+        proxy.held += 1
+        try:
+            for at in range(0, len(data), proxy.drip // 4):
+                self.wfile.write(data[at:at + proxy.drip // 4])
+                if self.server.stopping.wait(0.25):
+                    break
+        finally:
+            proxy.held -= 1
 
     def hold(self):
         """Says nothing more until the other side has gone, or the proxy ends."""

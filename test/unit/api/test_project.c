@@ -205,6 +205,25 @@ static struct application application_of(struct arena *arena, const char *policy
 	return app;
 }
 
+static void revision_that_is_too_long_makes_an_application_invalid(void **state)
+{
+	WITH_ARENA(arena);
+	char name[1026] = "";
+
+	(void)state;
+	for (size_t length = 1024; length <= 1025; length++) {
+		struct application app;
+		struct error err = ERROR_INIT;
+		const char *text;
+
+		memset(name, 'x', length);
+		text = arena_printf(arena, "{'metadata':{'name':'a','namespace':'n'},'spec':{'project':'p','destination':{" HERE "},"
+				    "'source':{'repoURL':'https://git.example/x','targetRevision':'%s'}}}", name);
+		if (!application_decode(J(arena, text), arena, &app, &err) != (length == 1024))
+			fail_msg("%zu bytes: %s", length, err.text);
+	}
+}
+
 static void what_may_be_deleted_is_known_whatever_else_of_an_application_is_refused(void **state)
 {
 	static const struct { const char *options; bool keeps; } cases[] = {
@@ -266,6 +285,7 @@ int main(void)
 		cmocka_unit_test(repositories), cmocka_unit_test(destinations), cmocka_unit_test(kinds),
 		cmocka_unit_test(an_unknown_or_broken_field_makes_the_project_invalid), cmocka_unit_test(accounts),
 		cmocka_unit_test(permits), cmocka_unit_test(an_application_refuses_what_is_not_built_by_name),
+		cmocka_unit_test(revision_that_is_too_long_makes_an_application_invalid),
 		cmocka_unit_test(what_may_be_deleted_is_known_whatever_else_of_an_application_is_refused),
 		cmocka_unit_test(an_option_that_is_not_known_is_refused_wherever_it_stands),
 		cmocka_unit_test(retries_always_have_a_pause_between_them),

@@ -68,6 +68,27 @@ static bool allows(struct arena *arena, const char *rules, const char *url, stru
 	return project_allows_repo(&project, url, why);
 }
 
+static void the_controller_itself_is_allowed_where_it_is_spelled_out_alone(void **state)
+{
+	static const char *const inside[] = { "http://127.0.0.1:3000/ops/x", "http://localhost:3000/ops/x", "http://[::1]:3000/ops/x" };
+	static const struct { const char *rules; bool allowed; } cases[] = {
+		{ "['http://127.0.0.1:3000/ops/*','http://localhost:3000/**','http://[::1]:3000/ops/*']", true },
+		{ "['*']", false }, { "['**']", false }, { "['http://**']", false }, { "['http://*/ops/*']", false }, { "['http://*:3000/ops/*']", false },
+		{ "['http://{127.0.0.1,localhost,[::1]}:3000/ops/*']", false }, { "['{http,https}://*/ops/*']", false },
+		{ "['http://127.0.0.?:3000/**','http://local*:3000/**','http://[::?]:3000/**']", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		for (size_t j = 0; j < COUNT_OF(inside); j++) {
+			WITH_ARENA(arena);
+			CLEANUP(str_release) struct str why = STR_INIT;
+
+			if (allows(arena, cases[i].rules, inside[j], &why) != cases[i].allowed)
+				fail_msg("%s ~ %s: want %d", cases[i].rules, inside[j], cases[i].allowed);
+		}
+}
+
 static void no_spelling_gets_round_a_denial(void **state)
 {
 	static const char *const spelled[] = {
@@ -161,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_url_has_one_form), cmocka_unit_test(a_url_that_two_readers_may_take_for_two_is_refused),
+		cmocka_unit_test(the_controller_itself_is_allowed_where_it_is_spelled_out_alone),
 		cmocka_unit_test(no_spelling_gets_round_a_denial), cmocka_unit_test(an_allowance_is_letter_by_letter),
 		cmocka_unit_test(an_entry_that_no_url_can_match_makes_the_project_invalid),
 		cmocka_unit_test(a_denial_where_none_is_understood_makes_the_project_invalid),

@@ -426,6 +426,85 @@ static void source_names_what_the_server_answered(void **state)
 	says("RepositoryUnreachable", ERROR_TRANSIENT, "Failed to connect to 127.0.0.1");
 }
 
+static void source_dials_no_address_that_is_off_limits_however_it_is_spelled(void **state)
+{
+	static const char *const hosts[] = {
+		"127.1", "127.0.1", "0x7f.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1", "127.0.0.01", "0", "0.0.0.0",
+		"0x0", "[::]", "[::ffff:0.0.0.0]", "[0:0:0:0:0:ffff:0:0]", "x.localhost", "LOCALHOST.localhost", "169.254.169.254", "0xa9fea9fe", "2852039166",
+		"0251.0376.0251.0376", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[fe80::1]", "[fd00:ec2::254]", "224.0.0.1",
+		"255.255.255.255", "240.0.0.1", "[ff02::1]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT_OF(hosts); i++) {
+		const char *host = hosts[i / 2];
+
+		/* what a proxy may make of a name is its own business */
+		if (i % 2 && !strstr(host, "localhost"))
+			setenv("http_proxy", arena_printf(arena, "http://127.0.0.1:%d", port), 1);
+		server_mode("");
+		config.url = arena_printf(arena, "http://%s:%d/r.git", host, port);
+		if (!configure())
+			assert_null(ref_of("main").ref);
+		unsetenv("http_proxy");
+		if (strcmp(err.reason, "RepositoryNotPermitted") != 0 || err.kind != ERROR_DENIED)
+			fail_msg("%s: %s: %s", host, err.reason, err.text);
+		assert_non_null(strstr(err.text, "nothing was sent there"));
+		assert_string_equal(read_file("log"), "");
+	}
+}
+
+static void source_dials_this_machine_where_it_is_spelled_out_or_the_proxy_is_there(void **state)
+{
+	(void)state;
+	config.url = arena_printf(arena, "http://localhost:%d/r.git", port);
+	assert_int_equal(configure(), 0);
+	assert_non_null(ref_of("main").ref);
+	setenv("http_proxy", arena_printf(arena, "http://localhost:%d", port), 1);
+	config.url = arena_printf(arena, "http://git.invalid:%d/r.git", port);
+	assert_int_equal(configure(), 0);
+	server_mode("status 404");
+	assert_null(ref_of("main").ref);
+	unsetenv("http_proxy");
+	says("RepositoryNotFound", ERROR_NOT_FOUND, "answers 404");
+}
+
+/* Small as a pack, and whoever looked at it would have it in memory whole. */
+static void source_reads_no_commit_or_tree_that_is_too_large(void **state)
+{
+	static const struct { const char *made, *path, *text; } cases[] = {
+		{ "commit=$(head -c 2000000 /dev/zero | tr '\\0' a | git commit-tree -p HEAD HEAD^{tree})", "a", "commit" },
+		{ "commit=$(git commit-tree -m wide -p HEAD $tree)", "", "tree" },
+		{ "commit=$(git commit-tree -m deep -p HEAD $(printf '040000 tree %s\\twide\\n' $tree | git mktree --missing))", "wide", "tree" },
+	};
+	struct source_fetch_reply fetched;
+	struct source_tree_reply answer;
+	struct source_ref ref;
+	char tree_id[256], head[256];
+
+	(void)state;
+	shell(tree_id, "cd w; python3 -c 'import sys; sys.stdout.buffer.write(b\"\".join(b\"100644 %%019d.\\0\" %% n + "
+		       "bytes.fromhex(sys.argv[1]) for n in range(1500000)))' $(git rev-parse HEAD:a/x.yaml) | git hash-object -t tree -w --literally --stdin");
+	assert_int_equal(configure(), 0);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		shell(head, "cd w; tree=%s; %s; git push -qf ../r.git $commit:refs/heads/large; echo $commit", tree_id, cases[i].made);
+		ref = ref_of("large");
+		assert_string_equal(ref.commit, head);
+		if (!fetch(ref.commit, ref.ref, &fetched))
+			assert_int_equal(tree(ref.commit, cases[i].path, &answer), -1);
+		says("TooLarge", ERROR_LIMIT, cases[i].text);
+		/* it is there: no server has a smaller one */
+		server_mode("");
+		if (!fetch(ref.commit, ref.ref, &fetched))
+			assert_int_equal(tree(ref.commit, cases[i].path, &answer), -1);
+		says("TooLarge", ERROR_LIMIT, " bytes, more than ");
+		assert_string_equal(read_file("log"), "");
+	}
+	ref = ref_of("main");
+	assert_int_equal(fetch(ref.commit, ref.ref, &fetched), 0);
+	assert_int_equal(tree(ref.commit, "a", &answer), 0);
+}
+
 static void source_cut_or_corrupt_pack_is_an_error_and_leaves_the_mirror_usable(void **state)
 {
 	struct source_fetch_reply fetched;
@@ -1113,6 +1192,9 @@ int main(void)
 		TEST(source_reads_a_repository_of_many_refs),
 		TEST(source_of_an_empty_repository_says_so),
 		TEST(source_names_what_the_server_answered),
+		TEST(source_dials_no_address_that_is_off_limits_however_it_is_spelled),
+		TEST(source_dials_this_machine_where_it_is_spelled_out_or_the_proxy_is_there),
+		TEST(source_reads_no_commit_or_tree_that_is_too_large),
 		TEST(source_cut_or_corrupt_pack_is_an_error_and_leaves_the_mirror_usable),
 		TEST(source_makes_a_broken_mirror_anew),
 		TEST(source_notices_a_pack_that_rotted_on_disk),

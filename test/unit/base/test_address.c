@@ -1,4 +1,4 @@
-/* oci/address: where a registry may not send us (SSRF-1). */
+/* base/address: where a stranger may not send us (SSRF-1). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +9,8 @@
 #include <sys/un.h>
 #include <cmocka.h>
 
+#include "base/address.h"
 #include "base/mem.h"
-#include "oci/address.h"
 
 static const struct { const char *text; bool loopback, off_limits; } addresses[] = {
 	{ "127.0.0.1", true, true },	  { "127.255.255.254", true, true },  { "::1", true, true },
@@ -56,11 +56,29 @@ static void address_of_another_family_is_off_limits(void **state)
 	assert_false(address_is_loopback((const struct sockaddr *)&local));
 }
 
+static void host_that_spells_this_machine_out_is_known(void **state)
+{
+	static const char *const loopback[] = { "localhost", "localhost:80", "127.0.0.1", "127.0.0.1:3000", "127.1.2.3", "[::1]", "[::1]:80",
+						"[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]:1" };
+	static const char *const others[] = { "", "127.1", "0x7f.1", "0x7f000001", "2130706433", "0177.0.0.1", "127.0.0.01", "0", "0.0.0.0", "[::]", "::1",
+					      "localhost.example", "x.localhost", "127.0.0.1.example", "10.0.0.1", "169.254.169.254", "[fe80::1]",
+					      "[::1", "[]", "[", "]", ":80" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(loopback); i++)
+		if (!address_host_is_loopback(span_of(loopback[i])))
+			fail_msg("%s is this machine", loopback[i]);
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		if (address_host_is_loopback(span_of(others[i])))
+			fail_msg("%s does not spell this machine out", others[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(address_off_limits_is_known_in_every_spelling),
 		cmocka_unit_test(address_of_another_family_is_off_limits),
+		cmocka_unit_test(host_that_spells_this_machine_out_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

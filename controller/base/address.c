@@ -1,5 +1,5 @@
 /* Which addresses are off limits; see address.h. */
-#include "oci/address.h"
+#include "base/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -49,4 +49,36 @@ bool address_is_off_limits(const struct sockaddr *address)
 	six = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
 	return IN6_IS_ADDR_LOOPBACK(six) || IN6_IS_ADDR_UNSPECIFIED(six) || IN6_IS_ADDR_LINKLOCAL(six) || IN6_IS_ADDR_MULTICAST(six) ||
 	       !memcmp(six->s6_addr, ec2, sizeof(ec2));
+}
+
+static struct span without_port(struct span host)
+{
+	ptrdiff_t colon = span_ends(host, "]") ? -1 : span_rindex(host, ':');
+
+	return colon < 0 ? host : span_sub(host, 0, (size_t)colon);
+}
+
+bool address_parse(struct span host, struct sockaddr_storage *out)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)(void *)out;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)out;
+	struct span name = without_port(host);
+	bool brackets = span_starts(name, "[") && span_ends(name, "]");
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (brackets)
+		name = span_sub(name, 1, name.length - 2);
+	if (name.length >= sizeof(text))
+		return false;
+	memcpy(text, name.data, name.length);
+	*out = (struct sockaddr_storage){ .ss_family = brackets ? AF_INET6 : AF_INET };
+	return inet_pton(out->ss_family, text, brackets ? (void *)&six->sin6_addr : (void *)&four->sin_addr) == 1;
+}
+
+bool address_host_is_loopback(struct span host)
+{
+	struct sockaddr_storage address;
+
+	return span_is(without_port(host), "localhost") ||
+	       (address_parse(host, &address) && address_is_loopback((const struct sockaddr *)&address));
 }
