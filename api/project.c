@@ -189,7 +189,7 @@ static void say(struct str *why, const char *format, ...)
 	va_end(list);
 }
 
-bool project_allows_repo(const struct project *project, const char *repo_url, struct str *why)
+bool project_allows_repo(const struct project *project, const char *repo_url, bool in_cluster, struct str *why)
 {
 	CLEANUP(str_release) struct str url = STR_INIT;
 	struct error err = ERROR_INIT;
@@ -199,7 +199,7 @@ bool project_allows_repo(const struct project *project, const char *repo_url, st
 		say(why, "%s", err.text);
 		return false;
 	}
-	inside = repo_url_is_loopback(str_span(&url));
+	inside = in_cluster && repo_url_is_loopback(str_span(&url));
 	for (size_t i = 0; project->source_repos[i]; i++) {
 		const char *rule = project->source_repos[i];
 		bool deny = *rule == '!';
@@ -216,7 +216,7 @@ bool project_allows_repo(const struct project *project, const char *repo_url, st
 			allowed = true;
 	}
 	if (!allowed && unnamed)
-		say(why, "its host is the controller itself, which an entry of spec.sourceRepos must spell out, without a wildcard in it");
+		say(why, "its host is the controller's own pod, which an entry of spec.sourceRepos must spell out, without a wildcard in it");
 	else if (!allowed)
 		say(why, "no entry of spec.sourceRepos matches it: add it there, or correct spec.source.repoURL");
 	return allowed;

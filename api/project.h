@@ -48,9 +48,10 @@ int project_decode(const struct json *object, struct arena *arena, struct projec
 
 /*
  * Whether it is allowed: by at least one entry, and denied by none. `why` (NULL: nobody asks) gets the entry that says no,
- * or that there is none, and what to do about it. URLs are compared as api/repo_url.h says.
+ * or that there is none, and what to do about it. URLs are compared as api/repo_url.h says. In a cluster loopback is the controller's own pod, which no
+ * wildcard means: an entry must spell it out.
  */
-bool project_allows_repo(const struct project *project, const char *repo_url, struct str *why);
+bool project_allows_repo(const struct project *project, const char *repo_url, bool in_cluster, struct str *why);
 bool project_allows_destination(const struct project *project, const char *server, const char *namespace, struct str *why);
 /* Whether a blacklist names the kind, whatever else allows it. */
 bool project_denies_kind(const struct project *project, const char *group, const char *kind, const char *name, bool namespaced,

@@ -177,7 +177,7 @@ static void close_session(void **session)
 int checkout_files(struct person *person, const struct application *app, struct checkout *out, struct error *err)
 {
 	const char *folder = mirror_folder(app->repo_url, person->arena);
-	struct source_config config = { .url = app->repo_url, .directory = arena_printf(person->arena, "%s/mirror", folder) };
+	struct source_config config = { .url = app->repo_url, .directory = arena_printf(person->arena, "%s/mirror", folder), .at_home = true };
 	CLEANUP(fd_cleanup) int held = -1;
 	CLEANUP(close_session) void *session = source_session_new();
 	struct git git = { session, person->arena };

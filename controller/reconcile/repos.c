@@ -88,7 +88,8 @@ static void configure(void *data, struct str *request)
 	const struct objects *objects = repo->repos->core->objects;
 	const struct json *secret = objects_repository_secret(objects, repo->url);
 	const char *ca = objects_ca(objects, host_of(repo->url));
-	struct source_config config = { .url = repo->url, .directory = repo->directory, .ca = span_of(ca) };
+	struct source_config config = { .url = repo->url, .directory = repo->directory, .ca = span_of(ca),
+					.at_home = repo->repos->core->options->kubeconfig != NULL };
 	struct repository_login login;
 
 	repository_login_read(secret, arena, &login);

@@ -1,7 +1,4 @@
 /* A repository's configuration, whole answers, and redirects; one request is in git_stream.c. */
-#include <sys/socket.h>
-
-#include "base/address.h"
 #include "base/limits.h"
 #include "source/git_http_internal.h"
 
@@ -67,8 +64,13 @@ int git_http_refuse(const struct git_http *http, struct error *err)
 			 "machine; nothing was sent there", http->url.url);
 }
 
+bool git_http_is_off_limits(const struct git_http *http, const struct sockaddr *address)
+{
+	return address_is_off_limits(address) && !(http->at_home && address_is_loopback(address));
+}
+
 /* An address that the URL has in digits, also in odd ones, as libcurl takes them: a proxy would dial it without asking us. */
-static bool says_off_limits(const struct git_url *url)
+static bool says_off_limits(const struct git_http *http)
 {
 	struct sockaddr_storage address;
 	char *host = NULL;
@@ -76,8 +78,8 @@ static bool says_off_limits(const struct git_url *url)
 	bool off_limits;
 
 	ASSERT(parsed);
-	off_limits = !curl_url_set(parsed, CURLUPART_URL, url->url, 0) && !curl_url_get(parsed, CURLUPART_HOST, &host, 0) &&
-		     address_parse(span_of(host), &address) && address_is_off_limits((const struct sockaddr *)&address);
+	off_limits = !curl_url_set(parsed, CURLUPART_URL, http->url.url, 0) && !curl_url_get(parsed, CURLUPART_HOST, &host, 0) &&
+		     address_parse(span_of(host), &address) && git_http_is_off_limits(http, (const struct sockaddr *)&address);
 	curl_free(host);
 	curl_url_cleanup(parsed);
 	return off_limits;
@@ -98,8 +100,8 @@ int git_http_configure(struct git_http *http, const struct source_config *config
 	http->arena = TAKE(arena);
 	http->url = url;
 	copy_config(http, config);
-	http->at_home = address_host_is_loopback(span_of(url.host));
-	return !http->at_home && says_off_limits(&http->url) ? git_http_refuse(http, err) : 0;
+	http->at_home = config->at_home || address_host_is_loopback(span_of(url.host));
+	return says_off_limits(http) ? git_http_refuse(http, err) : 0;
 }
 
 static bool same_host(const struct git_url *from, const struct git_url *to)

@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 
+#include "base/address.h"
 #include "source/git_http.h"
 #include "source/git_url.h"
 
@@ -11,10 +12,12 @@ struct git_http {
 	CURLM *multi;           /* holds the connections */
 	struct arena *arena;    /* of the configuration */
 	struct git_url url;     /* moves when a redirect is followed */
-	bool at_home;           /* its host spells this machine out: a Project that means that says so (api/repo_url.h) */
+	bool at_home;           /* loopback is meant: outside of a cluster, or its host spells it out, as then the Project does (api/repo_url.h) */
 	struct source_config config;
 };
 
+/* Whether it may not be dialled (base/address.h). */
+bool git_http_is_off_limits(const struct git_http *http, const struct sockaddr *address);
 /* ERROR_DENIED "RepositoryNotPermitted": one text for whatever is off limits, since another would tell what is there. */
 int git_http_refuse(const struct git_http *http, struct error *err);
 

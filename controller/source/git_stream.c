@@ -94,7 +94,7 @@ static bool may_dial(const struct git_http *http, const struct sockaddr *address
 {
 	static const char *const proxies[] = { "http_proxy", "https_proxy", "HTTPS_PROXY" };
 
-	if (!address_is_off_limits(address) || (http->at_home && address_is_loopback(address)))
+	if (!git_http_is_off_limits(http, address))
 		return true;
 	for (size_t i = 0; i < COUNT_OF(proxies); i++)
 		if (is_proxy(proxies[i], address))

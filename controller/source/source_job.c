@@ -33,6 +33,7 @@ void source_configure_encode(const struct source_config *config, struct str *out
 	pack_span(out, config->client_cert);
 	pack_span(out, config->client_key);
 	pack_span(out, config->ca);
+	pack_u8(out, config->at_home);
 }
 
 static void configure_decode(struct unpack *in, struct arena *arena, struct source_config *out)
@@ -45,6 +46,7 @@ static void configure_decode(struct unpack *in, struct arena *arena, struct sour
 	out->client_cert = unpack_span(in);
 	out->client_key = unpack_span(in);
 	out->ca = unpack_span(in);
+	out->at_home = unpack_u8(in) != 0;
 }
 
 void source_refs_encode(const struct source_refs_request *request, struct str *out)

@@ -28,6 +28,7 @@ struct source_config {
 	const char *bearer_token;       /* instead of both */
 	struct span client_cert, client_key; /* PEM */
 	struct span ca;                 /* PEM; instead of the system's roots, empty: those */
+	bool at_home;                   /* outside of a cluster: loopback is the operator's own machine, whatever name it goes by */
 };
 
 /* Each a targetRevision: branch, tag, full commit, "HEAD" or "", a full "refs/…" name, a semver constraint on tags. */

@@ -246,7 +246,7 @@ def hostile(request, stack, kube, registry, keys, tmp_path_factory):
     site.controller.plain_http.append(basic.address)
     site.kube.apply(obj("countersign.dev/v1alpha1", "ImagePolicy", "door", site.system, spec={
         "images": [{"glob": f"{basic.address}/{site.name}/**"}], "authorities": [{"name": "k", "key": {"data": site.key.pem}}]}))
-    site.team.project_fields = {"sourceRepos": ["*", f"{stack.git_url}/**"]}
+    site.team.project_fields = {"sourceRepos": ["*"]}
     site.kube.apply(site.team.project)
     admission = echoing_policy(site)
     site.controller.start()

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ASSERT(err.reason[0] && err.text[0]);
 		return 0;
 	}
-	repo = project_allows_repo(&project, "https://git.example/ops/shop.git", NULL);
+	repo = project_allows_repo(&project, "https://git.example/ops/shop.git", true, NULL);
 	destination = project_allows_destination(&project, server, "shop", NULL);
 	ASSERT(!repo || (project.source_repos && project.source_repos[0]));
 	ASSERT(!destination || project.destination_count);

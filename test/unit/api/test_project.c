@@ -38,7 +38,7 @@ static void repositories(void **state)
 		str_addf(&spec, "{'sourceRepos':%s}", cases[i].rules);
 		struct project project = project_of(arena, str_c(&spec));
 
-		if (project_allows_repo(&project, cases[i].url, NULL) != cases[i].allowed)
+		if (project_allows_repo(&project, cases[i].url, true, NULL) != cases[i].allowed)
 			fail_msg("%s ~ %s: want %d", cases[i].rules, cases[i].url, cases[i].allowed);
 	}
 }

@@ -65,7 +65,7 @@ static bool allows(struct arena *arena, const char *rules, const char *url, stru
 
 	if (project_decode(J(arena, arena_printf(arena, "{'metadata':{'name':'red'},'spec':{'sourceRepos':%s}}", rules)), arena, &project, &err))
 		fail_msg("%s: %s", rules, err.text);
-	return project_allows_repo(&project, url, why);
+	return project_allows_repo(&project, url, true, why);
 }
 
 static void the_controller_itself_is_allowed_where_it_is_spelled_out_alone(void **state)
