@@ -438,7 +438,8 @@ static int settle(struct recovery *r, struct error *err)
 		return -1;
 	if (log_repair_apply(&r->repair, &to->repaired, err) || log_writer_sync(&to->writer, r->base, err))
 		return -1;
-	if (r->has_journal && journal_begin(str_c(&r->journal_path), base, &frame, &to->journal, err))
+	/* also one that was just begun: the file before is kept as room for the next, on a disk that fills up */
+	if (journal_begin(str_c(&r->journal_path), base, &frame, &to->journal, err))
 		return -1;
 	memcpy(to->last_id, r->check.last_id, sizeof(to->last_id));
 	return 0;

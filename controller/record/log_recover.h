@@ -20,6 +20,8 @@
  * from there on is written anew at every opening, into new files, and synced
  * before the journal is dropped: after a sync that failed the kernel shows
  * what it has in memory, be it on the disk or not, and says so no second time.
+ * Where a disk has no room for a new file, one that reads as it must is written
+ * over with the same: a full disk does not keep a whole log from being opened.
  *
  * A folder without any file is no log: a new one is begun, with an id of its
  * own, since numbers of a log that is gone must not be given out twice. What is

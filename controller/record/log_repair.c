@@ -1,7 +1,9 @@
 /* Expected files against those on disk; see log_repair.h. */
 #include "record/log_repair.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SECTOR 512u /* what a disk writes whole or not at all; the blocks of all file systems are multiples of it */
 
@@ -170,6 +172,18 @@ int log_repair_compare(struct log_repair *repair, struct error *err)
 	return log_files_walk(repair->files, compare_file, repair, err);
 }
 
+/* Into a new file; where there is no room for it, one that reads as it must is written over with the same. */
+static int write_anew(const struct log_repair *repair, const char *name, const struct expected_file *file, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (!log_writer_put(repair->files, name, str_span(&file->content), &why))
+		return 0;
+	if (file->intact && strstr(why.text, strerror(ENOSPC)))
+		return log_writer_again(repair->files, name, str_span(&file->content), err);
+	return error_set(err, why.kind, why.reason, "%s", why.text);
+}
+
 int log_repair_apply(struct log_repair *repair, unsigned *count, struct error *err)
 {
 	for (size_t i = 0; i < repair->superseded_count; i++, (*count)++)
@@ -178,7 +192,7 @@ int log_repair_apply(struct log_repair *repair, unsigned *count, struct error *e
 	MAP_EACH(entry, &repair->expected) {
 		const struct expected_file *file = entry->value;
 
-		if (log_writer_put(repair->files, entry->key, str_span(&file->content), err))
+		if (write_anew(repair, entry->key, file, err))
 			return -1;
 		*count += !file->intact;
 	}

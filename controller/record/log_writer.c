@@ -277,6 +277,19 @@ int log_writer_put(const struct log_files *files, const char *name, struct span 
 	return put_in_place(files, str_c(&temporary), name, 0, err);
 }
 
+int log_writer_again(const struct log_files *files, const char *name, struct span content, struct error *err)
+{
+	CLEANUP(str_release) struct str temporary = STR_INIT;
+	CLEANUP(fd_cleanup) int fd = open_file(files, name, 0, err);
+
+	if (fd < 0)
+		return -1;
+	/* what is left of a new one that there was no room for */
+	log_files_beside(files, ".tmp", &temporary);
+	unlink(str_c(&temporary));
+	return write_all(fd, content, 0, name, err);
+}
+
 int log_writer_remove(const struct log_files *files, const char *name, struct error *err)
 {
 	if (unlinkat(files->fd, name, 0) && errno != ENOENT)

@@ -38,6 +38,8 @@ int log_writer_checkpoint(struct log_writer *writer, struct span note, struct er
  * cannot be written or a power cut comes first, it is never what another file was.
  */
 int log_writer_put(const struct log_files *files, const char *name, struct span content, struct error *err);
+/* Writes what a file of the folder holds over it once more, which takes no room. The same bytes: no crash can harm it. */
+int log_writer_again(const struct log_files *files, const char *name, struct span content, struct error *err);
 /* Removes one, and the .p folder it leaves empty. */
 int log_writer_remove(const struct log_files *files, const char *name, struct error *err);
 

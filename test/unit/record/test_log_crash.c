@@ -346,6 +346,33 @@ static void full_disk_ends_the_log_and_room_lets_it_go_on(void **state)
 	umount(disk);
 }
 
+static void full_disk_does_not_keep_a_whole_log_from_being_opened(void **state)
+{
+	struct audit_log_config unsure = config;
+	struct error err = ERROR_INIT;
+	struct audit_log *log = NULL;
+	char filler[160], block[4096] = { 0 };
+	int fd;
+
+	(void)state;
+	if (!mount_disk("8m"))
+		skip();
+	make_log(300, 1000);
+	snprintf(filler, sizeof(filler), "%s/filler", disk);
+	fd = open(filler, O_CREAT | O_WRONLY, 0600);
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	close(fd);
+	/* as the controller opens it, which appends when it leads */
+	unsure.unsure = true;
+	if (audit_log_open(loop, dir, &unsure, &log, &err))
+		fail_msg("%s", err.text);
+	audit_log_close(log);
+	unlink(filler);
+	assert_int_equal(reopen(), 302);
+	umount(disk);
+}
+
 static void disk_without_inodes_ends_the_log_and_one_lets_it_go_on(void **state)
 {
 	struct outcome outcome = { 0 };
@@ -434,6 +461,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(folder_removed_while_the_log_is_open_ends_it),
 		TEST(full_disk_ends_the_log_and_room_lets_it_go_on),
+		TEST(full_disk_does_not_keep_a_whole_log_from_being_opened),
 		TEST(disk_without_inodes_ends_the_log_and_one_lets_it_go_on),
 		TEST(disk_that_turns_read_only_ends_the_log),
 		TEST(folder_on_a_file_system_of_its_own_is_refused_with_the_way_out),
