@@ -37,6 +37,7 @@ static const struct {
 	{ 500, "", "message larger than max", ERROR_INVALID, "TooLarge" },
 	{ 500, "", "failed to create typed patch object", ERROR_INVALID, "Invalid" },
 	{ 500, "", "field not declared in schema", ERROR_INVALID, "Invalid" },
+	{ 500, "", "unable to convert unstructured object to", ERROR_INVALID, "Invalid" },
 	{ 500, "", "failed calling webhook", ERROR_TRANSIENT, "WebhookFailed" },
 	{ 504, "", "", ERROR_TRANSIENT, "ServerTimeout" },
 	{ 0, "", "", ERROR_TRANSIENT, "ServerError" },

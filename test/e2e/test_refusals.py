@@ -20,3 +20,9 @@ def test_base64_on_several_lines_is_applied_and_let_rest(site):
     assert site.find("v1", "Secret", "secret")["data"] == {"a": "QUFBQUE=", "b": "QQ==", "c": ""}
     site.requests.mark()
     site.nothing_sent(site.requests, seconds=5)
+
+
+def test_a_value_that_the_api_server_cannot_decode_is_an_error_of_the_input(site):
+    claim = obj("v1", "PersistentVolumeClaim", "claim", spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gx"}}})
+    site.deploy({"app/claim.yaml": text(claim)}, wait=False)
+    site.wait_condition("Synced", "False", "app", reason="Invalid", said="quantities must match")

@@ -28,6 +28,11 @@ static void status_is_classified_by_code_reason_and_message(void **state)
 		{ 500, "{'message':'trying to send message larger than max (2 vs. 1)'}", ERROR_INVALID, "TooLarge" },
 		{ 500, "{'message':'failed to create typed patch object (n/x): .spec.replicas'}", ERROR_INVALID, "Invalid" },
 		{ 500, "{'message':'x: field not declared in schema'}", ERROR_INVALID, "Invalid" },
+		{ 500, "{'message':'failed to convert new object (n/x; /v1, Kind=Secret) to proper version: unable to convert unstructured object to /v1, Kind=Secret: "
+		       "error decoding from json: illegal base64 data at input byte 4'}", ERROR_INVALID, "Invalid" },
+		/* by a CustomResourceDefinition's webhook, which may come back */
+		{ 500, "{'message':'failed to convert new object (n/x; g/v1, Kind=K) to proper version: conversion webhook for g/v1, Kind=K failed: dial tcp'}",
+		  ERROR_TRANSIENT, "ServerError" },
 		{ 500, "{'message':'Internal error occurred: failed calling webhook \\'w\\''}", ERROR_TRANSIENT, "WebhookFailed" },
 		{ 500, "{'message':'etcd is gone'}", ERROR_TRANSIENT, "ServerError" },
 		{ 503, "{'message':'apiserver is shutting down'}", ERROR_TRANSIENT, "ServerError" },
