@@ -1,5 +1,9 @@
 """What no repetition mends is told once, in one line, with what a person can do about it; the values of a Secret are in none of it."""
 
+import json
+
+import pytest
+
 from harness.manifests import config_map, text
 from harness.tenant import obj
 
@@ -23,6 +27,45 @@ def test_base64_on_several_lines_is_applied_and_let_rest(site):
 
 
 def test_a_value_that_the_api_server_cannot_decode_is_an_error_of_the_input(site):
-    claim = obj("v1", "PersistentVolumeClaim", "claim", spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gx"}}})
-    site.deploy({"app/claim.yaml": text(claim)}, wait=False)
+    wrong = obj("v1", "PersistentVolumeClaim", "claim", spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gx"}}})
+    site.deploy({"app/claim.yaml": text(wrong)}, wait=False)
     site.wait_condition("Synced", "False", "app", reason="Invalid", said="quantities must match")
+
+
+ANEW = "delete the object, and it is made anew, or give it another name in Git"
+HEADLESS = "a Service that was made without an address (clusterIP: None) cannot get one: " + ANEW
+
+
+def claim(storage_class):
+    return obj("v1", "PersistentVolumeClaim", "it", spec={"accessModes": ["ReadWriteOnce"], "storageClassName": storage_class,
+                                                          "resources": {"requests": {"storage": "1Gi"}}})
+
+
+def service(**spec):
+    return obj("v1", "Service", "it", spec={"ports": [{"port": 80}], **spec})
+
+
+# what is changed → the object before and after, and what must be said of it
+FIXED = {
+    "type of a Secret": (obj("v1", "Secret", "it", type="a/b", stringData={"a": "CANARY"}), obj("v1", "Secret", "it", type="c/d", stringData={"a": "CANARY"}),
+                         ["refused the Secret for type: field is immutable (HTTP 422)", ANEW]),
+    "an immutable Secret": (obj("v1", "Secret", "it", immutable=True, stringData={"a": "CANARY1"}), obj("v1", "Secret", "it", immutable=True, stringData={"a": "CANARY2"}),
+                            ["for data: field is immutable when `immutable` is set", ANEW]),
+    "class of a claim": (claim("a"), claim("b"), ["spec is immutable after creation except resources.requests", "(HTTP 422); take the change out of Git", "may delete its data"]),
+    "address of a Service": (service(clusterIP="None"), service(clusterIP="10.0.0.177"), [HEADLESS]),
+    "address of a Service of pods": (service(clusterIP="None", selector={"a": "b"}), service(clusterIP="10.0.0.178", selector={"a": "b"}), ["may not change once set", ANEW]),
+    "type of a Service": (service(clusterIP="None", selector={"a": "b"}), service(type="NodePort", selector={"a": "b"}), [HEADLESS]),
+}
+
+
+@pytest.mark.parametrize("what", FIXED)
+def test_what_may_not_be_changed_is_told_with_advice_and_in_one_line(site, what):
+    before, after, said = FIXED[what]
+    repo = site.deploy({"app/it.yaml": text(before)}, wait=False)
+    site.wait_condition("Synced", "True", "app")
+    repo.push("change it", {"app/it.yaml": text(after)})
+    for kind in ("Synced", "Ready"):
+        told = site.wait_condition(kind, "False", "app", reason="Invalid")["message"]
+        assert all(part in told for part in said), told
+        assert "\n" not in told and "@@" not in told and "CANARY" not in told, told
+    assert "CANARY" not in json.dumps(site.app("app")["status"])
