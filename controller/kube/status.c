@@ -111,7 +111,7 @@ static int refuse_without_values(size_t row, int status, const struct json *body
 
 int kube_status_error(int status, const struct json *body, struct error *err)
 {
-	CLEANUP(str_release) struct str told = STR_INIT;
+	CLEANUP(str_release) struct str whole = STR_INIT, told = STR_INIT;
 	const char *reason = json_get_text(body, "reason"), *message = json_get_text(body, "message");
 
 	if (!reason)
@@ -125,7 +125,8 @@ int kube_status_error(int status, const struct json *body, struct error *err)
 		/* "Secret "x" is invalid: data[k]: Invalid value: "…"" would carry content: the part after the name goes */
 		if (strstr(message, "ecret") && strstr(message, "nvalid value"))
 			return refuse_without_values(i, status, body, message, err);
-		add_without_diff(span_of(message), &told);
+		add_without_diff(span_of(message), &whole);
+		str_add_one_line(&told, str_span(&whole));
 		return error_set(err, table[i].kind, table[i].condition, "%s (HTTP %d)", str_c(&told), status);
 	}
 	return error_set(err, ERROR_TRANSIENT, "ServerError", "HTTP %d", status);

@@ -32,6 +32,15 @@ def test_a_value_that_the_api_server_cannot_decode_is_an_error_of_the_input(site
     site.wait_condition("Synced", "False", "app", reason="Invalid", said="quantities must match")
 
 
+def test_what_the_api_server_says_in_several_lines_is_told_in_one(site):
+    numbers = config_map("numbers")
+    numbers["metadata"]["labels"] = {"v": 1.1, "b": True}
+    site.deploy({"app/map.yaml": text(numbers)}, wait=False)
+    for kind in ("Synced", "Ready"):
+        told = site.wait_condition(kind, "False", "app", reason="Invalid", said=".metadata.labels.b: expected string")["message"]
+        assert "\n" not in told and "errors: .metadata.labels." in told, told
+
+
 ANEW = "delete the object, and it is made anew, or give it another name in Git"
 HEADLESS = "a Service that was made without an address (clusterIP: None) cannot get one: " + ANEW
 

@@ -137,7 +137,7 @@ static void refusal_of_a_secret_says_that_a_field_is_immutable(void **state)
 }
 
 /* As a real API server answered for a claim that is wrong in more than one way. */
-static void refusal_is_told_without_the_diff_in_it(void **state)
+static void refusal_is_told_in_one_line_without_the_diff_in_it(void **state)
 {
 	WITH_ARENA(arena);
 	struct error err = ERROR_INIT;
@@ -150,7 +150,7 @@ static void refusal_is_told_without_the_diff_in_it(void **state)
 					"- x\\n+ y\\n@@ -20 +20 @@\\n- x\\n, spec.resources: Forbidden: too small]'}"), &err);
 	ASSERT_TEXT("among others", err.text, "claim is invalid: [spec: Forbidden: spec is immutable after creation, spec.resources: Forbidden: too small] (HTTP 422)");
 	kube_status_error(422, J(arena, "{'reason':'Invalid','message':'errors:\\n  .a: bad\\n- b: bad\\n'}"), &err);
-	ASSERT_TEXT("no diff", err.text, "errors:\n  .a: bad\n- b: bad (HTTP 422)");
+	ASSERT_TEXT("no diff", err.text, "errors: .a: bad; - b: bad (HTTP 422)");
 }
 
 static void refusal_of_a_secret_tells_who_and_which_field_only(void **state)
@@ -230,7 +230,7 @@ int main(void)
 		cmocka_unit_test(status_of_a_secret_tells_no_content),
 		cmocka_unit_test(refusal_that_may_hold_content_says_which_field_and_that_it_is_immutable),
 		cmocka_unit_test(refusal_of_a_secret_says_that_a_field_is_immutable),
-		cmocka_unit_test(refusal_is_told_without_the_diff_in_it),
+		cmocka_unit_test(refusal_is_told_in_one_line_without_the_diff_in_it),
 		cmocka_unit_test(refusal_of_a_secret_tells_who_and_which_field_only),
 		cmocka_unit_test(conflicts_name_each_manager_and_field_once),
 		cmocka_unit_test(conflicts_of_anything_else_are_none),
