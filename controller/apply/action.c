@@ -83,7 +83,8 @@ static void add_hint_for_fixed_fields(const struct action *action, struct error 
 	struct error plain = *err;
 	bool headless = is_headless_no_more(action, err->text);
 
-	if (err->kind != ERROR_INVALID || (!headless && !is_about_fixed_fields(err->text)))
+	/* whoever wants something taken out says himself what to do */
+	if (action->stage == STAGE_STRIP || err->kind != ERROR_INVALID || (!headless && !is_about_fixed_fields(err->text)))
 		return;
 	if (holds_data(action))
 		error_set(err, err->kind, err->reason, "%s; take the change out of Git, or give the object another name there: to delete it, which lets it "
