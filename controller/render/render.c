@@ -74,6 +74,24 @@ static int read_type(struct job *job, const struct place *at, struct json *value
 	return 0;
 }
 
+/* An object without a name that would be a list if its items were one. */
+static bool is_broken_list(const struct json *items, const char *kind)
+{
+	return strcmp(kind, "List") == 0 || (items && span_ends(span_of(kind), "List"));
+}
+
+static int refuse_nameless(struct job *job, const struct place *at, const struct json *value, const struct rendered_object *out)
+{
+	const struct json *items = json_get(value, "items");
+
+	if (is_broken_list(items, out->kind))
+		problems_addf(job->problems, ERROR_INVALID, "BadList", "%s:%u: items of a %s must be a list, not %s", at->path,
+			      items ? items->line : at->line, out->kind, json_type_name(items));
+	else
+		problems_addf(job->problems, ERROR_INVALID, "MissingName", "%s:%u: %s without metadata.name", at->path, at->line, out->kind);
+	return -1;
+}
+
 static int read_metadata(struct job *job, const struct place *at, struct json *value, struct rendered_object *out)
 {
 	const struct json *metadata = json_get(value, "metadata");
@@ -91,10 +109,7 @@ static int read_metadata(struct job *job, const struct place *at, struct json *v
 		out->generate_name = "";
 		return 0;
 	}
-	if (out->generate_name[0])
-		return 0;
-	problems_addf(job->problems, ERROR_INVALID, "MissingName", "%s:%u: %s without metadata.name", at->path, at->line, out->kind);
-	return -1;
+	return out->generate_name[0] ? 0 : refuse_nameless(job, at, value, out);
 }
 
 static bool is_mapping_or_null(const struct json *value)

@@ -58,8 +58,8 @@ struct render_problems {
  * sum: kind and reason of the first, as many texts as fit and how many more
  * there are. Kinds: ERROR_INVALID or ERROR_LIMIT. Reasons: those of
  * base/yaml.h, and "NotSupported", "NotAnObject", "MissingAPIVersion",
- * "MissingKind", "MissingName", "BadMetadata", "BadSecret", "BadConfigMap",
- * "DuplicateObject", "TooLarge". Everything lives in the arena.
+ * "MissingKind", "MissingName", "BadList", "BadMetadata", "BadSecret",
+ * "BadConfigMap", "DuplicateObject", "TooLarge". Everything lives in the arena.
  */
 int render_files(const struct tree_stream *files, struct arena *arena, struct rendered *out,
 		 struct render_problems *problems, struct error *err);
