@@ -41,6 +41,12 @@ def test_what_the_api_server_says_in_several_lines_is_told_in_one(site):
         assert "\n" not in told and "errors: .metadata.labels." in told, told
 
 
+def test_a_kind_that_nobody_can_read_is_told_so_and_no_right_is_advised(site):
+    site.deploy({"app/binding.yaml": text(obj("v1", "Binding", "binding", target={"kind": "Node", "name": "n"}))}, wait=False)
+    told = site.wait_condition("Synced", "False", "app", said="cannot be kept as Git says: take it out of Git")["message"]
+    assert "app/binding.yaml:1" in told and "ClusterRole" not in told, told
+
+
 ANEW = "delete the object, and it is made anew, or give it another name in Git"
 HEADLESS = "a Service that was made without an address (clusterIP: None) cannot get one: " + ANEW
 
