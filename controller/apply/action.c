@@ -45,6 +45,55 @@ static bool is_about_rights(const char *text)
 	return user && strstr(user, " cannot ");
 }
 
+/* The API server's words for what stays as an object was made with. */
+static bool is_about_fixed_fields(const char *text)
+{
+	static const char *const words[] = {
+		"is immutable", "may not change once set", "updates to statefulset spec for fields other than", "pod updates may not change fields",
+		"cannot change roleRef", "may not be changed in an update",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (strstr(text, words[i]))
+			return true;
+	return false;
+}
+
+/*
+ * A Service that was made without an address and is to get one. Of that the API server says only what of the old one does not fit: the families
+ * of addresses that it gave it then, or its "None".
+ */
+static bool is_headless_no_more(const struct action *action, const char *text)
+{
+	const struct json *spec = json_get(action->object, "spec");
+
+	if (*action->group || strcmp(action->kind, "Service") != 0)
+		return false;
+	return (strstr(text, "RequireDualStack") && !json_get(spec, "ipFamilyPolicy")) ||
+	       (strstr(text, "may not be set to 'None'") && !span_is(json_text_span(json_get(spec, "clusterIP")), "None"));
+}
+
+static bool holds_data(const struct action *action)
+{
+	return !*action->group && (!strcmp(action->kind, "PersistentVolumeClaim") || !strcmp(action->kind, "PersistentVolume"));
+}
+
+static void add_hint_for_fixed_fields(const struct action *action, struct error *err)
+{
+	struct error plain = *err;
+	bool headless = is_headless_no_more(action, err->text);
+
+	/* whoever wants something taken out says himself what to do */
+	if (action->stage == STAGE_STRIP || err->kind != ERROR_INVALID || (!headless && !is_about_fixed_fields(err->text)))
+		return;
+	if (holds_data(action))
+		error_set(err, err->kind, err->reason, "%s; take the change out of Git, or give the object another name there: to delete it, which lets it "
+			  "be made anew, may delete its data", plain.text);
+	else
+		error_set(err, err->kind, err->reason, "%s; %sdelete the object, and it is made anew, or give it another name in Git", plain.text,
+			  headless ? "a Service that was made without an address (clusterIP: None) cannot get one: " : "");
+}
+
 /* What a person can do about a refusal that says it only in the API server's words. */
 static void add_hint(struct action *action, struct error *err)
 {
@@ -57,8 +106,7 @@ static void add_hint(struct action *action, struct error *err)
 	if (err->kind == ERROR_NOT_FOUND && strstr(err->text, "namespaces \""))
 		error_set(err, err->kind, err->reason, "%s; declare the namespace, make it, or say syncOptions: [CreateNamespace=true]",
 			  plain.text);
-	if (err->kind == ERROR_INVALID && strstr(err->text, "field is immutable"))
-		error_set(err, err->kind, err->reason, "%s; delete the object, and it is made anew, or give it another name in Git", plain.text);
+	add_hint_for_fixed_fields(action, err);
 	if (err->kind != ERROR_FORBIDDEN)
 		return;
 	if (strstr(err->text, "impersonate"))

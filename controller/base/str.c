@@ -205,6 +205,21 @@ void str_addf(struct str *s, const char *format, ...)
 	va_end(args);
 }
 
+void str_add_one_line(struct str *s, struct span text)
+{
+	size_t from = s->length;
+
+	while (text.length) {
+		struct span line = span_trim(span_cut(&text, '\n'));
+
+		if (!line.length)
+			continue;
+		if (s->length > from)
+			str_adds(s, memchr(":;,.", s->data[s->length - 1], 4) ? " " : "; ");
+		str_add(s, line);
+	}
+}
+
 struct span str_span(const struct str *s)
 {
 	return (struct span){ s->data ? s->data : "", s->length };

@@ -70,6 +70,8 @@ void str_addc(struct str *s, char c);
 void str_addu(struct str *s, uint64_t number);       /* decimal */
 void str_addf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_vaddf(struct str *s, const char *format, va_list args);
+/* What others wrote in lines, as one: "; " stands between them, or only a space where a line ends in a mark of its own; empty ones are left out. */
+void str_add_one_line(struct str *s, struct span text);
 /* Room for `extra` bytes more behind the content, or NULL past the limit; str_grew() then adds to the length. */
 static inline char *str_reserve(struct str *s, size_t extra);
 static inline void str_grew(struct str *s, size_t by);

@@ -28,7 +28,7 @@ static const struct {
 	{ "Synced", " HistoryRewritten ", "", "Find out who rewrote the branch and why (git log of both commits). If it is meant: countersign sync {app} -n {ns} --revision COMMIT with the commit that the message names." },
 	{ "Synced", " ClusterRestored ", "", "Compare Applications, Projects and policies with what was decided since the snapshot, apply what is missing, look at countersign diff {app} -n {ns}, then countersign sync {app} -n {ns}." },
 	{ "Synced", " InvalidSpec NotSupported ", "", "Correct the field that the message names: kubectl -n {ns} edit csapp {app}, or in the repository that declares this Application." },
-	{ "Synced", " YAMLError DuplicateKey UnknownTag BadKey BadAlias BadMerge BadNumber BadJSON AliasBomb TooDeep TooLarge NotAnObject MissingAPIVersion MissingKind MissingName BadMetadata BadSecret DuplicateObject BadSyncWave BadList UnknownKind NoNamespace ", "",
+	{ "Synced", " YAMLError DuplicateKey UnknownTag BadKey BadAlias BadMerge BadNumber BadJSON AliasBomb TooDeep TooLarge NotAnObject MissingAPIVersion MissingKind MissingName BadMetadata BadSecret BadConfigMap DuplicateObject BadSyncWave BadList UnknownKind NoNamespace ", "",
 	  "Repair the file at the line that the message names, try it with countersign build DIR, and push. Nothing of that commit was applied." },
 	{ "Synced", " SharedResource ", "", "Take the object out of one of the two Applications: one object has one Application." },
 	{ "Synced", " ApplicationCycle ", "", "Take one of the declarations that the message names out of Git, so that the Applications form a tree again." },

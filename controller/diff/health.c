@@ -283,6 +283,17 @@ static const struct {
 	{ "countersign.dev", "Application", application },
 };
 
+/* Whoever wrote it, it ends in a table. */
+static const char *one_line(const char *message, struct arena *arena)
+{
+	CLEANUP(str_release) struct str line = STR_INIT;
+
+	if (!message || !strpbrk(message, "\r\n"))
+		return message ? message : "";
+	str_add_one_line(&line, span_of(message));
+	return arena_strndup(arena, str_span(&line));
+}
+
 enum health health_of(const struct json *live, struct arena *arena, const char **message)
 {
 	struct view view = { live, json_get(live, "spec"), json_get(live, "status"), arena, "" };
@@ -299,6 +310,6 @@ enum health health_of(const struct json *live, struct arena *arena, const char *
 		judge = leaving;
 	health = judge(&view);
 	if (message)
-		*message = view.message ? view.message : "";
+		*message = one_line(view.message, arena);
 	return health;
 }

@@ -37,6 +37,7 @@ static const struct {
 	{ 500, "", "message larger than max", ERROR_INVALID, "TooLarge" },
 	{ 500, "", "failed to create typed patch object", ERROR_INVALID, "Invalid" },
 	{ 500, "", "field not declared in schema", ERROR_INVALID, "Invalid" },
+	{ 500, "", "unable to convert unstructured object to", ERROR_INVALID, "Invalid" },
 	{ 500, "", "failed calling webhook", ERROR_TRANSIENT, "WebhookFailed" },
 	{ 504, "", "", ERROR_TRANSIENT, "ServerTimeout" },
 	{ 0, "", "", ERROR_TRANSIENT, "ServerError" },
@@ -53,23 +54,56 @@ static void add_fields(const struct json *causes, struct str *text)
 }
 
 /* The end of a message that says what is wrong and cannot be content; "" for others. */
-static const char *known_end(const char *message)
+static const char *known_end(struct span message)
 {
-	static const char *const ends[] = { "field is immutable", "may not change once set" };
+	static const char *const ends[] = { "field is immutable", "field is immutable when `immutable` is set", "may not change once set" };
 
 	for (size_t i = 0; i < COUNT_OF(ends); i++)
-		if (span_ends(span_of(message), ends[i]))
+		if (span_ends(message, ends[i]))
 			return ends[i];
 	return "";
+}
+
+/* The same of a whole refusal: all its causes must end so, since what is said then stands behind the names of all their fields. */
+static const char *known_words(const struct json *causes, const char *message)
+{
+	const char *words = "";
+
+	JSON_EACH(cause, causes) {
+		const char *end = known_end(json_text_span(json_get(cause->value, "message")));
+
+		if (!*end)
+			return "";
+		words = *words ? words : end;
+	}
+	return *words ? words : known_end(span_of(message));
+}
+
+/* Of a changed claim, volume or pod the validation adds how its own two structures differ; that is many lines, and the sentence before says it. */
+static void add_without_diff(struct span message, struct str *out)
+{
+	bool in_diff = false, after_diff = false;
+
+	while (message.length) {
+		struct span line = span_cut(&message, '\n');
+
+		in_diff = span_starts(line, "@@ ") || (in_diff && line.length && strchr(" +-", line.data[0]));
+		if (!in_diff) {
+			str_adds(out, out->length && !after_diff ? "\n" : "");
+			str_add(out, line);
+		}
+		after_diff = in_diff;
+	}
 }
 
 /* What a value stands in is told, and what is wrong with it where that says nothing of the value. */
 static int refuse_without_values(size_t row, int status, const struct json *body, const char *message, struct error *err)
 {
 	CLEANUP(str_release) struct str fields = STR_INIT;
-	const char *end = known_end(message);
+	const struct json *causes = json_path(body, "details", "causes", NULL);
+	const char *end = known_words(causes, message);
 
-	add_fields(json_path(body, "details", "causes", NULL), &fields);
+	add_fields(causes, &fields);
 	return error_set(err, table[row].kind, table[row].condition,
 			 "the API server refused it%s%s%s%s (HTTP %d); its message may hold content and is left out", fields.length ? " for " : "",
 			 fields.length ? str_c(&fields) : "", *end ? ": " : "", end, status);
@@ -77,6 +111,7 @@ static int refuse_without_values(size_t row, int status, const struct json *body
 
 int kube_status_error(int status, const struct json *body, struct error *err)
 {
+	CLEANUP(str_release) struct str whole = STR_INIT, told = STR_INIT;
 	const char *reason = json_get_text(body, "reason"), *message = json_get_text(body, "message");
 
 	if (!reason)
@@ -90,7 +125,9 @@ int kube_status_error(int status, const struct json *body, struct error *err)
 		/* "Secret "x" is invalid: data[k]: Invalid value: "…"" would carry content: the part after the name goes */
 		if (strstr(message, "ecret") && strstr(message, "nvalid value"))
 			return refuse_without_values(i, status, body, message, err);
-		return error_set(err, table[i].kind, table[i].condition, "%s (HTTP %d)", message, status);
+		add_without_diff(span_of(message), &whole);
+		str_add_one_line(&told, str_span(&whole));
+		return error_set(err, table[i].kind, table[i].condition, "%s (HTTP %d)", str_c(&told), status);
 	}
 	return error_set(err, ERROR_TRANSIENT, "ServerError", "HTTP %d", status);
 }
@@ -128,16 +165,18 @@ int kube_status_error_of_secret(int status, const struct json *body, struct erro
 	CLEANUP(str_release) struct str fields = STR_INIT;
 	struct error full = ERROR_INIT;
 	const char *reason = json_get_text(body, "reason"), *message = json_get_text(body, "message");
-	struct span denied = who_denied(span_of(message ? message : ""));
+	const struct json *causes = json_path(body, "details", "causes", NULL);
+	struct span denied = who_denied(span_of(message ? message : "")), told;
 
 	kube_status_error(status, body, &full);
 	if (!message || speaks_of_no_content(status, reason ? reason : "", message)) {
 		*err = full;
 		return -1;
 	}
-	add_fields(json_path(body, "details", "causes", NULL), &fields);
+	add_fields(causes, &fields);
+	told = denied.length ? denied : span_of(known_words(causes, message));
 	return error_set(err, full.kind, full.reason, "the API server refused the Secret%s%s%s%.*s (HTTP %d); its message may hold content and is left out",
-			 fields.length ? " for " : "", fields.length ? str_c(&fields) : "", denied.length ? ": " : "", SPAN_ARG(denied), status);
+			 fields.length ? " for " : "", fields.length ? str_c(&fields) : "", told.length ? ": " : "", SPAN_ARG(told), status);
 }
 
 int64_t kube_status_wait_ms(int status, int64_t retry_after_ms)

@@ -11,13 +11,14 @@
 
 /* Fills *err from an HTTP status and the body (a metav1.Status, or anything, or NULL). Always returns -1. A 404 is "NotFound" where the
  * server speaks of the object, "NotServed" where it knows no such path.
- * The text is the server's message; content of Secrets in it is cut out. */
+ * The text is the server's message in one line; content of Secrets in it is cut out, and so is a diff of its own structures. */
 int kube_status_error(int status, const struct json *body, struct error *err);
 
 /*
  * The same for a request about a Secret: what validation, admission policies
  * and webhooks say may hold its content in any spelling, so of their words only
- * who refused it and the names of the fields are told.
+ * who refused it and the names of the fields are told, and that these may not
+ * be changed.
  */
 int kube_status_error_of_secret(int status, const struct json *body, struct error *err);
 

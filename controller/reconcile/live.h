@@ -57,7 +57,7 @@ enum live_state {
 	LIVE_LISTED,      /* every managed object of it is known */
 	LIVE_WAITING,     /* asked for; a run that waits is woken */
 	LIVE_FORBIDDEN,   /* we may not read it: *err says which rule to add */
-	LIVE_FAILED,      /* it does not answer: *err */
+	LIVE_FAILED,      /* it does not answer, or is of no kind that can be read: *err */
 };
 
 /*

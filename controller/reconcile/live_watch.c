@@ -296,6 +296,13 @@ enum live_state live_want(struct live *live, const struct kube_kind *kind, const
 			   : arena_printf(arena, "%s/%s", kind->group, kind->kind);
 	struct kind_watch *watch = map_get(&live->watches, span_of(key));
 
+	/* a Binding, a review: a question in the shape of an object, which no right makes readable */
+	if (!kind->can_list) {
+		error_set(err, ERROR_INVALID, "CannotRead",
+			  "the API server lets nobody list and watch %s.%s, so it cannot be kept as Git says: take it out of Git", kind->resource,
+			  *kind->group ? kind->group : "core");
+		return LIVE_FAILED;
+	}
 	if (!watch)
 		watch = start_watch(live, kind, here ? namespace : NULL, secret ? account : NULL, key);
 	watch->asked_ms = clock_mono_ms();

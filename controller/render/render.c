@@ -74,6 +74,24 @@ static int read_type(struct job *job, const struct place *at, struct json *value
 	return 0;
 }
 
+/* An object without a name that would be a list if its items were one. */
+static bool is_broken_list(const struct json *items, const char *kind)
+{
+	return strcmp(kind, "List") == 0 || (items && span_ends(span_of(kind), "List"));
+}
+
+static int refuse_nameless(struct job *job, const struct place *at, const struct json *value, const struct rendered_object *out)
+{
+	const struct json *items = json_get(value, "items");
+
+	if (is_broken_list(items, out->kind))
+		problems_addf(job->problems, ERROR_INVALID, "BadList", "%s:%u: items of a %s must be a list, not %s", at->path,
+			      items ? items->line : at->line, out->kind, json_type_name(items));
+	else
+		problems_addf(job->problems, ERROR_INVALID, "MissingName", "%s:%u: %s without metadata.name", at->path, at->line, out->kind);
+	return -1;
+}
+
 static int read_metadata(struct job *job, const struct place *at, struct json *value, struct rendered_object *out)
 {
 	const struct json *metadata = json_get(value, "metadata");
@@ -91,10 +109,7 @@ static int read_metadata(struct job *job, const struct place *at, struct json *v
 		out->generate_name = "";
 		return 0;
 	}
-	if (out->generate_name[0])
-		return 0;
-	problems_addf(job->problems, ERROR_INVALID, "MissingName", "%s:%u: %s without metadata.name", at->path, at->line, out->kind);
-	return -1;
+	return out->generate_name[0] ? 0 : refuse_nameless(job, at, value, out);
 }
 
 static bool is_mapping_or_null(const struct json *value)
@@ -155,6 +170,71 @@ static int merge_string_data(struct job *job, const struct place *at, struct ren
 	return 0;
 }
 
+/* As the API server reads it: padded, the standard alphabet, line ends anywhere, and bits that no encoder would set. */
+static bool is_base64(struct span text)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t digits = 0, padding = 0;
+
+	for (size_t i = 0; i < text.length; i++) {
+		char c = text.data[i];
+
+		if (c == '\n' || c == '\r')
+			continue;
+		if (c == '=')
+			padding++;
+		else if (padding || !memchr(alphabet, c, strlen(alphabet)))
+			return false;
+		else
+			digits++;
+	}
+	return padding <= 2 && (digits + padding) % 4 == 0;
+}
+
+/* What is wrong with a value that holds bytes, or NULL. */
+static const char *wrong_bytes(const struct json *value, const char *plain, struct arena *arena)
+{
+	if (json_is(value, JSON_NULL))
+		return NULL;
+	if (!json_is(value, JSON_STRING))
+		return arena_printf(arena, "must be a string, not %s", json_type_name(value));
+	return is_base64(json_text_span(value)) ? NULL : arena_printf(arena, "is not base64; put plain text under %s", plain);
+}
+
+/* What does not decode the API server answers with an error of its own, which does not say which key it is. */
+static int check_bytes(struct job *job, const struct place *at, const struct rendered_object *out, const char *field,
+		       const char *plain)
+{
+	const char *reason = arena_printf(job->arena, "Bad%s", out->kind), *title = rendered_object_title(out, job->arena), *wrong;
+	const struct json *bytes = json_get(out->object, field);
+	size_t before = job->problems->total;
+
+	if (!is_mapping_or_null(bytes)) {
+		problems_addf(job->problems, ERROR_INVALID, reason, "%s:%u: %s of %s must be a mapping to strings, not %s", at->path,
+			      bytes->line, field, title, json_type_name(bytes));
+		return -1;
+	}
+	JSON_EACH(member, bytes)
+		if ((wrong = wrong_bytes(member->value, plain, job->arena)))
+			problems_addf(job->problems, ERROR_INVALID, reason, "%s:%u: %s.%.*s of %s %s", at->path, member->value->line,
+				      field, SPAN_ARG(member->key), title, wrong);
+	return job->problems->total == before ? 0 : -1;
+}
+
+/* The two kinds that people write bytes into by hand. */
+static int check_content(struct job *job, const struct place *at, struct rendered_object *out)
+{
+	if (out->group[0])
+		return 0;
+	if (strcmp(out->kind, "ConfigMap") == 0)
+		return check_bytes(job, at, out, "binaryData", "data");
+	if (strcmp(out->kind, "Secret") != 0)
+		return 0;
+	if (json_get(out->object, "stringData") && merge_string_data(job, at, out))
+		return -1;
+	return check_bytes(job, at, out, "data", "stringData");
+}
+
 static int check_size(struct job *job, const struct place *at, const struct rendered_object *out)
 {
 	CLEANUP(str_release) struct str text = STR_LIMIT(LIMIT_OBJECT_BYTES);
@@ -191,7 +271,7 @@ static void add_object(struct job *job, const struct place *at, struct json *val
 
 	if (read_type(job, at, value, &one) || read_metadata(job, at, value, &one))
 		return;
-	if (!one.group[0] && strcmp(one.kind, "Secret") == 0 && json_get(value, "stringData") && merge_string_data(job, at, &one))
+	if (check_content(job, at, &one))
 		return;
 	/* what is hashed, sent and compared is then written the same way everywhere */
 	json_sort(value);

@@ -12,7 +12,9 @@
  *   5. Each object needs apiVersion, kind, and metadata with name or generateName.
  *   6. A Secret's stringData becomes data: server-side apply would keep a key
  *      that was removed from stringData.
- *   7. Two objects of one group, kind, namespace and name are an error. An
+ *   7. What a Secret's data and a ConfigMap's binaryData hold must be base64 as the
+ *      API server reads it.
+ *   8. Two objects of one group, kind, namespace and name are an error. An
  *      absent namespace counts as one of its own: the default namespace is
  *      applied by core, which looks again.
  * Objects come in the order of path, document, item. All problems of the files
@@ -56,8 +58,8 @@ struct render_problems {
  * sum: kind and reason of the first, as many texts as fit and how many more
  * there are. Kinds: ERROR_INVALID or ERROR_LIMIT. Reasons: those of
  * base/yaml.h, and "NotSupported", "NotAnObject", "MissingAPIVersion",
- * "MissingKind", "MissingName", "BadMetadata", "BadSecret", "DuplicateObject",
- * "TooLarge". Everything lives in the arena.
+ * "MissingKind", "MissingName", "BadList", "BadMetadata", "BadSecret",
+ * "BadConfigMap", "DuplicateObject", "TooLarge". Everything lives in the arena.
  */
 int render_files(const struct tree_stream *files, struct arena *arena, struct rendered *out,
 		 struct render_problems *problems, struct error *err);

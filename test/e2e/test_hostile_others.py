@@ -284,7 +284,8 @@ def test_unsigned_ephemeral_container_is_a_violation_and_its_pod_made_anew_when_
     site.kube.patch("v1", "Pod", site.namespace, "w", {"spec": {"ephemeralContainers": [{"name": "debug", "image": bad.ref}]}}, manager="kubectl-debug",
                     subresource="ephemeralcontainers")
     site.wait_condition("Verified", "False", "app", said=bad.ref, seconds=5)
-    site.wait_condition("Synced", "False", "app", said="delete the object", reason="CannotBeTakenOut")
+    told = site.wait_condition("Synced", "False", "app", said="delete the object, and it is made anew without it", reason="CannotBeTakenOut")["message"]
+    assert told.count("delete the object") == 1, told
     site.kube.delete("v1", "Pod", site.namespace, "w")
     until("a Pod without it", lambda: site.find("v1", "Pod", "w"), lambda pod: pod and "ephemeralContainers" not in pod["spec"], seconds=60)
     site.wait_condition("Verified", "True", "app")

@@ -385,6 +385,38 @@ static void the_door_takes_no_write_without_each_part_of_its_permit(void **state
 	ASSERT_TEXT("a whole one", door_says(arena, permit), "");
 }
 
+/* What a real API server says of each. */
+static void a_refusal_for_good_says_what_a_person_can_do(void **state)
+{
+	static const struct { const char *kind, *object, *said, *advice; } cases[] = {
+		{ "ConfigMap", "{}", "data: Forbidden: field is immutable when `immutable` is set", "; delete the object, and it is made anew" },
+		{ "StatefulSet", "{}", "spec: Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden", "; delete the object" },
+		{ "Pod", "{}", "spec: Forbidden: pod updates may not change fields other than `x`", "; delete the object" },
+		{ "RoleBinding", "{}", "roleRef: Invalid value: {}: cannot change roleRef", "; delete the object" },
+		{ "PriorityClass", "{}", "value: Forbidden: may not be changed in an update.", "; delete the object" },
+		{ "PersistentVolumeClaim", "{}", "spec is immutable after creation except resources.requests", "; take the change out of Git" },
+		{ "PersistentVolume", "{}", "spec.persistentvolumesource is immutable after creation", "; take the change out of Git" },
+		{ "Service", "{}", "spec.clusterIPs[0]: Invalid value: ['10.0.0.1']: may not change once set", "; delete the object" },
+		{ "Service", "{}", "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured", "; a Service that was made without an address" },
+		{ "Service", "{'spec':{'ipFamilyPolicy':'RequireDualStack'}}", "Invalid value: \"RequireDualStack\": this cluster is not configured", "" },
+		{ "Service", "{}", "may not be set to 'None' for NodePort services", "; a Service that was made without an address" },
+		{ "Service", "{'spec':{'clusterIP':'None'}}", "may not be set to 'None' for NodePort services", "" },
+		{ "ConfigMap", "{}", "data: Invalid value: x: too long", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct action action = { .group = "", .kind = cases[i].kind, .object = J(arena, cases[i].object), .permit = { .account = "a" } };
+		struct error err = ERROR_INIT;
+
+		error_set(&err, ERROR_INVALID, "Invalid", "%s", cases[i].said);
+		add_hint(&action, &err);
+		if (!span_starts(span_of(err.text + strlen(cases[i].said)), cases[i].advice) || (!*cases[i].advice && err.text[strlen(cases[i].said)]))
+			fail_msg("%s: %s", cases[i].kind, err.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +425,7 @@ int main(void)
 		cmocka_unit_test(an_answer_is_clean_only_when_nothing_in_it_must_go),
 		cmocka_unit_test(what_fails_before_all_of_it_was_taken_is_not_applied), cmocka_unit_test(a_deletion_looks_first),
 		cmocka_unit_test(a_deletion_names_the_version_it_saw), cmocka_unit_test(the_door_takes_no_write_without_each_part_of_its_permit),
+		cmocka_unit_test(a_refusal_for_good_says_what_a_person_can_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

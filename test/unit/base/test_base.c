@@ -31,6 +31,24 @@ static void str_past_its_limit_overflows_and_keeps_what_it_had(void **state)
 	assert_string_equal(str_c(&s), "12345678");
 }
 
+static void str_of_lines_becomes_one_line(void **state)
+{
+	static const struct { const char *text, *line; } cases[] = {
+		{ "", "" }, { "a", "a" }, { "\n\n", "" }, { "a\n", "a" }, { "a\r\nb", "a; b" }, { "errors:\n  .a: bad\n\n\t.b: bad\n", "errors: .a: bad; .b: bad" },
+		{ "One.\nTwo,\nthree;\nfour", "One. Two, three; four" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		CLEANUP(str_release) struct str s = STR_INIT;
+
+		str_add_one_line(&s, span_of(cases[i].text));
+		assert_string_equal(str_c(&s), cases[i].line);
+		str_add_one_line(&s, span_of(cases[i].text));
+		assert_int_equal(s.length, 2 * strlen(cases[i].line));
+	}
+}
+
 static void span_cut_gives_each_part_and_then_nothing(void **state)
 {
 	struct span rest = SPAN("a,,b");
@@ -450,6 +468,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(str_past_its_limit_overflows_and_keeps_what_it_had),
+		cmocka_unit_test(str_of_lines_becomes_one_line),
 		cmocka_unit_test(span_cut_gives_each_part_and_then_nothing),
 		cmocka_unit_test(error_text_that_is_cut_says_so),
 		cmocka_unit_test(arena_releases_newest_first),

@@ -495,6 +495,17 @@ static void what_is_being_deleted_is_not_healthy_and_says_what_keeps_it(void **s
 	ASSERT_TEXT("message", message, "is being deleted, and waits for its finalizers a/b, c/d");
 }
 
+static void what_an_object_tells_in_lines_is_told_in_one(void **state)
+{
+	WITH_ARENA(arena);
+	const char *message = NULL;
+
+	(void)state;
+	health_of(J(arena, "{'apiVersion':'batch/v1','kind':'Job','status':{'conditions':[{'type':'Failed','status':'True','message':'first:\\n  second\\nthird'}]}}"),
+		  arena, &message);
+	ASSERT_TEXT("message", message, "first: second; third");
+}
+
 static void waves_and_ranks(void **state)
 {
 	static const struct { const char *object; int wave; bool good; } cases[] = {
@@ -543,6 +554,7 @@ int main(void)
 		cmocka_unit_test(items_of_long_lists_are_found_as_those_of_short_ones),
 		cmocka_unit_test(health_by_kind),
 		cmocka_unit_test(what_is_being_deleted_is_not_healthy_and_says_what_keeps_it),
+		cmocka_unit_test(what_an_object_tells_in_lines_is_told_in_one),
 		cmocka_unit_test(waves_and_ranks),
 	};
 

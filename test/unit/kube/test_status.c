@@ -28,6 +28,11 @@ static void status_is_classified_by_code_reason_and_message(void **state)
 		{ 500, "{'message':'trying to send message larger than max (2 vs. 1)'}", ERROR_INVALID, "TooLarge" },
 		{ 500, "{'message':'failed to create typed patch object (n/x): .spec.replicas'}", ERROR_INVALID, "Invalid" },
 		{ 500, "{'message':'x: field not declared in schema'}", ERROR_INVALID, "Invalid" },
+		{ 500, "{'message':'failed to convert new object (n/x; /v1, Kind=Secret) to proper version: unable to convert unstructured object to /v1, Kind=Secret: "
+		       "error decoding from json: illegal base64 data at input byte 4'}", ERROR_INVALID, "Invalid" },
+		/* by a CustomResourceDefinition's webhook, which may come back */
+		{ 500, "{'message':'failed to convert new object (n/x; g/v1, Kind=K) to proper version: conversion webhook for g/v1, Kind=K failed: dial tcp'}",
+		  ERROR_TRANSIENT, "ServerError" },
 		{ 500, "{'message':'Internal error occurred: failed calling webhook \\'w\\''}", ERROR_TRANSIENT, "WebhookFailed" },
 		{ 500, "{'message':'etcd is gone'}", ERROR_TRANSIENT, "ServerError" },
 		{ 503, "{'message':'apiserver is shutting down'}", ERROR_TRANSIENT, "ServerError" },
@@ -97,6 +102,55 @@ static void refusal_that_may_hold_content_says_which_field_and_that_it_is_immuta
 				 "'details':{'causes':[{'field':'spec.template','message':'Invalid value: hunter2: field is immutable'}]}}"), &err);
 	assert_null(strstr(err.text, "hunter2"));
 	ASSERT_TEXT("text", err.text, "the API server refused it for spec.template: field is immutable (HTTP 422); its message may hold content and is left out");
+}
+
+/* Answers of a real API server. */
+static void refusal_of_a_secret_says_that_a_field_is_immutable(void **state)
+{
+	static const struct { const char *body, *said; } cases[] = {
+		{ "{'reason':'Invalid','message':'Secret \\'s\\' is invalid: type: Invalid value: \\'hunter2\\': field is immutable',"
+		  "'details':{'causes':[{'field':'type','message':'Invalid value: \\'hunter2\\': field is immutable'}]}}",
+		  "the API server refused the Secret for type: field is immutable (HTTP 422)" },
+		{ "{'reason':'Invalid','message':'Secret \\'s\\' is invalid: data: Forbidden: field is immutable when `immutable` is set',"
+		  "'details':{'causes':[{'field':'data','message':'Forbidden: field is immutable when `immutable` is set'}]}}",
+		  "the API server refused the Secret for data: field is immutable when `immutable` is set (HTTP 422)" },
+		{ "{'reason':'Invalid','message':'Secret \\'s\\' is invalid: [type: Invalid value: \\'hunter2\\': field is immutable, data: Forbidden: field is "
+		  "immutable when `immutable` is set]','details':{'causes':[{'field':'type','message':'Invalid value: \\'hunter2\\': field is immutable'},"
+		  "{'field':'data','message':'Forbidden: field is immutable when `immutable` is set'}]}}",
+		  "the API server refused the Secret for type, data: field is immutable (HTTP 422)" },
+		/* not of the key */
+		{ "{'reason':'Invalid','message':'Secret \\'s\\' is invalid: [data[a b]: Invalid value: \\'a b\\': hunter2, data: Forbidden: field is immutable when "
+		  "`immutable` is set]','details':{'causes':[{'field':'data[a b]','message':'Invalid value: \\'a b\\': hunter2'},"
+		  "{'field':'data','message':'Forbidden: field is immutable when `immutable` is set'}]}}",
+		  "the API server refused the Secret for data[a b], data (HTTP 422)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		WITH_ARENA(arena);
+		struct error err = ERROR_INIT;
+
+		kube_status_error_of_secret(422, J(arena, cases[i].body), &err);
+		if (strstr(err.text, "hunter2") || !strstr(err.text, cases[i].said))
+			fail_msg("%s: told: %s", cases[i].body, err.text);
+	}
+}
+
+/* As a real API server answered for a claim that is wrong in more than one way. */
+static void refusal_is_told_in_one_line_without_the_diff_in_it(void **state)
+{
+	WITH_ARENA(arena);
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	kube_status_error(422, J(arena, "{'reason':'Invalid','message':'claim is invalid: spec: Forbidden: spec is immutable after creation\\n@@ -10,7 +10,7 @@\\n   }\\n"
+					"- \\'Class\\': \\'a\\',\\n+ \\'Class\\': \\'b\\',\\n  \\'Mode\\': null,\\n'}"), &err);
+	ASSERT_TEXT("alone", err.text, "claim is invalid: spec: Forbidden: spec is immutable after creation (HTTP 422)");
+	kube_status_error(422, J(arena, "{'reason':'Invalid','message':'claim is invalid: [spec: Forbidden: spec is immutable after creation\\n@@ -10,7 +10,7 @@\\n   }\\n"
+					"- x\\n+ y\\n@@ -20 +20 @@\\n- x\\n, spec.resources: Forbidden: too small]'}"), &err);
+	ASSERT_TEXT("among others", err.text, "claim is invalid: [spec: Forbidden: spec is immutable after creation, spec.resources: Forbidden: too small] (HTTP 422)");
+	kube_status_error(422, J(arena, "{'reason':'Invalid','message':'errors:\\n  .a: bad\\n- b: bad\\n'}"), &err);
+	ASSERT_TEXT("no diff", err.text, "errors: .a: bad; - b: bad (HTTP 422)");
 }
 
 static void refusal_of_a_secret_tells_who_and_which_field_only(void **state)
@@ -175,6 +229,8 @@ int main(void)
 		cmocka_unit_test(status_without_a_body_is_classified_too),
 		cmocka_unit_test(status_of_a_secret_tells_no_content),
 		cmocka_unit_test(refusal_that_may_hold_content_says_which_field_and_that_it_is_immutable),
+		cmocka_unit_test(refusal_of_a_secret_says_that_a_field_is_immutable),
+		cmocka_unit_test(refusal_is_told_in_one_line_without_the_diff_in_it),
 		cmocka_unit_test(refusal_of_a_secret_tells_who_and_which_field_only),
 		cmocka_unit_test(conflicts_name_each_manager_and_field_once),
 		cmocka_unit_test(conflicts_of_anything_else_are_none),

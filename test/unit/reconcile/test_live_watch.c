@@ -87,9 +87,28 @@ static void watch_of_which_nothing_is_left_ends_and_no_other(void **state)
 	loop_free(core.loop);
 }
 
+static void kind_that_can_only_be_created_is_not_watched_and_no_right_is_advised(void **state)
+{
+	static const struct core_options options = { .namespace = "cs" };
+	static const struct kube_kind bindings = { "", "v1", "Binding", "bindings", true, false, true, false };
+	struct core core = { .options = &options, .loop = loop_new() };
+	struct live *live = live_new(&core);
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	began = 0;
+	assert_int_equal(live_want(live, &bindings, "shop", "cs:applier", &err), LIVE_FAILED);
+	assert_int_equal(err.kind, ERROR_INVALID);
+	ASSERT_TEXT("text", err.text, "the API server lets nobody list and watch bindings.core, so it cannot be kept as Git says: take it out of Git");
+	assert_int_equal(began, 0);
+	live_free(live);
+	loop_free(core.loop);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(watch_of_which_nothing_is_left_ends_and_no_other) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(watch_of_which_nothing_is_left_ends_and_no_other),
+					    cmocka_unit_test(kind_that_can_only_be_created_is_not_watched_and_no_right_is_advised) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,12 +214,20 @@ static void render_refuses_each_wrong_object_with_its_place(void **state)
 		{ "kind: ConfigMap\napiVersion: 1\nmetadata: {name: a}\n", "MissingAPIVersion", "a.yaml:2" },
 		{ "apiVersion: v1\nkind: ConfigMap\n", "MissingName", "a.yaml:1: ConfigMap without metadata.name" },
 		{ "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ''}\n", "MissingName", "a.yaml:1" },
+		{ "apiVersion: v1\nkind: List\nitems:\n", "BadList", "a.yaml:3: items of a List must be a list, not null" },
+		{ "apiVersion: v1\nkind: List\nmetadata: {}\n", "BadList", "a.yaml:1: items of a List must be a list, not absent" },
+		{ "apiVersion: v1\nkind: ConfigMapList\nitems: {}\n", "BadList", "a.yaml:3: items of a ConfigMapList must be a list, not object" },
+		{ "apiVersion: x.y/v1\nkind: AllowList\nspec: {}\n", "MissingName", "a.yaml:1: AllowList without metadata.name" },
 		{ "apiVersion: v1\nkind: ConfigMap\nmetadata: [a]\n", "BadMetadata", "a.yaml:3: metadata of ConfigMap" },
 		{ "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: 123\n", "BadMetadata", "a.yaml:4: name must be a string" },
 		{ "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a,\n namespace: [x]}\n", "BadMetadata", "a.yaml:4: namespace" },
 		{ "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: 5}\n", "BadSecret", "a.yaml:4" },
 		{ "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: [a]\n", "BadSecret", "a.yaml:4" },
 		{ "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: x\nstringData: {a: b}\n", "BadSecret", "a.yaml:4" },
+		{ "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: x\n", "BadSecret", "a.yaml:4: data of Secret s must be a mapping to strings" },
+		{ "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: [QQ==]\nstringData:\n", "BadSecret", "a.yaml:4: data of Secret s" },
+		{ "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  a: 5\n", "BadSecret", "a.yaml:5: data.a of Secret s must be a string, not number" },
+		{ "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nbinaryData: []\n", "BadConfigMap", "a.yaml:4: binaryData of ConfigMap c" },
 		{ "a: b: c\n", "YAMLError", "a.yaml:1" },
 		{ "a: 1\na: 2\n", "DuplicateKey", "a.yaml:2: key \"a\"" },
 	};
@@ -233,6 +241,51 @@ static void render_refuses_each_wrong_object_with_its_place(void **state)
 		assert_int_equal(err.kind, ERROR_INVALID);
 		assert_int_equal(problems.total, 1);
 	}
+}
+
+/* As a real API server answered each, in a Secret and in a ConfigMap. */
+static void render_takes_as_base64_what_the_api_server_takes(void **state)
+{
+	static const char *const taken[] = {
+		"\"\"", "null", "'+/+/'", "QUFBQUE=", "\"QUFB\\nQUE=\"", "\"QUFB\\r\\nQUE=\\n\"", "\"QQ=\\n=\\n\"", "\"\\n\"", "QR==", "QUF=",
+	};
+	static const char *const refused[] = {
+		"CANARYnot*base64", "QUFBQQ", "\"QUFBQQ\\n\"", "'-_-_'", "QUFB QUE=", "' QUFB'", "\"QUFB\\tQUE=\"", "QQ==QQ==", "'===='", "Q===", "QQ===",
+		"'='", "A", "\"QQ=\\nQ\"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(taken); i++) {
+		one(arena_printf(arena, "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: %s}\n", taken[i]));
+		one(arena_printf(arena, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nbinaryData: {a: %s}\n", taken[i]));
+	}
+	for (size_t i = 0; i < COUNT_OF(refused); i++) {
+		struct error err = ERROR_INIT;
+
+		bad((struct file[]){ { "a.yaml", arena_printf(arena, "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  a: %s\n", refused[i]) },
+				     { NULL, NULL } }, &err);
+		says(&err, "BadSecret", "a.yaml:5: data.a of Secret s is not base64; put plain text under stringData");
+		assert_null(strstr(err.text, "CANARY"));
+		bad((struct file[]){ { "a.yaml", arena_printf(arena, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nbinaryData:\n  a: %s\n",
+							      refused[i]) }, { NULL, NULL } }, &err);
+		says(&err, "BadConfigMap", "a.yaml:5: binaryData.a of ConfigMap c is not base64; put plain text under data");
+	}
+	/* what stringData replaces is not sent, and another group's Secret is nobody's business */
+	one("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: '*'}\nstringData: {a: '*'}\n");
+	one("apiVersion: example.org/v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: '*'}\n");
+}
+
+static void render_tells_each_key_that_is_not_base64(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct render_problems problems = bad((struct file[]){ { "a.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\ndata:\n"
+									   "  a: '*'\n  b: QQ==\n  c: '*'\nstringData: {d: '*'}\n" },
+							       { NULL, NULL } }, &err);
+
+	(void)state;
+	assert_int_equal(problems.total, 2);
+	says(&problems.items[0], "BadSecret", "a.yaml:5: data.a of Secret shop/s is not base64");
+	says(&problems.items[1], "BadSecret", "a.yaml:7: data.c of Secret shop/s is not base64");
 }
 
 static void render_refuses_duplicate_objects_naming_both_places(void **state)
@@ -591,6 +644,8 @@ int main(void)
 		TEST(render_keeps_64_bit_integers),
 		TEST(render_skips_files_that_ask_for_it),
 		TEST(render_refuses_each_wrong_object_with_its_place),
+		TEST(render_takes_as_base64_what_the_api_server_takes),
+		TEST(render_tells_each_key_that_is_not_base64),
 		TEST(render_refuses_duplicate_objects_naming_both_places),
 		TEST(render_names_the_file_of_a_tool_it_does_not_have),
 		TEST(render_tells_all_problems_up_to_its_limit),
