@@ -34,10 +34,9 @@ static void check_left(struct run *run, struct action *action)
 	const char *left = action->live && action->act == ACT_HEAL ? what_must_go(run, action, action->live) : NULL;
 	struct error err = action->err;
 
-	/* behind its first line the API server shows the whole difference */
 	if (left && err.kind == ERROR_INVALID)
-		error_set(&action->err, err.kind, "CannotBeTakenOut", "%.*s; but %s must not stay: delete the object, and it is made anew without it",
-			  (int)strcspn(err.text, "\n"), err.text, left);
+		error_set(&action->err, err.kind, "CannotBeTakenOut", "%s; but %s must not stay: delete the object, and it is made anew without it", err.text,
+			  left);
 }
 
 /* What must not stay and came back within the very answer: something in the API server's way in puts it there. */
