@@ -6,6 +6,7 @@
 #include "diff/ignore.h"
 #include "gate/images.h"
 #include "reconcile/claims.h"
+#include "reconcile/contest.h"
 #include "reconcile/live.h"
 #include "reconcile/owed.h"
 #include "reconcile/planning.h"
@@ -329,7 +330,7 @@ enum step_result step_settle(struct run *run)
 	}
 	if (!run->remembered) {
 		run->remembered = true;
-		plan_count_heals(run);
+		contest_count(run);
 		remember(run);
 	}
 	/* first the inventory, then the result: a crash in between leaves an open intent, by which recover.c finds what was made */

@@ -9,6 +9,7 @@
 #include "base/metric.h"
 #include "base/name.h"
 #include "reconcile/claims.h"
+#include "reconcile/contest.h"
 #include "reconcile/live.h"
 #include "reconcile/operation.h"
 #include "reconcile/planning.h"
@@ -22,6 +23,7 @@
 #define RETRY_MOST_MS 60000
 #define KIND_RETRY_MS 15000
 #define GONE_POLL_MS 1000
+#define HEALED_EVENTS_MAX 10
 
 /* --- when to look again ------------------------------------------------------------------------------------------- */
 
@@ -237,15 +239,36 @@ static void measure_commit(struct run *run)
 		metric_observe(METRIC_COMMIT_TO_LIVE_SECONDS, age_s < 0 ? 0 : age_s, NULL);
 }
 
+/* The first few by name; what is mended again and again was told as contested. */
+static void tell_healed(struct run *run)
+{
+	size_t told = 0, more = 0;
+
+	for (size_t i = 0; i < run->action_count; i++) {
+		const struct action *action = &run->actions[i];
+
+		if (!action->in_plan || action->act != ACT_HEAL || contest_is_old(run, action))
+			continue;
+		if (told++ < HEALED_EVENTS_MAX)
+			report_event(run->app, true, "DriftHealed", arena_printf(run->arena, "%s: %s", action->title, action->why));
+		else
+			more++;
+	}
+	if (more)
+		report_event(run->app, true, "DriftHealed", arena_printf(run->arena, "and %zu more objects: the audit log names each", more));
+}
+
 static void tell_events(struct run *run)
 {
 	CLEANUP(str_release) struct str note = STR_INIT;
 	size_t applied = 0, pruned = 0, healed = 0;
 
 	if (run->err.reason[0]) {
-		/* once for each cause, not for each try */
+		/* once for each cause, not for each try, nor each time that it is contested again after it was mended for a moment */
 		struct setbacks *setbacks = app_setback(run->app);
 
+		if (run->only_told && !strcmp(run->err.reason, "Contested") && !run->contested_anew)
+			return;
 		if (setbacks->event_told && !strcmp(setbacks->event_told, run->err.text))
 			return;
 		report_text(&setbacks->event_told, run->err.text);
@@ -253,14 +276,13 @@ static void tell_events(struct run *run)
 		return;
 	}
 	report_text(&app_setback(run->app)->event_told, NULL);
+	tell_healed(run);
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
 
 		applied += action->in_plan && action->act != ACT_DELETE && action->act != ACT_HEAL;
 		healed += action->in_plan && action->act == ACT_HEAL;
 		pruned += action->in_plan && action->act == ACT_DELETE;
-		if (action->in_plan && action->act == ACT_HEAL)
-			report_event(run->app, true, "DriftHealed", arena_printf(run->arena, "%s: %s", action->title, action->why));
 		if (action->in_plan && action_met_another(action))
 			report_event(run->app, true, "AdoptedUnseen",
 				     arena_printf(run->arena, "%s: an object of that name was there when it was written, though not a moment "
