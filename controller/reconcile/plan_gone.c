@@ -183,6 +183,23 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 	return is_there(run, item, key);
 }
 
+const char *plan_hangs(struct run *run, const struct live_object *live)
+{
+	struct span rest = span_of(live->key), group = span_cut(&rest, '/'), kind = span_cut(&rest, '/'), namespace = span_cut(&rest, '/');
+	const char *message = live_more(live)->health_message;
+	const char *title = arena_printf(run->arena, "%.*s %.*s%s%.*s", SPAN_ARG(kind), SPAN_ARG(namespace), namespace.length ? "/" : "", SPAN_ARG(rest));
+
+	if (!live->deleting || !message)
+		return arena_printf(run->arena, "%s is still there", title);
+	/* the garbage collector's own, which goes after the object's own objects */
+	if (!strstr(message, "finalizers") || strstr(message, "foregroundDeletion"))
+		return arena_printf(run->arena, "%s %s", title, message);
+	return arena_printf(run->arena, "%s %s: whoever set them takes them off when all is done; if that one is gone for good, see what it would have cleaned up, "
+			    "then kubectl %s%.*s%spatch %.*s%s%.*s %.*s --type=merge -p '{\"metadata\":{\"finalizers\":null}}'", title, message,
+			    namespace.length ? "-n " : "", SPAN_ARG(namespace), namespace.length ? " " : "", SPAN_ARG(kind), group.length ? "." : "",
+			    SPAN_ARG(group), SPAN_ARG(rest));
+}
+
 /* What a crash left in two inventories. */
 static void drop_moved(struct run *run)
 {

@@ -24,6 +24,8 @@
 #define KIND_RETRY_MS 15000
 #define GONE_POLL_MS 1000
 #define HEALED_EVENTS_MAX 10
+/* A deletion that is not over by then is told of. */
+#define HANGS_AFTER_NS (5 * 1000000000LL)
 
 /* --- when to look again ------------------------------------------------------------------------------------------- */
 
@@ -321,33 +323,57 @@ static enum step_result record_forget(struct run *run)
 	return STEP_NEXT;
 }
 
-static bool is_still_there(const struct run *run)
+static const struct live_object *still_there(const struct run *run)
 {
 	const struct app *app = run->app;
 
 	for (size_t i = 0; i < app_inventory(app)->count; i++) {
 		const struct inventory_item *item = &app_inventory(app)->items[i];
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		const struct live_object *live =
+			plan_takes(run, item) ? live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)) : NULL;
 
-		if (plan_takes(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
-			return true;
+		if (live)
+			return live;
 	}
 	/* what was deleted in the foreground goes after its own objects */
 	return live_leaving(app->core->live, app);
 }
 
+/* A deletion that takes its time is told, with what it waits for: a finalizer that nobody takes off keeps the Application for ever. */
+static void tell_hanging(struct run *run, const struct live_object *live)
+{
+	const char *since = json_text(json_path(run->spec.object, "metadata", "deletionTimestamp", NULL)), *text;
+	struct setbacks *setbacks = app_setback(run->app);
+	int64_t since_ns;
+
+	if (!since || !time_parse(span_of(since), &since_ns) || clock_wall_ns() - since_ns < HANGS_AFTER_NS)
+		return;
+	text = plan_hangs(run, live);
+	report_of(run->app)->sync_status = "Unknown";
+	report_condition(run->app, CONDITION_SYNCED, TRUTH_FALSE, "BeingDeleted", "deleting since %s: %s", since, text);
+	if (setbacks->event_told && !strcmp(setbacks->event_told, text))
+		return;
+	report_text(&setbacks->event_told, text);
+	report_event(run->app, true, "BeingDeleted", text);
+	log_line(LOG_WARN, "a deletion takes its time", "app", run->app->key, "what", text, NULL);
+}
+
 static enum step_result record_delete(struct run *run)
 {
 	struct app *app = run->app;
+	const struct live_object *live = still_there(run);
 	bool left = false;
 
 	report_looked_at(app, &run->spec);
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
 		left |= plan_takes(run, &app_inventory(app)->items[i]);
-	if (run->err.reason[0] || left || is_still_there(run)) {
+	if (run->err.reason[0] || left || live) {
 		if (run->err.reason[0]) {
 			report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->err.reason, "deleting: %s", run->err.text);
 			tell_events(run);
+		} else if (live) {
+			tell_hanging(run, live);
 		}
 		if (is_refusal(&run->err))
 			records_denied(run, &run->err);

@@ -1,5 +1,6 @@
 """When and how a revision is applied: by hand or by itself, in waves, once, and without surprises."""
 
+import shlex
 import time
 
 import pytest
@@ -625,6 +626,30 @@ def test_object_that_is_declared_again_while_it_goes_is_made_anew_when_it_is_gon
     site.settled("app")
     assert key(site, "later") == ("x" if waves else None) and site.find("v1", "ConfigMap", "held")["metadata"]["uid"] != old["metadata"]["uid"]
     assert not site.records("drift", since, "app")
+
+
+def hanging(name):
+    held = config_map(name, key="x")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    return held
+
+
+def test_deletion_that_hangs_on_a_finalizer_is_told_with_the_way_out(site):
+    app = site.team.application("app", site.repo({**ONE, "app/held.yaml": text(hanging("held"))}), "app")
+    app["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    site.kube.apply(app)
+    site.settled("app")
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    told = site.wait_condition("Synced", "False", "app", reason="BeingDeleted", said="example.com/hold", seconds=20)["message"]
+    assert "ConfigMap" in told and "/held" in told and site.app("app")["metadata"]["deletionTimestamp"] in told, told
+    assert site.condition("Ready", "app")["status"] == "False"
+    time.sleep(8)
+    events = [e for e in site.kube.list("events.k8s.io/v1", "Event", site.system) if e["reason"] == "BeingDeleted"]
+    assert len(events) == 1 and site.controller.output.read_text().count("a deletion takes its time") == 1
+    command = told[told.index("kubectl "):].split(" ", 1)[1]
+    site.kube.kubectl(*shlex.split(command))
+    until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+    assert site.find("v1", "ConfigMap", "held") is None
 
 
 @pytest.mark.parametrize("end", ["of the application", "in git"])
