@@ -25,6 +25,8 @@ int plan_deletion(struct run *run, struct error *err);
 /* Whether the end of its Application takes an object along. */
 bool plan_takes(const struct run *run, const struct inventory_item *item);
 
+/* Whether an object that a deletion was accepted of stays for now, since somebody's finalizer holds it: then it is not forgotten. */
+bool plan_stays(const struct run *run, const struct action *action);
 /* For people: what an object that is being deleted waits for, and how it comes to an end. */
 const char *plan_hangs(struct run *run, const struct live_object *live);
 

@@ -127,6 +127,11 @@ static const char *hold_back_text(const struct run *run)
 	return run->prune_waits ? "; nothing is deleted yet" : run->moves ? "; objects move to another Application" : "; self-heal or pruning is off";
 }
 
+static const char *going_text(const struct run *run)
+{
+	return run->going_count > 1 ? arena_printf(run->arena, "%s (and %zu other objects)", run->going, run->going_count - 1) : run->going;
+}
+
 static void tell_synced(struct run *run)
 {
 	struct app *app = run->app;
@@ -136,6 +141,12 @@ static void tell_synced(struct run *run)
 		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->judge_failed ? "VerificationFailed" : run->err.reason, "%s",
 				 run->err.text);
 		report->sync_status = run->differences || run->judge_failed ? "OutOfSync" : "Unknown";
+		return;
+	}
+	if (run->going) {
+		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, "BeingDeleted", "revision %.12s is applied, but what it declares no longer is not gone: %s", run->revision,
+				 going_text(run));
+		report->sync_status = "OutOfSync";
 		return;
 	}
 	if (run->holds_back) {
@@ -241,6 +252,18 @@ static void measure_commit(struct run *run)
 		metric_observe(METRIC_COMMIT_TO_LIVE_SECONDS, age_s < 0 ? 0 : age_s, NULL);
 }
 
+/* Once for each cause. */
+static void tell_going(struct run *run, const char *text)
+{
+	struct setbacks *setbacks = app_setback(run->app);
+
+	if (setbacks->event_told && !strcmp(setbacks->event_told, text))
+		return;
+	report_text(&setbacks->event_told, text);
+	report_event(run->app, true, "BeingDeleted", text);
+	log_line(LOG_WARN, "a deletion takes its time", "app", run->app->key, "what", text, NULL);
+}
+
 /* The first few by name; what is mended again and again was told as contested. */
 static void tell_healed(struct run *run)
 {
@@ -277,14 +300,17 @@ static void tell_events(struct run *run)
 		report_event(run->app, true, run->err.reason, run->err.text);
 		return;
 	}
-	report_text(&app_setback(run->app)->event_told, NULL);
+	if (run->going && run->goal == GOAL_SYNC)
+		tell_going(run, run->going);
+	else
+		report_text(&app_setback(run->app)->event_told, NULL);
 	tell_healed(run);
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
 
 		applied += action->in_plan && action->act != ACT_DELETE && action->act != ACT_HEAL;
 		healed += action->in_plan && action->act == ACT_HEAL;
-		pruned += action->in_plan && action->act == ACT_DELETE;
+		pruned += action->in_plan && action->act == ACT_DELETE && action->attempt_count;
 		if (action->in_plan && action_met_another(action))
 			report_event(run->app, true, "AdoptedUnseen",
 				     arena_printf(run->arena, "%s: an object of that name was there when it was written, though not a moment "
@@ -344,7 +370,6 @@ static const struct live_object *still_there(const struct run *run)
 static void tell_hanging(struct run *run, const struct live_object *live)
 {
 	const char *since = json_text(json_path(run->spec.object, "metadata", "deletionTimestamp", NULL)), *text;
-	struct setbacks *setbacks = app_setback(run->app);
 	int64_t since_ns;
 
 	if (!since || !time_parse(span_of(since), &since_ns) || clock_wall_ns() - since_ns < HANGS_AFTER_NS)
@@ -352,11 +377,7 @@ static void tell_hanging(struct run *run, const struct live_object *live)
 	text = plan_hangs(run, live);
 	report_of(run->app)->sync_status = "Unknown";
 	report_condition(run->app, CONDITION_SYNCED, TRUTH_FALSE, "BeingDeleted", "deleting since %s: %s", since, text);
-	if (setbacks->event_told && !strcmp(setbacks->event_told, text))
-		return;
-	report_text(&setbacks->event_told, text);
-	report_event(run->app, true, "BeingDeleted", text);
-	log_line(LOG_WARN, "a deletion takes its time", "app", run->app->key, "what", text, NULL);
+	tell_going(run, text);
 }
 
 static enum step_result record_delete(struct run *run)
