@@ -328,11 +328,12 @@ static void on_looked(void *data, const struct kube_answer *answer)
 			fail(action, answer->err);
 		return;
 	}
+	if (!answer->err)
+		action->live = json_copy(action->arena, answer->object);
 	if (answer->err || !uid || strcmp(uid, action->uid) || is_leaving(answer->object) || is_kept(action, answer->object)) {
 		finish(action);
 		return;
 	}
-	action->live = json_copy(action->arena, answer->object);
 	action->stage = STAGE_DELETE;
 	send(action);
 }

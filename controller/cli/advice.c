@@ -35,7 +35,7 @@ static const struct {
 	{ "Synced", " EscalationForbidden ", "", "Let an administrator make the object that the message names, or grant the account itself what it is to grant." },
 	{ "Synced", " ImpersonationForbidden ", "", "Grant the Role that the message names to countersign's own service account." },
 	{ "Synced", " OwnedByAnother NotAdopted FieldConflict Conflict ", "", "Let its owner give the object up, or allow taking it over by spec.syncPolicy.syncOptions: [Adopt=any]." },
-	{ "Synced", " Contested ", "", "Make the manager that the message names stop, or leave the field to it by spec.ignoreDifferences." },
+	{ "Synced", " Contested ", "", "Make the manager that the message names stop, or leave the field to it by spec.ignoreDifferences. An object that is deleted each time: find out who deletes it, or take it out of Git; then countersign sync {app} -n {ns}" },
 	{ "Synced", " AdmissionDenied ", "", "Change the object so that the cluster's admission rule lets it in (Pod Security, a quota or limit range, a policy: the message names it), or let its owner exempt it." },
 	{ "Synced", " Forbidden Unauthorized ", "", "Grant the right that the message names to the account that the message names." },
 	{ "Synced", " NamespaceTerminating BeingDeleted DiscoveryStale ServerError ServerTimeout TooManyRequests WebhookFailed QuotaExceeded ConnectionError Timeout WorkerCrashed WorkerTimeout ", "", "Nothing, if it passes: it is tried again by itself, a sync as often as spec.syncPolicy.retry says. If it stays, repair what the message names, then: countersign sync {app} -n {ns}" },

@@ -56,13 +56,14 @@ struct setbacks {
 	char *event_told;                   /* text of the last warning event, so that each cause is told once */
 };
 
-/* With others about objects. All but `heals` is claims.h's part. */
+/* With others about objects. All but the last two is claims.h's part. */
 struct dealings {
 	struct map wanted;                  /* keys of what its newest revision declares and it does not have yet */
 	struct map offers;                  /* keys of what it has, declares no longer, and another declares: that one may take it */
 	struct map leaving;                 /* keys of what it has and declares no longer, where only others' claims keep its newest revision back */
 	struct map claiming;                /* keys that the run under way has claimed */
-	struct map heals;                   /* object key -> struct heal: who takes fields back */
+	struct map heals;                   /* object key -> struct heal: who takes fields back (contest.h) */
+	int64_t anew_from_ms;               /* monotonic: before it nothing is made anew of what is deleted again and again */
 };
 
 struct app {

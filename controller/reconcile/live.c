@@ -324,15 +324,15 @@ void live_deleted(struct live *live, const char *key)
 		object->leaving = true;
 }
 
-bool live_leaving(const struct live *live, const struct app *app)
+const struct live_object *live_leaving(const struct live *live, const struct app *app)
 {
 	KEYSET_EACH(slot, &live->objects) {
 		const struct live_object *object = *slot;
 
 		if (object->leaving && object->app && !strcmp(object->app, app->key))
-			return true;
+			return object;
 	}
-	return false;
+	return NULL;
 }
 
 bool live_drifted(const struct live *live, const struct app *app)

@@ -97,8 +97,8 @@ void live_read_again(struct live *live, const char *group, const char *kind);
 void live_drop(struct live *live, const char *key);
 /* A run's deletion of it was accepted; it may take its time to go. */
 void live_deleted(struct live *live, const char *key);
-/* Whether something of the app that we deleted is still there. */
-bool live_leaving(const struct live *live, const struct app *app);
+/* Something of the app that we deleted and is still there; NULL: nothing. */
+const struct live_object *live_leaving(const struct live *live, const struct app *app);
 /* Whether an object of the app that is known to exist is not as its inventory says. */
 bool live_drifted(const struct live *live, const struct app *app);
 #endif

@@ -296,6 +296,8 @@ bool record_take(struct live_object *object, const struct json *from, const stru
 	struct live_more *more = more_of(object);
 	bool first = !object->digested, other = !live_has_uid(object, uid ? uid : ""), posture;
 
+	/* another one of that name is nobody's whom we deleted */
+	object->leaving &= !other;
 	record_set_uid(object, uid);
 	object->digested = true;
 	object->version = record_version(metadata);

@@ -63,6 +63,48 @@ static bool may_prune(const struct run *run)
 	return !run->spec.options.prune_disabled && (by_itself || (run->manual && run->operation_prune));
 }
 
+/* Whoever deleted it wants its own objects left behind: it is deleted once more. */
+static bool is_to_orphan(const struct live_object *live)
+{
+	struct span rest = span_of(live_more(live)->health_message ? live_more(live)->health_message : "");
+
+	while (rest.length) {
+		struct span one = span_trim(span_cut(&rest, ','));
+
+		if (span_is(one, "orphan") || span_ends(one, " orphan"))
+			return true;
+	}
+	return false;
+}
+
+/* An object of ours that is deleted, by us or by somebody else, and is not gone yet. Of which no uid is known is one of those, as long as it is being read. */
+static bool is_going(const struct run *run, const char *key, const char *uid)
+{
+	const struct live_object *live = live_find(run->core->live, key);
+
+	if (live && !live->digested && !*uid)
+		return true;
+	return live && (live->leaving || (live->deleting && !is_to_orphan(live))) && live->app && !strcmp(live->app, run->app->key);
+}
+
+bool plan_stays(const struct run *run, const struct action *action)
+{
+	const struct json *metadata = json_get(action->live, "metadata"), *finalizers = json_get(metadata, "finalizers");
+	const struct live_object *live = live_find(run->core->live, action->key);
+	const char *uid = json_get_text(metadata, "uid");
+
+	if (!uid || strcmp(uid, action->uid) || !live || !live_has_uid(live, uid))
+		return false;
+	for (size_t i = 0; i < json_count(finalizers); i++) {
+		struct span one = json_text_span(json_at(finalizers, i));
+
+		/* the garbage collector's */
+		if (!span_is(one, "foregroundDeletion") && !span_is(one, "orphan"))
+			return true;
+	}
+	return false;
+}
+
 /* As far as anybody knows: what somebody deleted, or what was refused when it was made, is not. */
 static bool is_there(struct run *run, const struct inventory_item *item, const char *key)
 {
@@ -76,7 +118,9 @@ static size_t count_there(struct run *run)
 	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
 		const struct inventory_item *item = &app_inventory(run->app)->items[i];
 
-		count += is_there(run, item, live_key(run->arena, item->group, item->kind, item->namespace, item->name));
+		const char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
+
+		count += is_there(run, item, key) && !is_going(run, key, item->uid);
 	}
 	return count;
 }
@@ -146,6 +190,31 @@ static bool plan_move(struct run *run, const struct inventory_item *item, char *
 	return mover;
 }
 
+/* What is deleted already, and waits for somebody's finalizer: told as such, while the revision is applied as it is. */
+static void note_going(struct run *run, struct action *action)
+{
+	bool out_of_sync = run->out_of_sync;
+
+	action->why = plan_hangs(run, live_find(run->core->live, action->key));
+	if (!run->going)
+		run->going = action->why;
+	run->going_count++;
+	run->holds_back = true;
+	plan_differs(run, action, "OutOfSync", action->why);
+	/* nothing is to be done about it, so a newer revision that changes nothing else is applied */
+	run->out_of_sync = out_of_sync;
+}
+
+/* It is not looked at again for its own sake, but where others are deleted: those of earlier waves wait for its end. */
+static void leave_going(struct run *run)
+{
+	for (size_t i = 0; i < run->action_count; i++)
+		if (run->actions[i].act == ACT_DELETE && !run->actions[i].finished && !is_going(run, run->actions[i].key, run->actions[i].uid))
+			return;
+	for (size_t i = 0; i < run->action_count; i++)
+		run->actions[i].finished |= run->actions[i].act == ACT_DELETE;
+}
+
 /* One object that Git no longer declares; true: it is there, and to be deleted. */
 static bool plan_gone(struct run *run, const struct inventory_item *item, char *key, struct error *err)
 {
@@ -179,8 +248,29 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 			*err = refused;
 		return false;
 	}
+	if (is_going(run, key, action->uid)) {
+		note_going(run, action);
+		return false;
+	}
 	plan_differs(run, action, "OutOfSync", action->why);
 	return is_there(run, item, key);
+}
+
+const char *plan_hangs(struct run *run, const struct live_object *live)
+{
+	struct span rest = span_of(live->key), group = span_cut(&rest, '/'), kind = span_cut(&rest, '/'), namespace = span_cut(&rest, '/');
+	const char *message = live_more(live)->health_message;
+	const char *title = arena_printf(run->arena, "%.*s %.*s%s%.*s", SPAN_ARG(kind), SPAN_ARG(namespace), namespace.length ? "/" : "", SPAN_ARG(rest));
+
+	if (!live->deleting || !message)
+		return arena_printf(run->arena, "%s is still there", title);
+	/* the garbage collector's own, which goes after the object's own objects */
+	if (!strstr(message, "finalizers") || strstr(message, "foregroundDeletion"))
+		return arena_printf(run->arena, "%s %s", title, message);
+	return arena_printf(run->arena, "%s %s: whoever set them takes them off when all is done; if that one is gone for good, see what it would have cleaned up, "
+			    "then kubectl %s%.*s%spatch %.*s%s%.*s %.*s --type=merge -p '{\"metadata\":{\"finalizers\":null}}'", title, message,
+			    namespace.length ? "-n " : "", SPAN_ARG(namespace), namespace.length ? " " : "", SPAN_ARG(kind), group.length ? "." : "",
+			    SPAN_ARG(group), SPAN_ARG(rest));
 }
 
 /* What a crash left in two inventories. */
@@ -219,6 +309,7 @@ int plan_prune(struct run *run, struct error *err)
 			run->prune_waits = claims_wait(run);
 		going += plan_gone(run, item, key, err);
 	}
+	leave_going(run);
 	/* what one deletion is refused for says nothing of the others: so many may not go all the same */
 	if (!may_prune(run) || !guard(run, going, &guarded))
 		return err->reason[0] ? -1 : 0;
@@ -259,5 +350,6 @@ int plan_deletion(struct run *run, struct error *err)
 		if (err->reason[0] || check_seen(run, action, err))
 			return -1;
 	}
+	leave_going(run);
 	return 0;
 }

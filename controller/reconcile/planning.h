@@ -25,8 +25,10 @@ int plan_deletion(struct run *run, struct error *err);
 /* Whether the end of its Application takes an object along. */
 bool plan_takes(const struct run *run, const struct inventory_item *item);
 
-/* Counts the fields that were taken back, after they were: what was never sent (no log, no API server) or was refused was no fight. */
-void plan_count_heals(struct run *run);
+/* Whether an object that a deletion was accepted of stays for now, since somebody's finalizer holds it: then it is not forgotten. */
+bool plan_stays(const struct run *run, const struct action *action);
+/* For people: what an object that is being deleted waits for, and how it comes to an end. */
+const char *plan_hangs(struct run *run, const struct live_object *live);
 
 /* Has the kind of an object of the inventory watched, also when Git declares none of it any more. LIVE_FAILED: that cannot be. */
 enum live_state plan_watch(struct run *run, const struct inventory_item *item);

@@ -138,8 +138,13 @@ struct run {
 	bool outdated;               /* what is remembered of objects is not as it would be now, though nothing of them is written */
 	bool only_told;              /* err is what the plan has to tell; the rest of it goes on */
 	const char *prune_waits;     /* what has to be known before anything is pruned; NULL: nothing */
+	const char *going;           /* the first object that Git declares no longer and that is deleted but not gone: what it waits for; NULL: none */
+	size_t going_count;
 	bool moves;                  /* another Application declares now what this one does no longer */
 	struct error undone;         /* reason "" unless something is left as it is for now: a field that others take back each time, one that is still being deleted */
+	bool contested_anew;         /* of what is told as Contested, something was not told before */
+	const char *vanishing;       /* title of the first object that is not made anew yet, having been deleted so often; NULL: none */
+	size_t vanishing_count;
 	bool holds_back;             /* ...and it is not for us to change that now */
 	struct json *differences;    /* status.resources: what is not in order, and why; the first of them */
 	size_t differing;            /* how many there are */

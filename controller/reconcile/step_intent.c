@@ -6,6 +6,7 @@
 #include "diff/ignore.h"
 #include "gate/images.h"
 #include "reconcile/claims.h"
+#include "reconcile/contest.h"
 #include "reconcile/live.h"
 #include "reconcile/owed.h"
 #include "reconcile/planning.h"
@@ -126,6 +127,21 @@ static void keep_item(struct run *run, const struct desired *desired, struct inv
 	item->images = gate_images_digest(sent_of(desired, action), &run->custom, run->arena);
 }
 
+/* Until it is gone it is ours, but not one that we have: declared again it is made anew, which is no heal. */
+static void keep_going(struct run *run, const struct action *action, struct inventory_item *to, const struct inventory_item *item)
+{
+	const struct live_object *live = live_find(run->core->live, action->key);
+
+	*to = *item;
+	to->uid = "";
+	/* else the watch tells of it in a moment, which begins another run */
+	if (run->going || !live->deleting)
+		return;
+	run->going = plan_hangs(run, live);
+	run->going_count = 1;
+	run->holds_back = true;
+}
+
 /* Objects that Git no longer declares stay remembered until they are deleted for sure. */
 static void keep_rest(struct run *run, struct inventory *out, size_t *capacity)
 {
@@ -136,8 +152,11 @@ static void keep_rest(struct run *run, struct inventory *out, size_t *capacity)
 
 		if (inventory_find(out, item->group, item->kind, item->namespace, item->name))
 			continue;
-		if (action && action->act == ACT_DELETE && action->in_plan && action->finished && !action->err.reason[0])
+		if (action && action->act == ACT_DELETE && action->in_plan && action->finished && !action->err.reason[0]) {
+			if (!action->kept && plan_stays(run, action))
+				keep_going(run, action, push_item(run, out, capacity), item);
 			continue;
+		}
 		*push_item(run, out, capacity) = *item;
 	}
 }
@@ -329,7 +348,7 @@ enum step_result step_settle(struct run *run)
 	}
 	if (!run->remembered) {
 		run->remembered = true;
-		plan_count_heals(run);
+		contest_count(run);
 		remember(run);
 	}
 	/* first the inventory, then the result: a crash in between leaves an open intent, by which recover.c finds what was made */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "api/tracking.h"
-#include "base/clock.h"
 #include "base/limits.h"
 #include "diff/fields.h"
 #include "diff/ignore.h"
@@ -17,6 +16,7 @@
 #include "diff/order.h"
 #include "diff/patch.h"
 #include "reconcile/claims.h"
+#include "reconcile/contest.h"
 #include "reconcile/live.h"
 #include "reconcile/permission.h"
 #include "reconcile/planning.h"
@@ -202,50 +202,6 @@ static const char *drift_text(struct run *run, const struct desired *desired, co
 	return arena_printf(run->arena, "%s %s with image %s added by %s%s", foreign.position, foreign.name, foreign.image, by, at);
 }
 
-/* How often a field was taken back of late, and by whom; whoever keeps doing so is not fought for ever. */
-struct heal {
-	int64_t first_ms, last_ms;
-	unsigned count;
-};
-
-#define HEALS_MAX 5
-/* What must not stay is taken out again for ever, so that nobody wins by persistence; but no faster than this. */
-#define GRAVE_PACE_MS 5000
-#define HEALS_WINDOW_MS (5 * 60 * 1000)
-
-/* `grave`: there is something in it that must not stay, whoever wants it. */
-static bool is_contested(struct run *run, const struct desired *desired, bool grave)
-{
-	struct heal *heal = map_get(&app_dealings(run->app)->heals, span_of(desired->key));
-	int64_t now = clock_mono_ms();
-
-	if (!heal) {
-		heal = mem_alloc(sizeof(*heal));
-		map_set(&app_deal(run->app)->heals, span_of(desired->key), heal);
-	}
-	if (now - heal->first_ms > HEALS_WINDOW_MS || run->manual || !run->same_revision)
-		*heal = (struct heal){ now, 0, 0 };
-	if (heal->count >= HEALS_MAX && (!grave || now - heal->last_ms < GRAVE_PACE_MS)) {
-		if (grave)
-			app_enqueue(run->app, GRAVE_PACE_MS - (now - heal->last_ms));
-		return true;
-	}
-	return false;
-}
-
-void plan_count_heals(struct run *run)
-{
-	for (size_t i = 0; i < run->action_count; i++) {
-		const struct action *action = &run->actions[i];
-		struct heal *heal = action->act == ACT_HEAL && action->applied ? map_get(&app_dealings(run->app)->heals, span_of(action->key)) : NULL;
-
-		if (!heal)
-			continue;
-		heal->count++;
-		heal->last_ms = clock_mono_ms();
-	}
-}
-
 /* Not ours to mend now: told, and left alone. */
 void plan_hold_back(struct run *run, struct action *action)
 {
@@ -264,27 +220,16 @@ static bool is_grave(struct run *run, const struct desired *desired, const struc
 	return live && patch_strip(live, desired->object, desired->full, desired->allowed, &run->custom, NULL, run->arena);
 }
 
-static void contest(struct run *run, struct action *action, const struct extra *who, bool grave)
-{
-	struct error err = ERROR_INIT;
-
-	error_set(&err, ERROR_CONFLICT, "Contested", "%s: %s was taken back %d times within minutes, last by %s; %s", action->title,
-		  *who->path ? who->path : "a declared field", HEALS_MAX, *who->manager ? who->manager : "an unknown manager",
-		  grave ? "it may not stay and is taken out again every few seconds: stop who puts it there, or declare it in Git, then refresh"
-			: "it is not fought any further: settle who owns the field (ignoreDifferences leaves it to others), then refresh");
-	plan_hold_back(run, action);
-	run->undone = err;
-}
-
 /* Somebody changed an object: it is told and recorded, and mended unless that is off or they take it back each time. */
 static void heal_or_tell(struct run *run, struct action *action, const struct desired *desired, const struct extra *who)
 {
 	plan_differs(run, action, "OutOfSync", action->why);
+	if (may_heal(run)) {
+		contest_change(run, action, who, is_grave(run, desired, action->live));
+		return;
+	}
 	records_drift(run, action, who);
-	if (!may_heal(run))
-		plan_hold_back(run, action);
-	else if (is_contested(run, desired, is_grave(run, desired, action->live)))
-		contest(run, action, who, is_grave(run, desired, action->live));
+	plan_hold_back(run, action);
 }
 
 /* Whose exactness is asked for; NULL: extras may stay. */
@@ -388,14 +333,6 @@ static void plan_update(struct run *run, struct desired *desired, const struct l
 	plan_differs(run, action, "OutOfSync", action->why);
 }
 
-/* It is made anew however often, so that nobody wins by persistence, but not as fast as they delete it. */
-static void await_deleter(struct run *run, struct action *action)
-{
-	plan_hold_back(run, action);
-	error_set(&run->undone, ERROR_CONFLICT, "Contested", "%s was deleted again %d times within minutes; it is made anew every few seconds: find out who "
-		  "deletes it (a time to live, an owner reference to what is gone, a tool that cleans up), or take it out of Git", action->title, HEALS_MAX);
-}
-
 static void plan_missing(struct run *run, struct desired *desired, const struct inventory_item *item)
 {
 	/* what we only tried to make, and got no uid for, was never there as far as anybody knows */
@@ -408,11 +345,12 @@ static void plan_missing(struct run *run, struct desired *desired, const struct 
 	if (!made)
 		return;
 	action->force = true;
+	if (may_heal(run)) {
+		contest_deletion(run, action);
+		return;
+	}
 	records_drift(run, action, &nobody);
-	if (!may_heal(run))
-		plan_hold_back(run, action);
-	else if (is_contested(run, desired, true))
-		await_deleter(run, action);
+	plan_hold_back(run, action);
 }
 
 static int plan_one(struct run *run, struct desired *desired, struct error *err)

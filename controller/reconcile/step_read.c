@@ -215,6 +215,20 @@ static bool watch_rest(struct run *run)
 	return waiting;
 }
 
+/* What is known by its mark alone: an object whose creation was never answered, or one that is deleted and not gone yet. */
+static bool watch_unnamed(struct run *run)
+{
+	bool waiting = false;
+
+	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(run->app)->items[i];
+
+		if (!*item->uid)
+			waiting |= plan_watch(run, item) == LIVE_WAITING;
+	}
+	return waiting;
+}
+
 /* Whether it weakens security where Git does not declare it. */
 static bool is_weakened(struct run *run, const struct desired *desired, const struct live_object *live)
 {
@@ -259,7 +273,7 @@ enum step_result step_read(struct run *run)
 		return run->reading ? STEP_WAIT : STEP_FAIL;
 	run->looked = run->goal == GOAL_DELETE;
 	if (run->goal == GOAL_DELETE)
-		return STEP_NEXT;
+		return watch_unnamed(run) ? STEP_WAIT : STEP_NEXT;
 	for (size_t i = 0; i < run->desired_count; i++)
 		if (watch_kind(run, &run->desired[i], &waiting, &err))
 			return run_fail(run, &err);

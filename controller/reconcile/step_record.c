@@ -9,6 +9,7 @@
 #include "base/metric.h"
 #include "base/name.h"
 #include "reconcile/claims.h"
+#include "reconcile/contest.h"
 #include "reconcile/live.h"
 #include "reconcile/operation.h"
 #include "reconcile/planning.h"
@@ -22,6 +23,9 @@
 #define RETRY_MOST_MS 60000
 #define KIND_RETRY_MS 15000
 #define GONE_POLL_MS 1000
+#define HEALED_EVENTS_MAX 10
+/* A deletion that is not over by then is told of. */
+#define HANGS_AFTER_NS (5 * 1000000000LL)
 
 /* --- when to look again ------------------------------------------------------------------------------------------- */
 
@@ -123,6 +127,11 @@ static const char *hold_back_text(const struct run *run)
 	return run->prune_waits ? "; nothing is deleted yet" : run->moves ? "; objects move to another Application" : "; self-heal or pruning is off";
 }
 
+static const char *going_text(const struct run *run)
+{
+	return run->going_count > 1 ? arena_printf(run->arena, "%s (and %zu other objects)", run->going, run->going_count - 1) : run->going;
+}
+
 static void tell_synced(struct run *run)
 {
 	struct app *app = run->app;
@@ -132,6 +141,12 @@ static void tell_synced(struct run *run)
 		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->judge_failed ? "VerificationFailed" : run->err.reason, "%s",
 				 run->err.text);
 		report->sync_status = run->differences || run->judge_failed ? "OutOfSync" : "Unknown";
+		return;
+	}
+	if (run->going) {
+		report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, "BeingDeleted", "revision %.12s is applied, but what it declares no longer is not gone: %s", run->revision,
+				 going_text(run));
+		report->sync_status = "OutOfSync";
 		return;
 	}
 	if (run->holds_back) {
@@ -237,30 +252,65 @@ static void measure_commit(struct run *run)
 		metric_observe(METRIC_COMMIT_TO_LIVE_SECONDS, age_s < 0 ? 0 : age_s, NULL);
 }
 
+/* Once for each cause. */
+static void tell_going(struct run *run, const char *text)
+{
+	struct setbacks *setbacks = app_setback(run->app);
+
+	if (setbacks->event_told && !strcmp(setbacks->event_told, text))
+		return;
+	report_text(&setbacks->event_told, text);
+	report_event(run->app, true, "BeingDeleted", text);
+	log_line(LOG_WARN, "a deletion takes its time", "app", run->app->key, "what", text, NULL);
+}
+
+/* The first few by name; what is mended again and again was told as contested. */
+static void tell_healed(struct run *run)
+{
+	size_t told = 0, more = 0;
+
+	for (size_t i = 0; i < run->action_count; i++) {
+		const struct action *action = &run->actions[i];
+
+		if (!action->in_plan || action->act != ACT_HEAL || contest_is_old(run, action))
+			continue;
+		if (told++ < HEALED_EVENTS_MAX)
+			report_event(run->app, true, "DriftHealed", arena_printf(run->arena, "%s: %s", action->title, action->why));
+		else
+			more++;
+	}
+	if (more)
+		report_event(run->app, true, "DriftHealed", arena_printf(run->arena, "and %zu more objects: the audit log names each", more));
+}
+
 static void tell_events(struct run *run)
 {
 	CLEANUP(str_release) struct str note = STR_INIT;
 	size_t applied = 0, pruned = 0, healed = 0;
 
 	if (run->err.reason[0]) {
-		/* once for each cause, not for each try */
+		/* once for each cause, not for each try, nor each time that it is contested again after it was mended for a moment */
 		struct setbacks *setbacks = app_setback(run->app);
 
+		if (run->only_told && !strcmp(run->err.reason, "Contested") && !run->contested_anew)
+			return;
 		if (setbacks->event_told && !strcmp(setbacks->event_told, run->err.text))
 			return;
 		report_text(&setbacks->event_told, run->err.text);
 		report_event(run->app, true, run->err.reason, run->err.text);
 		return;
 	}
-	report_text(&app_setback(run->app)->event_told, NULL);
+	if (run->going && run->goal == GOAL_SYNC)
+		tell_going(run, run->going);
+	else
+		report_text(&app_setback(run->app)->event_told, NULL);
+	tell_healed(run);
 	for (size_t i = 0; i < run->action_count; i++) {
 		const struct action *action = &run->actions[i];
 
 		applied += action->in_plan && action->act != ACT_DELETE && action->act != ACT_HEAL;
 		healed += action->in_plan && action->act == ACT_HEAL;
-		pruned += action->in_plan && action->act == ACT_DELETE;
-		if (action->in_plan && action->act == ACT_HEAL)
-			report_event(run->app, true, "DriftHealed", arena_printf(run->arena, "%s: %s", action->title, action->why));
+		pruned += action->in_plan && action->act == ACT_DELETE && action->attempt_count;
 		if (action->in_plan && action_met_another(action))
 			report_event(run->app, true, "AdoptedUnseen",
 				     arena_printf(run->arena, "%s: an object of that name was there when it was written, though not a moment "
@@ -299,33 +349,52 @@ static enum step_result record_forget(struct run *run)
 	return STEP_NEXT;
 }
 
-static bool is_still_there(const struct run *run)
+static const struct live_object *still_there(const struct run *run)
 {
 	const struct app *app = run->app;
 
 	for (size_t i = 0; i < app_inventory(app)->count; i++) {
 		const struct inventory_item *item = &app_inventory(app)->items[i];
 		CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
+		const struct live_object *live =
+			plan_takes(run, item) ? live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)) : NULL;
 
-		if (plan_takes(run, item) && live_find(app->core->live, live_key(arena, item->group, item->kind, item->namespace, item->name)))
-			return true;
+		if (live)
+			return live;
 	}
 	/* what was deleted in the foreground goes after its own objects */
 	return live_leaving(app->core->live, app);
 }
 
+/* A deletion that takes its time is told, with what it waits for: a finalizer that nobody takes off keeps the Application for ever. */
+static void tell_hanging(struct run *run, const struct live_object *live)
+{
+	const char *since = json_text(json_path(run->spec.object, "metadata", "deletionTimestamp", NULL)), *text;
+	int64_t since_ns;
+
+	if (!since || !time_parse(span_of(since), &since_ns) || clock_wall_ns() - since_ns < HANGS_AFTER_NS)
+		return;
+	text = plan_hangs(run, live);
+	report_of(run->app)->sync_status = "Unknown";
+	report_condition(run->app, CONDITION_SYNCED, TRUTH_FALSE, "BeingDeleted", "deleting since %s: %s", since, text);
+	tell_going(run, text);
+}
+
 static enum step_result record_delete(struct run *run)
 {
 	struct app *app = run->app;
+	const struct live_object *live = still_there(run);
 	bool left = false;
 
 	report_looked_at(app, &run->spec);
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
 		left |= plan_takes(run, &app_inventory(app)->items[i]);
-	if (run->err.reason[0] || left || is_still_there(run)) {
+	if (run->err.reason[0] || left || live) {
 		if (run->err.reason[0]) {
 			report_condition(app, CONDITION_SYNCED, TRUTH_FALSE, run->err.reason, "deleting: %s", run->err.text);
 			tell_events(run);
+		} else if (live) {
+			tell_hanging(run, live);
 		}
 		if (is_refusal(&run->err))
 			records_denied(run, &run->err);

@@ -156,6 +156,31 @@ def test_object_that_is_deleted_as_often_as_it_is_made_is_made_ever_anew_but_not
     site.settled("app")
 
 
+def test_objects_that_vanish_by_what_git_declares_are_made_ever_more_seldom_and_fill_no_log(site):
+    """The garbage collector deletes at once what names an owner that does not exist."""
+    count, owner = 20, [{"apiVersion": "v1", "kind": "ConfigMap", "name": "ghost", "uid": "12345678-1234-1234-1234-123456789012"}]
+    maps = [config_map(f"g{n}") for n in range(count)]
+    for one in maps:
+        one["metadata"]["ownerReferences"] = owner
+    repo = site.deploy({"app/ghosts.yaml": text(*maps), "app/keep.yaml": text(config_map("keep"))}, wait=False)
+    site.wait_condition("Synced", "False", "app", reason="Contested", said="ownerReferences", seconds=60)
+    until("all of them to be contested", lambda: site.condition("Synced", "app")["message"], lambda said: "19 other objects" in said, seconds=60)
+    since = site.log.next_seq()
+    site.requests.mark()
+    time.sleep(40)
+    made = [e for e in site.governed() if e["objectRef"]["name"].startswith("g")]
+    told = site.requests.writes(user=f":{site.system}:countersign-controller", resource="events")
+    assert len(made) <= 40 + count, f"{len(made)} writes in 40 s"
+    assert len(told) <= 3, f"{len(told)} events in 40 s"
+    assert site.records("drift", since, "app") == []
+    assert len(site.records("drift", 0, "app")) <= 6 * count
+    site.kube.delete("v1", "ConfigMap", site.namespace, "keep")
+    until("another object that is deleted to be made at once", lambda: site.find("v1", "ConfigMap", "keep"), seconds=3)
+    commit = repo.push("no owner", {"app/ghosts.yaml": text(*(config_map(f"g{n}") for n in range(count)))})
+    site.synced_at(commit, "app", seconds=20)
+    assert site.find("v1", "ConfigMap", "g7")
+
+
 def test_rollout_restart_is_left_alone(site):
     deployed(site)
     site.kube.kubectl("-n", site.namespace, "rollout", "restart", "deployment/web")

@@ -1,5 +1,6 @@
 """When and how a revision is applied: by hand or by itself, in waves, once, and without surprises."""
 
+import shlex
 import time
 
 import pytest
@@ -625,6 +626,60 @@ def test_object_that_is_declared_again_while_it_goes_is_made_anew_when_it_is_gon
     site.settled("app")
     assert key(site, "later") == ("x" if waves else None) and site.find("v1", "ConfigMap", "held")["metadata"]["uid"] != old["metadata"]["uid"]
     assert not site.records("drift", since, "app")
+
+
+def hanging(name, kind="ConfigMap"):
+    held = {**config_map(name, key="x"), "kind": kind}
+    if kind == "Secret":
+        held["stringData"] = held.pop("data")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    return held
+
+
+def test_deletion_that_hangs_on_a_finalizer_is_told_with_the_way_out(site):
+    app = site.team.application("app", site.repo({**ONE, "app/held.yaml": text(hanging("held"))}), "app")
+    app["metadata"]["finalizers"] = ["resources-finalizer.countersign.dev"]
+    site.kube.apply(app)
+    site.settled("app")
+    site.kube.delete("countersign.dev/v1alpha1", "Application", site.system, "app")
+    told = site.wait_condition("Synced", "False", "app", reason="BeingDeleted", said="example.com/hold", seconds=20)["message"]
+    assert "ConfigMap" in told and "/held" in told and site.app("app")["metadata"]["deletionTimestamp"] in told, told
+    assert site.condition("Ready", "app")["status"] == "False"
+    time.sleep(8)
+    events = [e for e in site.kube.list("events.k8s.io/v1", "Event", site.system) if e["reason"] == "BeingDeleted"]
+    assert len(events) == 1 and site.controller.output.read_text().count("a deletion takes its time") == 1
+    site.controller.stop()
+    site.controller.start()
+    stays("the Application stays", lambda: site.kube.find_application(site.system, "app"), seconds=3)
+    command = told[told.index("kubectl "):].split(" ", 1)[1]
+    site.kube.kubectl(*shlex.split(command))
+    until("the Application to go", lambda: site.kube.find_application(site.system, "app"), lambda found: found is None)
+    assert site.find("v1", "ConfigMap", "held") is None
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_pruned_object_that_hangs_on_a_finalizer_is_told_until_it_is_gone_and_holds_nothing_up(site, kind):
+    repo = site.deploy({**ONE, "app/held.yaml": text(hanging("held", kind))})
+    commit = repo.push("less", {"app/held.yaml": None})
+    told = lambda: site.wait_condition("Synced", "False", "app", reason="BeingDeleted", said="example.com/hold")["message"]
+    assert kind in told() and "/held" in told(), told()
+    assert [(r["kind"], r["name"], r["requiresPruning"]) for r in site.app("app")["status"]["resources"]] == [(kind, "held", True)]
+    until("the revision to be applied", lambda: site.app("app")["status"]["appliedRevision"], lambda seen: seen == commit)
+    later = repo.push("later", {"app/config.yaml": text(config_map("config", key="two"))})
+    until("a later commit to be applied", lambda: site.app("app")["status"]["appliedRevision"], lambda seen: seen == later)
+    same = repo.push("a comment", {"app/config.yaml": "# the same\n" + text(config_map("config", key="two"))})
+    until("one that changes no object, too", lambda: site.app("app")["status"]["appliedRevision"], lambda seen: seen == same)
+    site.controller.stop()
+    site.controller.start()
+    until("the Application to be looked at", lambda: "cluster" and told())
+    site.requests.mark()
+    site.nothing_sent(site.requests, seconds=4)
+    told()
+    deletes = [r for r in site.records("sync.intent", 0, "app") if [o for o in r["objects"] if o["op"] == "delete"]]
+    assert len(deletes) == 1, deletes
+    site.kube.patch("v1", kind, site.namespace, "held", {"metadata": {"finalizers": None}})
+    site.settled("app")
+    assert site.app("app")["status"]["resources"] == [] and site.app("app")["status"]["summary"]["objects"] == 1
 
 
 @pytest.mark.parametrize("end", ["of the application", "in git"])
