@@ -9,8 +9,9 @@
 #define HEALS_WINDOW_MS (5 * 60 * 1000)
 /* What must not stay is taken out no faster than this. */
 #define GRAVE_PACE_MS 5000
-/* What is deleted again and again is made anew after pauses that double, from and to this; and one object a second in the long run. */
-#define ANEW_FIRST_MS 5000
+/* What was deleted so often is made anew after pauses that double, from and to this; and one object a second in the long run. */
+#define ANEW_AT_ONCE 10
+#define ANEW_FIRST_MS 1000
 #define ANEW_MOST_MS (10 * 60 * 1000)
 #define ANEW_EACH_MS 1000
 
@@ -114,7 +115,7 @@ static void await_deleter(struct run *run, struct action *action)
 	run->undone = (struct error)ERROR_INIT;
 	error_set(&run->undone, ERROR_CONFLICT, "Contested", "%s was deleted again %d times within minutes%s; it is made anew ever more seldom, every %d minutes "
 		  "in the end: find out who deletes it (metadata.ownerReferences that name an owner which does not exist, a time to live, a tool that "
-		  "cleans up), or take it out of Git; countersign sync makes it at once", run->vanishing, HEALS_MAX, str_c(&others), ANEW_MOST_MS / 60000);
+		  "cleans up), or take it out of Git; countersign sync makes it at once", run->vanishing, ANEW_AT_ONCE, str_c(&others), ANEW_MOST_MS / 60000);
 }
 
 void contest_deletion(struct run *run, struct action *action)
@@ -162,7 +163,7 @@ void contest_count(struct run *run)
 		heal->last_ms = now;
 		heal->missing_ms = 0;
 		heal->told = (struct digest){ { 0 } };
-		if (makes_anew(action) && heal->count >= HEALS_MAX)
+		if (makes_anew(action) && heal->count >= ANEW_AT_ONCE)
 			heal->pause_ms = clock_backoff(heal->pause_ms, ANEW_FIRST_MS, ANEW_MOST_MS);
 	}
 	if (paced)
