@@ -439,15 +439,16 @@ static enum step_result record_sync(struct run *run)
 		return STEP_NEXT;
 	}
 	report_looked_at(app, &run->spec);
-	name_set(&app->seen_tip, run->tip);
+	/* without a commit that was found, what was told of the last one is told no longer: once it is found again, it is looked at as a new one;
+	 * of a revision that a person named and that is not to be had, nothing follows for the Application's own */
+	if (run->tip || !run->operation_revision)
+		name_set(&app->seen_tip, run->tip);
 	if (is_new_attempt(run))
 		app_setback(app)->retry_count = 0;
-	/* without a commit that was found, what was told of the last one is told no longer: once it is found again, it is looked at as a new one */
-	if (run->revision || !run->tip)
+	if (run->revision || (!run->tip && !run->operation_revision))
 		name_set(&app->tried_revision, run->revision);
-	if (run->revision) {
+	if (run->revision)
 		report_text(&report_of(app)->compared_revision, run->revision);
-	}
 	/* what a rehearsal told of is not what is applied: a whole run turns to that again */
 	app->settled = !run->err.reason[0] && !run->holds_back && !run->operation_dry_run;
 	plan_next(run);
