@@ -217,10 +217,21 @@ static int set_limits(enum role role, struct error *err)
 	return 0;
 }
 
+/* Where memory is short the kernel is to end a worker, whose job is tried again, before core, whose runs end with it. Without /proc it chooses by size. */
+static void go_first(void)
+{
+	CLEANUP(fd_cleanup) int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "1000", 4) != 4)
+		log_line(LOG_WARN, "where memory is short, the kernel may end core before this process: /proc/self/oom_score_adj cannot be written", NULL);
+}
+
 int sandbox_enter(enum role role, struct error *err)
 {
 	if (role != ROLE_SUPERVISOR && set_limits(role, err))
 		return -1;
+	if (role != ROLE_SUPERVISOR && role != ROLE_CORE && role != ROLE_WEB)
+		go_first();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return error_errno(err, errno, "set no-new-privileges");
 	if (role != ROLE_SUPERVISOR)

@@ -1,8 +1,9 @@
 /*
  * What a process may still do once it begins its work. Mandatory are
  * no-new-privileges and a seccomp filter; a role that cannot get them does not
- * start. Resource limits always. Landlock where the kernel and the container
- * allow it.
+ * start. Resource limits always, and for workers the kernel's first choice where
+ * memory is short (proc(5), oom_score_adj). Landlock where the kernel and the
+ * container allow it.
  */
 #ifndef IO_SANDBOX_H
 #define IO_SANDBOX_H

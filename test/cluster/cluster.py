@@ -16,7 +16,6 @@ from harness.gitrepo import Repo
 from harness.stack import ROOT, run
 from harness.tenant import WORKLOAD_RULES, Tenant, image_policy, obj, role_pair
 from harness.wait import SCALE, until
-from harness.web import parse
 
 USER = "65532"
 POD = "countersign-controller-0"
@@ -68,6 +67,14 @@ def lives(pid):
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _kills(events):
+    """How many the OOM killer took of a control group; of one that is gone, all."""
+    try:
+        return next(int(line.split()[1]) for line in events.read_text().splitlines() if line.startswith("oom_kill "))
+    except (FileNotFoundError, OSError):
+        return -1
 
 
 def open_in(pid):
@@ -223,30 +230,28 @@ class World(Apps):
             thread.join()
         assert not wrong, wrong
 
-    def metrics(self, pod=POD):
-        return parse(self.kube.kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics").stdout)
-
     def kill(self, role, number=signal.SIGKILL, pod=POD):
         (pid, *_) = self.processes(pod)[role]
         os.kill(pid, number)
         return pid
 
-    def run_out_of_memory(self, pid, work):
-        """The kernel's OOM killer takes this process: it is the first choice, and the container's limit is drawn in around what is used."""
-        pathlib.Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
-        line = next(x for x in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines() if ":memory:" in x or x.startswith("0::"))
-        if ":memory:" in line:
-            group = pathlib.Path("/sys/fs/cgroup/memory" + line.split(":", 2)[2])
-            limit, usage = group / "memory.limit_in_bytes", group / "memory.usage_in_bytes"
-        else:
-            group = pathlib.Path("/sys/fs/cgroup" + line.split(":", 2)[2])
-            limit, usage = group / "memory.max", group / "memory.current"
-        before, end = limit.read_text().strip(), time.monotonic() + 20 * SCALE
+    def run_out_of_memory(self, work, pid=None):
+        """The container's limit is drawn in around what is used until the kernel's OOM killer took a process, its own first choice (or `pid`, made that)."""
+        core = self.processes()["core"][0]
+        if pid:
+            pathlib.Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+        line = next(x for x in pathlib.Path(f"/proc/{core}/cgroup").read_text().splitlines() if ":memory:" in x or x.startswith("0::"))
+        old = ":memory:" in line
+        group = pathlib.Path("/sys/fs/cgroup/memory" if old else "/sys/fs/cgroup") / line.split(":", 2)[2].lstrip("/")
+        limit, usage, events = ((group / name) for name in (("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.oom_control") if old else
+                                                            ("memory.max", "memory.current", "memory.events")))
+        limit_before, kills_before, end = limit.read_text().strip(), _kills(events), time.monotonic() + 20 * SCALE
         working = threading.Thread(target=work)
         working.start()
         try:
-            while lives(pid):
+            while _kills(events) == kills_before or (pid and lives(pid)):
                 assert time.monotonic() < end, "the OOM killer did not come"
+                kills = _kills(events)
                 # as far in as the kernel lets us (EBUSY: nothing more can be reclaimed); what is asked for next is then too much
                 for less in (2 << 20, 1 << 19, 1 << 17, 1 << 14, 0):
                     with contextlib.suppress(OSError):
@@ -255,13 +260,13 @@ class World(Apps):
                 if not working.is_alive():
                     working = threading.Thread(target=work)
                     working.start()
-                # once it is dead the limit is given back at once: the others are to live
+                # once one is dead the limit is given back at once: the others are to live
                 until_dead = time.monotonic() + 0.5
-                while lives(pid) and time.monotonic() < until_dead:
+                while _kills(events) == kills and time.monotonic() < until_dead:
                     time.sleep(0.001)
+                with contextlib.suppress(OSError):
+                    limit.write_text(limit_before)
         finally:
-            with contextlib.suppress(OSError):
-                limit.write_text(before)
             working.join()
 
     def inside(self, *command):

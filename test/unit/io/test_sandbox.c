@@ -318,6 +318,25 @@ static void roles_have_no_new_privileges_and_leave_no_core(void **state)
 	assert_int_equal(in_role(ROLE_CORE, privileges_are_gone), 0);
 }
 
+static int choice_of_the_oom_killer(void)
+{
+	char text[8] = "";
+	int fd = open("/proc/self/oom_score_adj", O_RDONLY);
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 ? atoi(text) / 10 : 255;
+}
+
+static void worker_is_ended_before_core_where_memory_is_short(void **state)
+{
+	int before = choice_of_the_oom_killer();
+
+	(void)state;
+	assert_true(before < 100);
+	assert_int_equal(WEXITSTATUS(in_role(ROLE_FETCH, choice_of_the_oom_killer)), 100);
+	assert_int_equal(WEXITSTATUS(in_role(ROLE_SOURCE, choice_of_the_oom_killer)), 100);
+	assert_int_equal(WEXITSTATUS(in_role(ROLE_CORE, choice_of_the_oom_killer)), before);
+}
+
 static int open_outside_and_inside(void)
 {
 	static const char *const read_only[] = { "/usr", NULL }, *const writable[] = { NULL };
@@ -360,6 +379,7 @@ int main(void)
 		cmocka_unit_test(roles_with_network_may_have_threads),
 		cmocka_unit_test(pure_role_may_still_signal_itself),
 		cmocka_unit_test(roles_have_no_new_privileges_and_leave_no_core),
+		cmocka_unit_test(worker_is_ended_before_core_where_memory_is_short),
 		cmocka_unit_test(landlock_leaves_only_the_named_folders),
 	};
 
