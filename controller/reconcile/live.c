@@ -335,6 +335,12 @@ const struct live_object *live_leaving(const struct live *live, const struct app
 	return NULL;
 }
 
+/* Deleted by us, and held by somebody's finalizer: what changes of it is looked at, but there is nothing to mend. */
+static bool is_held(const struct live_object *object, const struct inventory_item *item)
+{
+	return !*item->uid && (object->leaving || object->deleting);
+}
+
 bool live_drifted(const struct live *live, const struct app *app)
 {
 	for (size_t i = 0; i < app_inventory(app)->count; i++) {
@@ -343,7 +349,7 @@ bool live_drifted(const struct live *live, const struct app *app)
 		const struct live_object *object =
 			object_of(live, live_key(arena, item->group, item->kind, item->namespace, item->name));
 
-		if (object ? is_drifted(object, item) : map_has(&live->gone, span_of(item->uid)))
+		if (object ? is_drifted(object, item) && !is_held(object, item) : map_has(&live->gone, span_of(item->uid)))
 			return true;
 	}
 	return false;

@@ -224,6 +224,10 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 	if (plan_move(run, item, key))
 		return false;
 	action = plan_delete(run, item, key, "Git no longer declares it", &refused);
+	if (is_going(run, key, action->uid)) {
+		note_going(run, action);
+		return false;
+	}
 	/* what is gone is deleted without harm, and forgotten by that */
 	if (item->no_prune && is_there(run, item, key)) {
 		leave_for_good(run, action, "Git no longer declares it; it stays, as its sync option Prune=false says");
@@ -248,10 +252,6 @@ static bool plan_gone(struct run *run, const struct inventory_item *item, char *
 			*err = refused;
 		return false;
 	}
-	if (is_going(run, key, action->uid)) {
-		note_going(run, action);
-		return false;
-	}
 	plan_differs(run, action, "OutOfSync", action->why);
 	return is_there(run, item, key);
 }
@@ -273,8 +273,14 @@ const char *plan_hangs(struct run *run, const struct live_object *live)
 			    SPAN_ARG(group), SPAN_ARG(rest));
 }
 
-/* What a crash left in two inventories. */
-static void drop_moved(struct run *run)
+/* Nothing is left of it to prune; where this run may, it looks once more and tells of it as of the others. */
+static bool is_past(struct run *run, const struct inventory_item *item, const char *key)
+{
+	return (!may_prune(run) || !plan_may_write(run)) && !is_there(run, item, key);
+}
+
+/* What a crash left in two inventories, and what went without us. */
+static void drop_past(struct run *run)
 {
 	for (bool again = true; again;) {
 		again = false;
@@ -285,6 +291,7 @@ static void drop_moved(struct run *run)
 			if (map_has(&run->keys, span_of(key)))
 				continue;
 			claims_mover(run, item, key, false, &again);
+			again |= is_past(run, item, key);
 			if (again)
 				claims_drop(run->app, key);
 		}
@@ -298,7 +305,7 @@ int plan_prune(struct run *run, struct error *err)
 
 	for (size_t i = 0; i < run->desired_count; i++)
 		map_set(&run->keys, span_of(run->desired[i].key), run);
-	drop_moved(run);
+	drop_past(run);
 	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
 		const struct inventory_item *item = &app_inventory(run->app)->items[i];
 		char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
@@ -335,6 +342,17 @@ bool plan_takes(const struct run *run, const struct inventory_item *item)
 	/* the Application's own Delete=false may be newer than what is remembered; a circle of Applications ends here: each would wait for the
 	 * other's end */
 	return !item->no_delete && !run->spec.options.delete_disabled && !claims_is_above(run, item);
+}
+
+void plan_forget_gone(struct run *run)
+{
+	for (size_t i = app_inventory(run->app)->count; i-- > 0;) {
+		const struct inventory_item *item = &app_inventory(run->app)->items[i];
+		char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
+
+		if (!*item->uid && !is_there(run, item, key))
+			claims_drop(run->app, key);
+	}
 }
 
 int plan_deletion(struct run *run, struct error *err)

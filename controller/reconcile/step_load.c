@@ -5,6 +5,7 @@
 #include "reconcile/objects.h"
 #include "reconcile/operation.h"
 #include "reconcile/permission.h"
+#include "reconcile/planning.h"
 #include "reconcile/report.h"
 #include "reconcile/rollback.h"
 #include "reconcile/steps.h"
@@ -132,7 +133,11 @@ enum step_result step_load(struct run *run)
 			return STEP_NEXT;
 		if (rollback_check(run->core->rollback, run, &err))
 			return run_fail(run, &err);
-		return permission_project(run, &err) ? run_fail(run, &err) : STEP_NEXT;
+		if (!permission_project(run, &err))
+			return STEP_NEXT;
+		/* nobody's permission is needed where all was deleted while there was one */
+		plan_forget_gone(run);
+		return app_inventory(app)->count ? run_fail(run, &err) : STEP_NEXT;
 	}
 	take_up(run);
 	if (err.reason[0])
