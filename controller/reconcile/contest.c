@@ -30,7 +30,7 @@ static bool begins_anew(const struct run *run)
 {
 	const char *tried = run->app->tried_revision;
 
-	return run->manual || (run->goal == GOAL_SYNC && !run->same_revision && (!tried || strcmp(tried, run->revision)));
+	return (run->manual && !run->operation_dry_run) || (run->goal == GOAL_SYNC && !run->same_revision && (!tried || strcmp(tried, run->revision)));
 }
 
 static struct heal *heal_of(struct run *run, const struct action *action)
@@ -52,8 +52,10 @@ static struct heal *heal_of(struct run *run, const struct action *action)
 static void record(struct run *run, const struct action *action, const struct extra *who, struct heal *heal)
 {
 	struct digest digest = digest_of(span_of(action->why));
+	struct error ignored = ERROR_INIT;
 
-	if (digest_equal(&digest, &heal->told))
+	/* while the log is away the next run sees it again */
+	if (digest_equal(&digest, &heal->told) || core_may_record(run->core, &ignored))
 		return;
 	heal->told = digest;
 	records_drift(run, action, who);
@@ -138,6 +140,12 @@ void contest_deletion(struct run *run, struct action *action)
 	heal->vanishes = true;
 	await_deleter(run, action);
 	app_enqueue(run->app, from - now);
+}
+
+void contest_log_is_back(struct app *app)
+{
+	MAP_EACH(entry, &app_dealings(app)->heals)
+		((struct heal *)entry->value)->told = (struct digest){ { 0 } };
 }
 
 /* --- what was mended -------------------------------------------------------------------------------------------- */

@@ -25,6 +25,8 @@ void contest_deletion(struct run *run, struct action *action);
 
 /* Counts what was mended, after it was: what was never sent (no log, no API server) or was refused was no fight. */
 void contest_count(struct run *run);
+/* What was recorded of late may have come to nothing with the log: what is not mended yet is recorded again. */
+void contest_log_is_back(struct app *app);
 /* Whether the event of this heal would be one of a series without end. */
 bool contest_is_old(const struct run *run, const struct action *action);
 

@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/sandbox.h"
 #include "reconcile/changes.h"
+#include "reconcile/contest.h"
 #include "reconcile/live.h"
 #include "reconcile/objects.h"
 #include "reconcile/owed.h"
@@ -119,6 +120,7 @@ static void tell_audit(struct core *core)
 		/* a denial may have come to nothing with the log */
 		if (!digest_is_zero(&app_setbacks(app)->denied_told))
 			app_setback(app)->denied_told = (struct digest){ { 0 } };
+		contest_log_is_back(app);
 		app->force = true;
 		app_enqueue(app, 0);
 	}

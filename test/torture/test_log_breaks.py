@@ -102,3 +102,16 @@ def test_run_that_waits_while_another_log_begins_sends_nothing_under_an_intent_t
     (written,) = [e["auditID"] for e in site.governed() if e["objectRef"]["name"] == "later"]
     assert written.rsplit(".", 1)[0] in announced
     assert "LogReplaced" in site.controller.output.read_text()
+
+
+def test_drift_while_the_log_is_away_is_recorded_when_it_is_back(world):
+    site = world.site
+    site.deploy({"app/c.yaml": text(config_map("c", key="one"))})
+    world.fill()
+    site.kube.patch("v1", "ConfigMap", site.namespace, "c", {"data": {"key": "other"}})
+    site.wait_condition("Ready", "False", "app", reason="AuditUnavailable", seconds=30)
+    assert site.find("v1", "ConfigMap", "c")["data"] == {"key": "other"}
+    world.make_room()
+    until("it to be healed", lambda: site.find("v1", "ConfigMap", "c")["data"], lambda data: data == {"key": "one"}, seconds=40)
+    (record,) = [r for r in site.log.records("drift", f"{site.system}/app")]
+    assert record["objects"][0]["path"] == "/data/key", record
