@@ -16,6 +16,14 @@
 #include "reconcile/run.h"
 #include "reconcile/turns.h"
 
+/* Whoever has asked for a sync looks every second for what came of it; only the next who asks need not wait for that. */
+static int64_t earliest(const struct app *app)
+{
+	int64_t until = app_setbacks(app)->outcome_until_ms;
+
+	return until > clock_mono_ms() && !(app->present && app_spec(app)->operation) ? until : 0;
+}
+
 static void on_timer(void *data)
 {
 	struct app *app = data;
@@ -26,6 +34,11 @@ static void on_timer(void *data)
 	if (app->run) {
 		app->again = true;
 		app->due_ms = app->due_ms ? app->due_ms : app->wake_at_ms;
+		return;
+	}
+	/* it was to run at once before there was an outcome */
+	if (earliest(app)) {
+		app_enqueue(app, 0);
 		return;
 	}
 	if (!core->leading || core->stopping || core->recovering || !objects_ready(core->objects) || !app->inventory_read)
@@ -64,14 +77,6 @@ struct app *app_get(struct core *core, struct span key)
 	return app;
 }
 
-/* Whoever has asked for a sync looks every second for what came of it; only the next who asks need not wait for that. */
-static int64_t earliest(const struct app *app)
-{
-	int64_t until = app_setbacks(app)->outcome_until_ms;
-
-	return until > clock_mono_ms() && !(app->present && app_spec(app)->operation) ? until : 0;
-}
-
 void app_enqueue(struct app *app, int64_t delay_ms)
 {
 	int64_t now = clock_mono_ms(), at = now + (delay_ms > 0 ? delay_ms : 0), from = earliest(app);
@@ -91,7 +96,7 @@ bool app_is_same_spec(const struct application *one, const struct application *o
 	return one->generation == other->generation || json_equal(json_get(one->object, "spec"), json_get(other->object, "spec"));
 }
 
-/* What else than our own writes changed: spec, deletion, an operation, a refresh. */
+/* What else than our own writes and an operation changed: spec, deletion, a refresh. */
 static bool is_news(const struct app *app, const struct application *now)
 {
 	const struct application *before;
@@ -100,7 +105,7 @@ static bool is_news(const struct app *app, const struct application *now)
 		return true;
 	before = app_spec(app);
 	return !app_is_same_spec(before, now) || before->deleting != now->deleting || strcmp(before->uid, now->uid) || now->refresh ||
-	       now->operation || before->skip != now->skip || !!before->finalizer != !!now->finalizer;
+	       before->skip != now->skip || !!before->finalizer != !!now->finalizer;
 }
 
 /* The object without what nobody here reads: who owns its fields, and the status once the report has it. */
@@ -180,17 +185,17 @@ void app_update(struct app *app, const struct json *object)
 	take_brief(app, &spec);
 	app->present = true;
 	/* the status tells the generation; and what was synced may be another revision than the Application's own */
-	if (!news && generation) {
+	if (!news && !spec.operation && generation) {
 		if (told)
 			report_looked_at(app, &spec);
 		if (open->report)
 			report_write(app);
 		app_enqueue(app, 0);
 	}
-	if (!news)
+	if (!news && !spec.operation)
 		return;
 	app->from_start = !app->core->objects || !objects_ready(app->core->objects);
-	app->force = true;
+	app->force |= news;
 	if (spec.refresh == REFRESH_HARD)
 		app->hard = true;
 	if (spec.deleting && app->run)

@@ -84,6 +84,8 @@ struct run {
 	bool permitted;              /* the spec reads, and its Project lets it come as far as its repository */
 	bool refreshed, hard, dirty;        /* why it runs: somebody asked; tags anew; an object was touched */
 	bool manual;                        /* an operation asks for this sync */
+	bool operation_refused;             /* it asks for what is not built */
+	bool forced;                        /* something else asks for it too: a refresh, a changed policy */
 	const struct json *operation;
 	bool operation_prune, operation_dry_run;
 	const char *operation_revision, *initiated_by;

@@ -56,9 +56,10 @@ static void take_up(struct run *run)
 	app->from_start = false;
 	run->hard = app->hard || run->spec.refresh == REFRESH_HARD;
 	run->dirty = app->dirty;
+	run->forced = app->force || run->spec.refresh != REFRESH_NONE;
 	if (app->exempt_until_ns && clock_wall_ns() >= app->exempt_until_ns) {
 		app->exempt_until_ns = 0;
-		run->refreshed = true;
+		run->refreshed = run->forced = true;
 	}
 	app->force = app->hard = app->dirty = false;
 	if (run->spec.refresh != REFRESH_NONE)
@@ -142,8 +143,10 @@ enum step_result step_load(struct run *run)
 	take_up(run);
 	if (err.reason[0])
 		return run_fail(run, &err);
-	if (read_operation(run, &err))
+	if (read_operation(run, &err)) {
+		run->operation_refused = true;
 		return run_fail(run, &err);
+	}
 	if (rollback_check(run->core->rollback, run, &err))
 		return run_fail(run, &err);
 	return permit(run);

@@ -429,6 +429,33 @@ static bool is_new_attempt(const struct run *run)
 	return run->refreshed || (run->revision && (!tried || strcmp(tried, run->revision)));
 }
 
+/*
+ * What a person asked for beside the Application's own course: a rehearsal, a revision that is not to be had, an operation that is not built.
+ * Whoever asked is told; the status, the retries and what else was asked for are as if it had not been.
+ */
+static bool is_aside(const struct run *run)
+{
+	return run->goal == GOAL_SYNC && run->manual && (run->operation_dry_run || run->operation_refused || (run->operation_revision && !run->tip));
+}
+
+static enum step_result record_aside(struct run *run)
+{
+	struct app *app = run->app;
+
+	app->force |= run->forced;
+	app->hard |= run->hard;
+	app->dirty |= run->dirty;
+	app->again |= app->force || app->dirty;
+	report_looked_at(app, &run->spec);
+	if (is_refusal(&run->err) || run->judge_failed)
+		records_denied(run, &run->err);
+	if (run->err.reason[0] && run->err.kind != ERROR_CANCELED && !run->only_told)
+		report_event(app, true, run->err.reason, run->err.text);
+	operation_ended(run);
+	report_write(app);
+	return STEP_NEXT;
+}
+
 static enum step_result record_sync(struct run *run)
 {
 	struct app *app = run->app;
@@ -439,18 +466,16 @@ static enum step_result record_sync(struct run *run)
 		return STEP_NEXT;
 	}
 	report_looked_at(app, &run->spec);
-	/* without a commit that was found, what was told of the last one is told no longer: once it is found again, it is looked at as a new one;
-	 * of a revision that a person named and that is not to be had, nothing follows for the Application's own */
-	if (run->tip || !run->operation_revision)
-		name_set(&app->seen_tip, run->tip);
+	/* where no commit was found, what was told of the last one is told no longer: once it is found again, it is looked at anew; and a branch that
+	 * was gone is another one, whose retries begin anew */
+	name_set(&app->seen_tip, run->tip);
 	if (is_new_attempt(run))
 		app_setback(app)->retry_count = 0;
-	if (run->revision || (!run->tip && !run->operation_revision))
+	if (run->revision || !strcmp(run->err.reason, "RevisionNotFound"))
 		name_set(&app->tried_revision, run->revision);
 	if (run->revision)
 		report_text(&report_of(app)->compared_revision, run->revision);
-	/* what a rehearsal told of is not what is applied: a whole run turns to that again */
-	app->settled = !run->err.reason[0] && !run->holds_back && !run->operation_dry_run;
+	app->settled = !run->err.reason[0] && !run->holds_back;
 	plan_next(run);
 	if (run->err.reason[0] && (is_refusal(&run->err) || run->judge_failed || run->prune_refused))
 		records_denied(run, &run->err);
@@ -538,6 +563,8 @@ static enum step_result record(struct run *run)
 	case GOAL_HEAL: return record_heal(run);
 	default: break;
 	}
+	if (is_aside(run))
+		return record_aside(run);
 	if (run->tip || run->err.kind != ERROR_CANCELED)
 		claims_looked(run);
 	if (!run->quiet && !run->early)
