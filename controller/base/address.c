@@ -42,8 +42,8 @@ bool address_is_off_limits(const struct sockaddr *address)
 	const struct in6_addr *six;
 	uint32_t four;
 
-	if (take_four(address, &four)) /* RFC 6890; 0xa9fe is 169.254.0.0/16 */
-		return four >> 24 == 127 || four >> 24 == 0 || four >> 16 == 0xa9fe || four >> 28 >= 0xe;
+	if (take_four(address, &four)) /* RFC 6890; 0xa9fe is 169.254.0.0/16. Clusters use 240.0.0.0/4 for Services and Pods. */
+		return four >> 24 == 127 || four >> 24 == 0 || four >> 16 == 0xa9fe || four >> 28 == 0xe || four == UINT32_MAX;
 	if (address->sa_family != AF_INET6)
 		return true;
 	six = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;

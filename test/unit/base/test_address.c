@@ -18,11 +18,12 @@ static const struct { const char *text; bool loopback, off_limits; } addresses[]
 	{ "0.1.2.3", false, true },	  { "::", false, true },	      { "169.254.169.254", false, true },
 	{ "::ffff:169.254.169.254", false, true }, { "64:ff9b::169.254.169.254", false, true }, { "fe80::1", false, true },
 	{ "fd00:ec2::254", false, true },   { "224.0.0.1", false, true },	      { "255.255.255.255", false, true },
-	{ "240.0.0.1", false, true },	  { "ff02::1", false, true },
+	{ "239.255.255.255", false, true },  { "ff02::1", false, true },
 	{ "10.0.0.1", false, false },	  { "192.168.1.1", false, false },    { "172.16.0.1", false, false },
 	{ "169.253.0.1", false, false },	  { "169.255.0.1", false, false },    { "126.0.0.1", false, false },
 	{ "128.0.0.1", false, false },	  { "8.8.8.8", false, false },	      { "2001:db8::1", false, false },
 	{ "fd00::1", false, false },	  { "::ffff:10.0.0.1", false, false }, { "223.255.255.255", false, false },
+	{ "240.0.0.1", false, false },	  { "255.255.255.254", false, false },
 };
 
 static void address_off_limits_is_known_in_every_spelling(void **state)
