@@ -340,7 +340,7 @@ void claims_looked(struct run *run)
 		map_release(&app->dealings->leaving);
 	if (run->operation_revision)
 		return;
-	take_look(app, run->tip, whole && run->err.reason[0] ? true : app->look_failed, whole && !run->tip && run->err.reason[0]);
+	take_look(app, run->tip, whole && run->err.reason[0] ? true : app->look_failed, whole && !run->permitted && run->err.reason[0]);
 }
 
 int claims_begin(struct run *run, struct error *err)
