@@ -17,7 +17,7 @@
 bool address_is_loopback(const struct sockaddr *address);
 
 /*
- * Loopback, "this network" (0.0.0.0/8), link-local, multicast, broadcast and reserved, the
+ * Loopback, "this network" (0.0.0.0/8), link-local, multicast and broadcast, the
  * metadata address of EC2 in IPv6; also as IPv4 mapped into IPv6 or behind NAT64; and
  * whatever is neither IPv4 nor IPv6. Private networks are fine: registries live there.
  */
