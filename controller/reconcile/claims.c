@@ -105,7 +105,7 @@ void claims_forget(struct app *app)
 	claims_pruning_waits(app, false);
 }
 
-void claims_drop(struct app *app, const char *key)
+void claims_drop(struct app *app, const struct map *keys)
 {
 	CLEANUP(arena_cleanup) struct arena *arena = arena_new(0);
 	struct inventory next = *app_inventory(app);
@@ -113,11 +113,13 @@ void claims_drop(struct app *app, const char *key)
 	next.items = arena_calloc(arena, next.count + 1, sizeof(*next.items));
 	next.count = 0;
 	for (size_t i = 0; i < app_inventory(app)->count; i++)
-		if (strcmp(item_key(arena, &app_inventory(app)->items[i]), key))
+		if (!map_has(keys, span_of(item_key(arena, &app_inventory(app)->items[i]))))
 			next.items[next.count++] = app_inventory(app)->items[i];
-	if (app->dealings) {
-		map_remove(&app->dealings->offers, span_of(key));
-		map_remove(&app->dealings->leaving, span_of(key));
+	MAP_EACH(entry, keys) {
+		if (!app->dealings)
+			break;
+		map_remove(&app->dealings->offers, span_of(entry->key));
+		map_remove(&app->dealings->leaving, span_of(entry->key));
 	}
 	if (next.count == app_inventory(app)->count)
 		return;
@@ -362,6 +364,7 @@ void claims_moved(struct run *run)
 	for (size_t i = 0; i < run->desired_count; i++) {
 		const struct desired *one = &run->desired[i];
 		struct app *other = one->from ? app_find(run->core, span_of(one->from)) : NULL;
+		CLEANUP(map_release) struct map key = MAP_INIT;
 		const struct inventory_item *item;
 
 		if (!other || other == run->app)
@@ -370,7 +373,8 @@ void claims_moved(struct run *run)
 		if (!item || !*item->uid)
 			continue;
 		log_line(LOG_INFO, "an object has moved", "key", one->key, "from", one->from, "to", run->app->key, NULL);
-		claims_drop(other, one->key);
+		map_set(&key, span_of(one->key), run);
+		claims_drop(other, &key);
 	}
 }
 

@@ -55,8 +55,8 @@ void claims_end(struct run *run);
  * on. *moved: it has done so already (a crash came between the two inventories), so that claims_drop is due.
  */
 const char *claims_mover(struct run *run, const struct inventory_item *item, const char *key, bool let_go, bool *moved);
-/* The object is another's for good. */
-void claims_drop(struct app *app, const char *key);
+/* These objects are another's for good, or gone: the inventory is made and written anew once for all of them. */
+void claims_drop(struct app *app, const struct map *keys);
 /* plan: what has to be known of others before anything is pruned, as text for a person; NULL: nothing. */
 const char *claims_wait(struct run *run);
 void claims_pruning_waits(struct app *app, bool waits);

@@ -273,29 +273,35 @@ const char *plan_hangs(struct run *run, const struct live_object *live)
 			    SPAN_ARG(group), SPAN_ARG(rest));
 }
 
-/* Nothing is left of it to prune; where this run may, it looks once more and tells of it as of the others. */
+/*
+ * Nothing is left of it to prune; where this run may, it looks once more and tells of it as of the others. A rehearsal, and a revision that is
+ * refused, say nothing of what the Application declares.
+ */
 static bool is_past(struct run *run, const struct inventory_item *item, const char *key)
 {
+	if (run->operation_dry_run || (run->goal == GOAL_SYNC && !run->verified))
+		return false;
 	return (!may_prune(run) || !plan_may_write(run)) && !is_there(run, item, key);
 }
 
 /* What a crash left in two inventories, and what went without us. */
 static void drop_past(struct run *run)
 {
-	for (bool again = true; again;) {
-		again = false;
-		for (size_t i = 0; i < app_inventory(run->app)->count && !again; i++) {
-			const struct inventory_item *item = &app_inventory(run->app)->items[i];
-			char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
+	CLEANUP(map_release) struct map past = MAP_INIT;
 
-			if (map_has(&run->keys, span_of(key)))
-				continue;
-			claims_mover(run, item, key, false, &again);
-			again |= is_past(run, item, key);
-			if (again)
-				claims_drop(run->app, key);
-		}
+	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
+		const struct inventory_item *item = &app_inventory(run->app)->items[i];
+		char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
+		bool moved;
+
+		if (map_has(&run->keys, span_of(key)))
+			continue;
+		claims_mover(run, item, key, false, &moved);
+		if (moved || is_past(run, item, key))
+			map_set(&past, span_of(key), run);
 	}
+	if (past.count)
+		claims_drop(run->app, &past);
 }
 
 int plan_prune(struct run *run, struct error *err)
@@ -346,13 +352,17 @@ bool plan_takes(const struct run *run, const struct inventory_item *item)
 
 void plan_forget_gone(struct run *run)
 {
-	for (size_t i = app_inventory(run->app)->count; i-- > 0;) {
+	CLEANUP(map_release) struct map gone = MAP_INIT;
+
+	for (size_t i = 0; i < app_inventory(run->app)->count; i++) {
 		const struct inventory_item *item = &app_inventory(run->app)->items[i];
 		char *key = live_key(run->arena, item->group, item->kind, item->namespace, item->name);
 
 		if (!*item->uid && !is_there(run, item, key))
-			claims_drop(run->app, key);
+			map_set(&gone, span_of(key), run);
 	}
+	if (gone.count)
+		claims_drop(run->app, &gone);
 }
 
 int plan_deletion(struct run *run, struct error *err)

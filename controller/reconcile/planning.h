@@ -21,7 +21,7 @@ int plan_prune(struct run *run, struct error *err);
  * is there, so none is sent.
  */
 int plan_deletion(struct run *run, struct error *err);
-/* Drops from the inventory what was deleted, was held by somebody's finalizer, and is gone by now. */
+/* Drops from the inventory what was deleted, was held by somebody's finalizer, and is gone by now; and what was never made. */
 void plan_forget_gone(struct run *run);
 
 /* Whether the end of its Application takes an object along. */

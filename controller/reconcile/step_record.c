@@ -334,6 +334,12 @@ static bool is_refusal(const struct error *err)
 	return err->reason[0] && err->kind == ERROR_DENIED;
 }
 
+static void tell_denied(struct run *run)
+{
+	if (run->err.reason[0] && (is_refusal(&run->err) || run->judge_failed || run->prune_refused))
+		records_denied(run, &run->err);
+}
+
 /* --- ends of each goal ------------------------------------------------------------------------------------------------- */
 
 static enum step_result record_forget(struct run *run)
@@ -447,8 +453,7 @@ static enum step_result record_aside(struct run *run)
 	app->dirty |= run->dirty;
 	app->again |= app->force || app->dirty;
 	report_looked_at(app, &run->spec);
-	if (is_refusal(&run->err) || run->judge_failed)
-		records_denied(run, &run->err);
+	tell_denied(run);
 	if (run->err.reason[0] && run->err.kind != ERROR_CANCELED && !run->only_told)
 		report_event(app, true, run->err.reason, run->err.text);
 	operation_ended(run);
@@ -477,8 +482,7 @@ static enum step_result record_sync(struct run *run)
 		report_text(&report_of(app)->compared_revision, run->revision);
 	app->settled = !run->err.reason[0] && !run->holds_back;
 	plan_next(run);
-	if (run->err.reason[0] && (is_refusal(&run->err) || run->judge_failed || run->prune_refused))
-		records_denied(run, &run->err);
+	tell_denied(run);
 	if (!run->err.reason[0])
 		app_setback(app)->denied_told = (struct digest){ { 0 } };
 	tell_verified(run);

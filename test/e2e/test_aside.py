@@ -20,24 +20,29 @@ def sync(site, name, *more):
 
 
 BESIDE = {
-    "rehearsal": (["--dry-run"], 0),
-    "rehearsal of another revision": (["--dry-run", "--revision", "other"], 0),
-    "no such revision": (["--revision", "typo"], 1),
+    "rehearsal": ["--dry-run"],
+    "rehearsal of another revision": ["--dry-run", "--revision", "other"],
+    "no such revision": ["--revision", "typo"],
 }
 
 
-def asked(site, name, beside):
-    words, status = BESIDE[beside]
-    done = sync(site, name, *words)
-    assert done.returncode in (status, 1), done.stderr # a rehearsal is refused for what the sync would be
-    return done
+def deployed(site, name, **more):
+    """An Application of one ConfigMap, and in its repository another branch; the repository."""
+    repo = site.deploy({"app/a.yaml": text(config_map(name, key="one"))}, name=name, **more)
+    repo.git("push", "-q", str(repo.bare), "HEAD:refs/heads/other")
+    return repo
+
+
+def asked(site, name, beside, refused=()):
+    """It ends as it should: a rehearsal is refused for what the sync would be."""
+    done = sync(site, name, *BESIDE[beside])
+    assert done.returncode == (1 if beside in ("no such revision", *refused) else 0), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("beside", BESIDE)
 def test_commit_that_such_a_sync_saw_first_is_applied_all_the_same(home, beside):
     name = "seen-" + beside.replace(" ", "-")
-    repo = home.deploy({"app/a.yaml": text(config_map(name, key="one"))}, name=name)
-    repo.git("branch", "other")
+    repo = deployed(home, name)
     for turn in range(3):
         commit = repo.push(f"turn {turn}", {"app/a.yaml": text(config_map(name, key=f"turn {turn}"))})
         asked(home, name, beside)
@@ -47,12 +52,11 @@ def test_commit_that_such_a_sync_saw_first_is_applied_all_the_same(home, beside)
 @pytest.mark.parametrize("beside", BESIDE)
 def test_denied_commit_is_judged_again_after_such_a_sync(home, beside):
     name = "denied-" + beside.replace(" ", "-")
-    repo = home.deploy({"app/a.yaml": text(config_map(name, key="one"))}, name=name)
-    repo.git("branch", "other")
+    repo = deployed(home, name)
     image = home.image(name, signed=False)
     commit = repo.push("an image", {"app/web.yaml": text(deployment(name, image.ref))})
     told = home.wait_condition("Synced", "False", name, said=image.digest)
-    asked(home, name, beside)
+    asked(home, name, beside, refused=["rehearsal"])
     assert home.wait_condition("Synced", "False", name)["message"] == told["message"]
     image.sign(home.key)
     home.synced_at(commit, name, seconds=30)
@@ -63,9 +67,7 @@ def test_attempt_that_is_to_follow_follows_after_such_a_sync(home, beside):
     name = "retry-" + beside.replace(" ", "-")
     home.kube.apply(obj("v1", "ResourceQuota", "none", home.namespace, spec={"hard": {"services": "0"}}))
     until("the quota to be in force", lambda: home.find("v1", "ResourceQuota", "none").get("status", {}).get("hard"))
-    repo = home.deploy({"app/a.yaml": text(config_map(name, key="one"))}, name=name,
-                       syncPolicy={"automated": {}, "retry": {"limit": 20, "backoff": {"duration": "3s", "factor": 1}}})
-    repo.git("branch", "other")
+    repo = deployed(home, name, syncPolicy={"automated": {}, "retry": {"limit": 20, "backoff": {"duration": "3s", "factor": 1}}})
     commit = repo.push("a service", {"app/s.yaml": text(obj("v1", "Service", name, spec={"ports": [{"port": 80}]}))})
     home.wait_condition("Synced", "False", name, said="quota")
     asked(home, name, beside)
@@ -76,8 +78,7 @@ def test_attempt_that_is_to_follow_follows_after_such_a_sync(home, beside):
 @pytest.mark.parametrize("beside", [*BESIDE, "an operation that is not built"])
 def test_status_of_an_application_in_order_stays_as_it_was(home, beside):
     name = "order-" + beside.replace(" ", "-")
-    repo = home.deploy({"app/a.yaml": text(config_map(name, key="one"))}, name=name)
-    repo.git("branch", "other")
+    deployed(home, name)
     before = home.app(name)["status"]["conditions"]
     if beside in BESIDE:
         asked(home, name, beside)
@@ -87,3 +88,13 @@ def test_status_of_an_application_in_order_stays_as_it_was(home, beside):
     same = lambda: json.dumps([{k: c[k] for k in ("type", "status", "reason", "message")} for c in home.app(name)["status"]["conditions"]])
     was = json.dumps([{k: c[k] for k in ("type", "status", "reason", "message")} for c in before])
     stays("the conditions", same, lambda now: now == was, seconds=4)
+
+
+def test_object_that_another_revision_does_not_declare_is_not_forgotten_by_its_rehearsal(home):
+    """It is missing, and nothing heals it by itself: that stays so."""
+    repo = deployed(home, "kept", automated={"selfHeal": False})
+    home.synced_at(repo.push("more", {"app/b.yaml": text(config_map("kept-more", key="x"))}), "kept")
+    home.kube.delete("v1", "ConfigMap", home.namespace, "kept-more")
+    home.wait_condition("Synced", "False", "kept", said="self-heal or pruning is off")
+    asked(home, "kept", "rehearsal of another revision")
+    stays("it is missing", lambda: home.find("v1", "ConfigMap", "kept-more"), lambda found: found is None, seconds=5)
