@@ -16,6 +16,7 @@ from harness.gitrepo import Repo
 from harness.stack import ROOT, run
 from harness.tenant import WORKLOAD_RULES, Tenant, image_policy, obj, role_pair
 from harness.wait import SCALE, until
+from harness.web import parse
 
 USER = "65532"
 POD = "countersign-controller-0"
@@ -73,7 +74,7 @@ def _kills(events):
     """How many the OOM killer took of a control group; of one that is gone, all."""
     try:
         return next(int(line.split()[1]) for line in events.read_text().splitlines() if line.startswith("oom_kill "))
-    except (FileNotFoundError, OSError):
+    except OSError:
         return -1
 
 
@@ -230,13 +231,16 @@ class World(Apps):
             thread.join()
         assert not wrong, wrong
 
+    def metrics(self, pod=POD):
+        return parse(self.kube.kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics").stdout)
+
     def kill(self, role, number=signal.SIGKILL, pod=POD):
         (pid, *_) = self.processes(pod)[role]
         os.kill(pid, number)
         return pid
 
     def run_out_of_memory(self, work, pid=None):
-        """The container's limit is drawn in around what is used until the kernel's OOM killer took a process, its own first choice (or `pid`, made that)."""
+        """The container's limit is drawn in around what is used until the kernel's OOM killer took a process, its own first choice (or `pid`, made that); how many."""
         core = self.processes()["core"][0]
         if pid:
             pathlib.Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
@@ -266,6 +270,7 @@ class World(Apps):
                     time.sleep(0.001)
                 with contextlib.suppress(OSError):
                     limit.write_text(limit_before)
+            return _kills(events) - kills_before
         finally:
             working.join()
 

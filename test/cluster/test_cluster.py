@@ -202,9 +202,16 @@ def _pods(world):
     return until("running pods of the shop", running, seconds=30)
 
 
-def _core_or_all(world, core):
+def _lost(metrics):
+    """Jobs of workers that did not end well."""
+    return sum(value for (name, labels), value in metrics.items() if name == "countersign_worker_jobs_total" and ("result", "done") not in labels)
+
+
+def _core_or_all(world, core, before, taken):
     if world.processes().get("core") == core:
-        return "core untouched"
+        lost = _lost(world.metrics()) - _lost(before)
+        assert lost <= taken, f"{lost} jobs were lost with {taken} workers"
+        return f"core untouched, {lost:g} of {taken} had a job"
     # there all of a container goes together (memory.oom.group)
     assert pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists(), "the OOM killer took core"
     world.ready(restarts=1)
@@ -235,10 +242,10 @@ def test_row3_deaths_restarts_and_rotations(world, say):
         assert {"log.stop", "log.start", "term.start"} <= {r["kind"] for r in world.log.records(since=size)}
         step.answer = f"{world.whole()} writes"
     with say("memory runs out: the kernel takes a worker, whose job is tried again; core stays") as step:
-        core = world.processes()["core"]
-        world.run_out_of_memory(lambda: _make_work(world))
+        core, before = world.processes()["core"], world.metrics()
+        taken = world.run_out_of_memory(lambda: _make_work(world))
         _push(world, "orange")
-        step.answer = _core_or_all(world, core)
+        step.answer = _core_or_all(world, core, before, taken)
     with say("core runs out of memory: the rest restarts it, or the container") as step:
         (core,) = world.processes()["core"]
         world.run_out_of_memory(lambda: _make_work(world), pid=core)

